@@ -1,0 +1,1 @@
+"""One module per question; `sampling` is the only caller of a sampler."""
