@@ -1,4 +1,4 @@
-"""What every model hands to the pipeline: estimates, the tables behind the figures, and its fits."""
+"""What every model hands to the pipeline: estimates, tables for the figures, and its fits."""
 
 from __future__ import annotations
 

@@ -1,0 +1,228 @@
+"""The command line: `isletmeta check | run | report | reproduce | explain`.
+
+Exit status: 0 when all is well, 1 when the evidence, a fit or a comparison is not, 2 for a wrong
+call. Heavy libraries are imported only by the verbs that need them.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from analysis import __version__
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Can stem cells restore insulin in people with diabetes, for how long, at what risk?",
+)
+console = Console()
+errors = Console(stderr=True)
+
+RawOption = Annotated[Path, typer.Option("--raw", help="folder of the evidence tables")]
+OutOption = Annotated[Path, typer.Option("--out", help="folder of the results")]
+SeedOption = Annotated[int | None, typer.Option("--seed", help="seed of every random draw")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        console.print(f"isletmeta {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")
+    ] = False,
+) -> None:
+    pass
+
+
+def _fail(message: str, status: int = 1) -> typer.Exit:
+    errors.print(message, markup=False, highlight=False, soft_wrap=True)
+    return typer.Exit(status)
+
+
+@app.command()
+def check(raw: RawOption = Path("data/raw")) -> None:
+    """Validate the evidence: a summary, or every fault, one a line."""
+    from analysis import evidence
+
+    faults = evidence.check(raw)
+    if faults:
+        lines = "\n".join(str(fault) for fault in faults)
+        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        raise _fail(f"{lines}\n{count} in {raw}")
+    console.print(evidence.summary(evidence.load(raw)), markup=False, highlight=False)
+
+
+@app.command()
+def run(
+    raw: RawOption = Path("data/raw"),
+    out: OutOption = Path("data/processed"),
+    only: Annotated[list[str] | None, typer.Option(help="stage to run; may be repeated")] = None,
+    seed: SeedOption = None,
+    force: Annotated[bool, typer.Option(help="run stages that are up to date, too")] = False,
+) -> None:
+    """Validate, compute effects, fit the models and write the results."""
+    report = _run(raw, out, only or [], seed, force)
+    console.print(_headline(report.estimates))
+    if report.skipped:
+        console.print(f"unchanged, not run again: {', '.join(report.skipped)}", highlight=False)
+    console.print(f"results in {out}", highlight=False)
+
+
+def _run(raw, out, only, seed, force):
+    """Run the pipeline with a progress display; faults and failed fits end with status 1."""
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    from analysis import evidence, pipeline
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=errors, transient=False) as bar:
+        tasks = {}
+
+        def tell(stage: str, state: str) -> None:
+            if state == "start":
+                tasks[stage] = bar.add_task(f"{stage:<14} running", total=1)
+            elif state == "done":
+                bar.update(tasks[stage], completed=1, description=f"{stage:<14} done")
+
+        try:
+            return pipeline.run(
+                raw,
+                out,
+                only=only,
+                seed=pipeline.SEED if seed is None else seed,
+                force=force,
+                progress=tell,
+            )
+        except evidence.EvidenceError as error:
+            raise _fail(str(error)) from None
+        except ValueError as error:
+            raise _fail(str(error), 2 if "no such stage" in str(error) else 1) from None
+        except RuntimeError as error:
+            raise _fail(str(error)) from None
+
+
+HEADLINES = {
+    "c_peptide_ratio": "C-peptide, times baseline",
+    "hba1c": "HbA1c change, points",
+    "insulin_dose": "insulin dose, times baseline",
+    "ever_independent": "ever free of insulin",
+    "independence_survival": "still free, of those once free",
+}
+
+
+def _headline(estimates) -> Table:
+    """The pooled estimates a reader asks for first."""
+    table = Table(title="Pooled estimates (posterior mean, 95 % interval)", title_justify="left")
+    for name, justify in (
+        ("outcome", "left"), ("estimand", "left"), ("k", "right"), ("n", "right"),
+        ("mean", "right"), ("95 % interval", "right"), ("new study", "right"),
+    ):  # fmt: skip
+        table.add_column(name, justify=justify)
+    chosen = estimates[
+        estimates["outcome"].isin(HEADLINES)
+        & (estimates["group_kind"] == "all")
+        & (estimates["method"] == "nuts")
+    ]
+    for row in chosen.itertuples():
+        table.add_row(
+            HEADLINES[row.outcome], f"{row.estimand} ({row.scale})", _count(row.k_studies),
+            _count(row.n_patients), _number(row.mean), _range(row.ci_low, row.ci_high),
+            _range(row.pred_low, row.pred_high),
+        )  # fmt: skip
+    return table
+
+
+def _count(value: float) -> str:
+    return "" if value != value else f"{value:.0f}"
+
+
+def _number(value: float) -> str:
+    return "" if value != value else f"{value:.2f}"
+
+
+def _range(low: float, high: float) -> str:
+    return "" if low != low or high != high else f"{low:.2f} to {high:.2f}"
+
+
+@app.command()
+def report(
+    out: OutOption = Path("data/processed"),
+    to: Annotated[str, typer.Option(help="html, pdf or docx")] = "html",
+    source: Annotated[Path, typer.Option(help="the Quarto source")] = Path("report.qmd"),
+) -> None:
+    """Render report.qmd: through Quarto where it is installed, else the embedded renderer."""
+    from analysis import render
+
+    if to not in render.FORMATS:
+        raise _fail(f"--to {to}: allowed are {', '.join(render.FORMATS)}", 2)
+    if not (out / "estimates.csv").exists():
+        raise _fail(f"{out} holds no estimates.csv: run `isletmeta run --out {out}` first")
+    target = source.with_suffix(f".{to}")
+    with console.status("rendering the report"):
+        try:
+            made = render.render(source, target, to=to, env={"ISLETMETA_OUT": str(out.resolve())})
+        except render.RenderError as error:
+            raise _fail(str(error)) from None
+    console.print(f"{made.path} (rendered by {made.renderer})", highlight=False)
+
+
+@app.command()
+def reproduce(
+    raw: RawOption = Path("data/raw"),
+    out: OutOption = Path("data/processed"),
+    strict: Annotated[bool, typer.Option(help="allow identical numbers only")] = False,
+) -> None:
+    """Rerun everything in a temporary folder and compare each estimate with the tracked one."""
+    from analysis import pipeline
+
+    tracked_path = out / "estimates.csv"
+    if not tracked_path.exists():
+        raise _fail(f"{tracked_path}: nothing to compare with")
+    seed = pipeline.read_manifest(out).get("seed", pipeline.SEED)
+    with tempfile.TemporaryDirectory(prefix="isletmeta-") as folder:
+        again = _run(raw, Path(folder), [], seed, True).estimates
+    compared = pipeline.compare(pipeline.read_table(out, "estimates"), again)
+    counts = compared["verdict"].value_counts()
+    for verdict, count in counts.items():
+        console.print(f"{count:>5} {verdict}", highlight=False)
+    allowed = {"identical"} if strict else {"identical", "within Monte-Carlo error"}
+    wrong = compared[~compared["verdict"].isin(allowed)]
+    for row in wrong.itertuples():
+        console.print(
+            f"{row.verdict}: {row.outcome} {row.group} {row.estimand} {row.method}: "
+            f"{row.mean:.6g} -> {row.mean_again:.6g}", markup=False, highlight=False
+        )  # fmt: skip
+    if len(wrong):
+        raise _fail(f"{len(wrong)} of {len(compared)} estimates are not reproduced")
+    console.print("reproduced", highlight=False)
+
+
+@app.command()
+def explain(effect_id: str, raw: RawOption = Path("data/raw")) -> None:
+    """Walk one effect back to the raw rows it came from."""
+    from analysis import effects, evidence
+
+    try:
+        loaded = evidence.load(raw)
+        lines = effects.explain(effects.build(loaded).effects, loaded, effect_id)
+    except evidence.EvidenceError as error:
+        raise _fail(str(error)) from None
+    except KeyError as error:
+        raise _fail(str(error.args[0])) from None
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def main() -> None:
+    """The console script."""
+    app()

@@ -1,0 +1,358 @@
+"""The order of the work: evidence -> effects -> models -> data/processed, nothing by halves.
+
+Each stage declares what it reads and what it writes. A stage whose inputs (evidence files, code,
+lock, seed) and outputs are unchanged is skipped. Everything is computed first and written last,
+so that bad input or a failed fit leaves data/processed exactly as it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from importlib import metadata
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from analysis import evidence as evidence_module
+from analysis.models.result import ESTIMATE_COLUMNS, ModelResult
+
+SEED = 20261124
+RAW = Path("data/raw")
+OUT = Path("data/processed")
+POSTERIORS = "posteriors"
+PACKAGES = ("arviz", "numpy", "nutpie", "pandas", "pymc", "pytensor", "scipy", "statsmodels")
+FLOAT_FORMAT = "%.8g"
+
+Progress = Callable[[str, str], None]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the work.
+
+    Attributes
+    ----------
+    name : how `--only` and the manifest call it.
+    reads : the files of data/raw it depends on.
+    run : evidence, seed -> ModelResult.
+    """
+
+    name: str
+    reads: tuple[str, ...]
+    run: Callable[[evidence_module.Evidence, int], ModelResult]
+
+
+def _effects(evidence, seed) -> ModelResult:
+    from analysis import crosscheck, effects
+
+    built = effects.build(evidence)
+    estimates = crosscheck.run(built.effects)
+    return ModelResult(estimates, {"effects": built.effects, "exclusions": built.exclusions})
+
+
+def _change(evidence, seed) -> ModelResult:
+    from analysis import effects
+    from analysis.models import change
+
+    return change.run(effects.build(evidence).effects, seed=seed)
+
+
+def _independence(evidence, seed) -> ModelResult:
+    from analysis.models import independence
+
+    return independence.run(evidence, seed=seed)
+
+
+def _safety(evidence, seed) -> ModelResult:
+    from analysis.models import safety
+
+    return safety.run(evidence, seed=seed)
+
+
+_CONTINUOUS = ("studies.csv", "outcomes.csv", "directions.csv")
+STAGES = (
+    Stage("effects", _CONTINUOUS, _effects),
+    Stage("change", _CONTINUOUS, _change),
+    Stage("independence", ("studies.csv", "independence.csv"), _independence),
+    Stage("safety", ("studies.csv", "safety.csv"), _safety),
+)
+STAGE_NAMES = tuple(stage.name for stage in STAGES)
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What a run did: the estimates now in force, the stages computed and those skipped."""
+
+    estimates: pd.DataFrame
+    computed: tuple[str, ...]
+    skipped: tuple[str, ...]
+
+
+def run(
+    raw: Path = RAW,
+    out: Path = OUT,
+    *,
+    only: Iterable[str] = (),
+    seed: int = SEED,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> RunReport:
+    """Validate the evidence, compute the stages that need it and write `out`.
+
+    Parameters
+    ----------
+    only : stage names; empty means all.
+    progress : called with (stage, "start" | "done" | "skipped").
+
+    Raises
+    ------
+    EvidenceError : the evidence has faults; nothing is written.
+    DiagnosticError : a fit failed its gate; nothing is written.
+    ValueError : `only` names no known stage.
+    """
+    raw, out = Path(raw), Path(out)
+    chosen = _choose(only)
+    tell = progress or (lambda stage, state: None)
+    evidence = evidence_module.load(raw)
+    before = read_manifest(out)
+    keys = {stage.name: _key(stage, evidence, seed) for stage in chosen}
+    stale = [s for s in chosen if force or not _is_current(s.name, keys[s.name], before, out)]
+    for stage in chosen:
+        if stage not in stale:
+            tell(stage.name, "skipped")
+    if not stale:
+        return RunReport(read_table(out, "estimates"), (), tuple(s.name for s in chosen))
+
+    with tempfile.TemporaryDirectory(prefix="isletmeta-") as folder:
+        staging = Path(folder)
+        records = _compute(stale, raw, staging, seed, tell)
+        manifest = _merge(staging, out, before, records, keys, evidence, seed)
+        _publish(staging, out, manifest, records)
+    skipped = tuple(s.name for s in chosen if s not in stale)
+    return RunReport(read_table(out, "estimates"), tuple(s.name for s in stale), skipped)
+
+
+def read_table(out: Path, name: str) -> pd.DataFrame:
+    """A table of data/processed: blank words are "", blank numbers NaN."""
+    table = pd.read_csv(Path(out) / f"{name}.csv")
+    words = table.columns[[not pd.api.types.is_numeric_dtype(t) for t in table.dtypes]]
+    table[words] = table[words].fillna("")
+    return table
+
+
+def read_manifest(out: Path) -> dict:
+    """The manifest of a folder of results; empty where there is none."""
+    path = Path(out) / "manifest.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def _choose(only: Iterable[str]) -> list[Stage]:
+    names = list(only)
+    unknown = [name for name in names if name not in STAGE_NAMES]
+    if unknown:
+        raise ValueError(f"no such stage: {', '.join(unknown)}; known: {', '.join(STAGE_NAMES)}")
+    return [stage for stage in STAGES if not names or stage.name in names]
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def code_digest() -> str:
+    """One digest of the code the numbers depend on: the package without report, render and cli."""
+    root = Path(__file__).parent
+    files = [
+        path
+        for path in sorted(root.rglob("*.py"))
+        if path.relative_to(root).parts[0] not in {"report", "render", "render.py", "cli.py"}
+    ]
+    return _digest(b"".join(path.read_bytes() for path in files))
+
+
+def lock_digest() -> str:
+    """Digest of requirements.lock where the project is run from its checkout, else empty."""
+    path = Path(__file__).parent.parent / "requirements.lock"
+    return _digest(path.read_bytes()) if path.exists() else ""
+
+
+def _key(stage: Stage, evidence, seed: int) -> str:
+    parts = [evidence.digests[name] for name in stage.reads]
+    parts += [code_digest(), lock_digest(), str(seed), platform.python_version()]
+    return _digest("|".join(parts).encode())
+
+
+def _is_current(name: str, key: str, manifest: dict, out: Path) -> bool:
+    """Whether the stage's inputs are those of the manifest and its outputs are all still there."""
+    stage = manifest.get("stages", {}).get(name, {})
+    if stage.get("key") != key or not (out / "estimates.csv").exists():
+        return False
+    outputs = {**stage["tables"], "estimates": manifest["estimates_digest"]}
+    return all(
+        (out / f"{table}.csv").exists() and _digest((out / f"{table}.csv").read_bytes()) == digest
+        for table, digest in outputs.items()
+    ) and all((out / POSTERIORS / f"{fit}.nc").exists() for fit in stage["fits"])
+
+
+def _compute(stale, raw, staging, seed, tell) -> dict[str, dict]:
+    """Run the stages, two processes at a time, each leaving its files in `staging`."""
+    if len(stale) == 1:
+        tell(stale[0].name, "start")
+        record = _run_stage(stale[0].name, raw, staging, seed)
+        tell(stale[0].name, "done")
+        return {stale[0].name: record}
+    records = {}
+    with ProcessPoolExecutor(max_workers=2, mp_context=get_context("spawn")) as pool:
+        futures = {}
+        for stage in stale:
+            tell(stage.name, "start")
+            futures[pool.submit(_run_stage, stage.name, raw, staging, seed)] = stage.name
+        try:
+            for future in as_completed(futures):
+                records[futures[future]] = future.result()
+                tell(futures[future], "done")
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return records
+
+
+def _run_stage(name: str, raw: Path, staging: Path, seed: int) -> dict:
+    """Compute one stage; write its tables, estimates and posteriors under `staging`."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    stage = next(stage for stage in STAGES if stage.name == name)
+    result = stage.run(evidence_module.load(raw), seed)
+    for table, frame in result.tables.items():
+        frame.to_csv(staging / f"{table}.csv", index=False, float_format=FLOAT_FORMAT)
+    result.estimates.to_csv(staging / f"{name}.estimates", index=False, float_format=FLOAT_FORMAT)
+    (staging / POSTERIORS).mkdir(exist_ok=True)
+    diagnostics = {}
+    for fit in result.fits.values():
+        file = f"{name}-{_slug(fit.name)}"
+        fit.tree.to_netcdf(staging / POSTERIORS / f"{file}.nc", engine="h5netcdf")
+        d = fit.diagnostics
+        diagnostics[file] = {
+            "max_rhat": round(d.max_rhat, 4),
+            "min_ess_bulk": round(d.min_ess_bulk),
+            "min_ess_tail": round(d.min_ess_tail),
+            "divergences": d.divergences,
+            "draws": d.n_draws,
+        }
+    return {"tables": sorted(result.tables), "fits": diagnostics}
+
+
+def _slug(name: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name)
+
+
+def _merge(staging, out, before, records, keys, evidence, seed) -> dict:
+    """The new manifest; `staging/estimates.csv` joins new parts with those still in force."""
+    stages = {
+        name: record
+        for name, record in before.get("stages", {}).items()
+        if name in STAGE_NAMES and name not in records
+    }
+    old = read_table(out, "estimates") if stages else None
+    parts, counts = [], {}
+    for name in STAGE_NAMES:
+        if name in records:
+            part = read_part(staging / f"{name}.estimates")
+        elif name in stages:
+            start, stop = stages[name]["estimate_rows"]
+            part = old.iloc[start:stop]
+        else:
+            continue
+        counts[name] = len(part)
+        parts.append(part)
+    joined = pd.concat(parts, ignore_index=True)
+    joined.to_csv(staging / "estimates.csv", index=False, float_format=FLOAT_FORMAT)
+    ends = np.cumsum(list(counts.values())).tolist()
+    rows = {name: [end - counts[name], end] for name, end in zip(counts, ends, strict=True)}
+    for name, record in records.items():
+        stages[name] = {
+            "key": keys[name],
+            "tables": {t: _digest((staging / f"{t}.csv").read_bytes()) for t in record["tables"]},
+            "fits": record["fits"],
+        }
+    return {
+        "isletmeta": metadata.version("isletmeta"),
+        "python": platform.python_version(),
+        "seed": seed,
+        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "data": dict(sorted(evidence.digests.items())),
+        "lock": lock_digest(),
+        "code": code_digest(),
+        "estimates_digest": _digest((staging / "estimates.csv").read_bytes()),
+        "stages": {
+            name: {**stages[name], "estimate_rows": rows[name]}
+            for name in STAGE_NAMES
+            if name in rows
+        },
+    }
+
+
+def read_part(path: Path) -> pd.DataFrame:
+    """A stage's own estimates, with every estimate column."""
+    table = pd.read_csv(path)
+    words = ["outcome", "group_kind", "group", "estimand", "scale", "unit", "method", "note"]
+    table[words] = table[words].astype(object).fillna("")
+    return table[ESTIMATE_COLUMNS]
+
+
+def _publish(staging: Path, out: Path, manifest: dict, records: dict) -> None:
+    """Move the finished files into place: the only writing to `out`."""
+    (out / POSTERIORS).mkdir(parents=True, exist_ok=True)
+    for name in records:
+        for stale in (out / POSTERIORS).glob(f"{name}-*.nc"):
+            stale.unlink()
+    for path in (staging / POSTERIORS).glob("*.nc"):
+        shutil.move(path, out / POSTERIORS / path.name)
+    for path in staging.glob("*.csv"):
+        shutil.move(path, out / path.name)
+    text = json.dumps(manifest, indent=2, sort_keys=False) + "\n"
+    (out / "manifest.json").write_text(text, encoding="utf-8")
+
+
+# --- reproduction ---------------------------------------------------------------------------
+
+KEY = ["outcome", "group_kind", "group", "estimand", "scale", "method"]
+NUMBERS = ["k_studies", "n_patients", "mean", "sd", "ci_low", "ci_high", "pred_low", "pred_high"]
+
+
+def compare(tracked: pd.DataFrame, again: pd.DataFrame) -> pd.DataFrame:
+    """Compare two tables of estimates, row by row.
+
+    Returns one row an estimate with `verdict`: identical (to 1e-6 relative), within Monte-Carlo
+    error, different, missing or new. Monte-Carlo error is judged for the mean as 0.28 posterior
+    SDs: four standard errors of a difference of two means at the gate's least effective sample
+    size of 400, 4 * sqrt(2 / 400). Interval ends may differ by twice that. Counts must be equal.
+    """
+    both = tracked.merge(again, on=KEY, how="outer", suffixes=("", "_again"), indicator=True)
+    both["verdict"] = [_verdict(row) for row in both.to_dict("records")]
+    both["difference"] = both["mean_again"] - both["mean"]
+    return both[[*KEY, "mean", "mean_again", "sd", "difference", "verdict"]]
+
+
+def _verdict(row: dict) -> str:
+    if row["_merge"] != "both":
+        return "missing" if row["_merge"] == "left_only" else "new"
+    old = np.array([row[name] for name in NUMBERS], dtype=float)
+    new = np.array([row[f"{name}_again"] for name in NUMBERS], dtype=float)
+    if np.allclose(old, new, rtol=1e-6, atol=1e-9, equal_nan=True):
+        return "identical"
+    if row["method"] != "nuts" or not np.array_equal(np.isnan(old), np.isnan(new)):
+        return "different"
+    sd = row["sd"] if np.isfinite(row["sd"]) and row["sd"] > 0 else abs(row["mean"])
+    error = 4 * np.sqrt(2 / 400) * sd
+    allowed = np.array([0, 0, error, error, 2 * error, 2 * error, 3 * error, 3 * error])
+    near = np.abs(old - new) <= allowed + 1e-9
+    return "within Monte-Carlo error" if np.all(near | np.isnan(old)) else "different"
