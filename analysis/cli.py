@@ -59,7 +59,11 @@ def check(raw: RawOption = Path("data/raw")) -> None:
         lines = "\n".join(str(fault) for fault in faults)
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         raise _fail(f"{lines}\n{count} in {raw}")
-    console.print(evidence.summary(evidence.load(raw)), markup=False, highlight=False)
+    loaded = evidence.load(raw)
+    for what, count in evidence.summary(loaded).items():
+        console.print(f"{count:>6} {what}", markup=False, highlight=False)
+    for warning in evidence.warnings(loaded):
+        console.print(f"oddity: {warning}", markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()
