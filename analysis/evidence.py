@@ -24,7 +24,7 @@ import pandas as pd
 from analysis import vocabulary as v
 
 Row = dict[str, str | float]
-"""One row of a table: words and text as str ("" = blank), numbers as float (NaN = blank), `line`."""
+"""One row: words and text as str ("" = blank), numbers as float (NaN = blank), and `line`."""
 
 RAW = Path("data/raw")
 
@@ -509,6 +509,8 @@ def _read_table(raw: Path, name: str) -> tuple[_Table, list[Fault]]:
     if wrong_header or faults:
         table.readable = False
     for line, record in records[1:]:
+        if not record:  # an empty line says nothing
+            continue
         if len(record) != len(header):
             allowed = f"{len(header)} cells, as in the header"
             faults.append(Fault(name, line, "(row)", f"{len(record)} cells", allowed))
@@ -629,9 +631,9 @@ def _cohort_rules(table: _Table) -> Iterator[Fault]:
 
 
 def _unit_limits(outcome: str, unit: str, scale: str) -> tuple[float, float] | None:
-    """Lowest and highest possible number of an outcome in a unit; None for a unit it cannot have."""
+    """Lowest and highest possible number of an outcome in a unit; None if it cannot have it."""
     if scale == "percent_change":
-        # Only an insulin dose can fall by all of itself.
+        # Only an insulin dose can fall by the whole of itself.
         low = -100.0 if outcome == "insulin_dose" else math.nextafter(-100.0, 0.0)
         return (low, 10_000.0) if unit == "%" else None
     if scale == "percent_of_baseline":
@@ -710,7 +712,6 @@ def _outcome_rules(table: _Table) -> Iterator[Fault]:
         for row in table.rows
         if row["scale"] == "level" and row["months"] == 0
     }
-    has_basis_column = any(row["contrast_basis"] for row in table.rows)
     for row in table.rows:
         yield from _spread_rules(table, row)
         outcome, unit, scale = str(row["outcome"]), str(row["unit"]), str(row["scale"])
@@ -748,7 +749,7 @@ def _outcome_rules(table: _Table) -> Iterator[Fault]:
             declared = row["contrast_basis"] == "follow_up_only"
             if paired and declared:
                 yield table.fault(row, "contrast_basis", "blank, because the baseline is given")
-            if not paired and not declared and (has_basis_column or row["contrast_basis"] == ""):
+            if not paired and not declared:
                 allowed = (
                     "follow_up_only, because no baseline level of this arm and outcome is given"
                 )
@@ -909,9 +910,7 @@ def _has_numbers(fact: Row, rows: Sequence[Row]) -> bool:
     later = [r for r in numbers if r["months"] != 0 and _same_time(r, fact)]
 
     def relative(arm: str) -> bool:
-        return any(
-            r["arm"] == arm and (r["scale"] not in ("level",) or arm in based) for r in later
-        )
+        return any(r["arm"] == arm and (r["scale"] != "level" or arm in based) for r in later)
 
     if fact["contrast"] == "treated_vs_control":
         if any(r["scale"] == "between_arm_difference" for r in later):

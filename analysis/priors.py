@@ -1,0 +1,117 @@
+"""Every prior in one table, with its reason. Models read their scales here and nowhere else.
+
+Scales are given on each outcome's own scale. The priors are weakly informative: wide enough for
+any effect a diabetologist would believe, narrow enough that one small study cannot move a class
+by an impossible amount. Where a posterior is mostly its prior, the report says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Prior:
+    """One prior: `params` are the numbers of the distribution, in the order it names them."""
+
+    model: str
+    parameter: str
+    distribution: str
+    params: tuple[float, ...]
+    unit: str
+    reason: str
+    source: str = "chosen by the authors"
+
+    @property
+    def scale(self) -> float:
+        """The last number: the spread of the distribution."""
+        return self.params[-1]
+
+    def __str__(self) -> str:
+        return f"{self.distribution}({', '.join(f'{value:g}' for value in self.params)})"
+
+
+def _change(outcome, unit, mu, tau, tau_class, bias, slope, log_sd) -> tuple[Prior, ...]:
+    """The priors of one continuous outcome; `log_sd` is the centre of the log change SD."""
+    rows = (
+        ("mu", "Normal", (0, mu), "no direction favoured; large published effects lie within 2 SD"),
+        ("tau", "HalfNormal", (tau,), "between studies of one class: differences as large as the "
+         "effects themselves are allowed"),
+        ("tau_class", "HalfNormal", (tau_class,), "between cell classes; with about one study a "
+         "class this stays near its prior, so it is kept moderate"),
+        ("bias", "Normal", (0, bias), "difference of uncontrolled from controlled studies: "
+         "honeymoon, better care, regression to the mean; either sign"),
+        ("slope", "Normal", (0, slope), "per unit of log(months / 12); all effects lie within 6 to "
+         "18 months"),
+        ("measure", "Normal", (0, bias), "fasting (or unstated) against stimulated C-peptide"),
+        ("log_sd", "Normal", (log_sd, 0.7), "centre of the log SD of individual change; learnt "
+         "from the studies that print a spread"),
+    )  # fmt: skip
+    return tuple(Prior(outcome, name, d, p, unit, why) for name, d, p, why in rows)
+
+
+CHANGE = (
+    *_change("c_peptide_ratio", "log ratio", 1.0, 0.5, 0.4, 0.4, 0.3, -0.4),
+    *_change("c_peptide_gain", "nmol/L", 0.5, 0.25, 0.2, 0.2, 0.15, -1.4),
+    *_change("hba1c", "percentage points", 2.0, 0.75, 0.5, 0.5, 0.4, 0.2),
+    *_change("insulin_dose", "log ratio", 1.0, 0.5, 0.4, 0.4, 0.3, -0.7),
+    *_change("insulin_dose_abs", "IU/kg/day", 0.4, 0.2, 0.15, 0.15, 0.1, -1.4),
+    Prior("change", "r", "TruncatedNormal(-0.95, 0.95)", (0.4, 0.3), "correlation",
+          "pre-post correlation; printed p-values of these trials imply 0.6, 0.4, 0.2, 0.0 and "
+          "-0.1", "the evidence itself, recovered from p-values"),
+    Prior("change", "log_sd_spread", "HalfNormal", (0.5,), "log SD",
+          "studies' change SDs differ by a factor of about two"),
+)  # fmt: skip
+
+INDEPENDENCE = (
+    Prior("ever_independent", "mu", "Normal", (0, 1.5), "log odds",
+          "any probability from 5 to 95 % is plausible"),
+    Prior("ever_independent", "tau", "HalfNormal", (1.0,), "log odds",
+          "between studies: odds may differ several-fold"),
+    Prior("ever_independent", "tau_class", "HalfNormal", (1.0,), "log odds",
+          "between cell classes: odds may differ several-fold"),
+    Prior("duration", "mu", "Normal", (3.2, 1.0), "log months",
+          "median log scale: e^3.2 is about two years; 95 % from 3 months to 15 years"),
+    Prior("duration", "tau", "HalfNormal", (0.5,), "log months",
+          "between studies: durations differ by a factor of about two"),
+    Prior("duration", "tau_class", "HalfNormal", (0.5,), "log months",
+          "between cell classes: as between studies"),
+    Prior("duration", "log_shape", "Normal", (0.0, 0.4), "log shape",
+          "hazard falling, constant or rising; shape 0.45 to 2.2"),
+)  # fmt: skip
+
+SAFETY = (
+    Prior("safety", "mu", "Normal", (-3.5, 2.0), "log rate per patient-year",
+          "centre 3 per 100 patient-years; 95 % from 0.05 to over 100"),
+    Prior("safety", "tau", "HalfNormal", (0.7,), "log rate",
+          "between studies; a few events cannot identify it, so it is kept moderate"),
+    Prior("safety", "tau_class", "HalfNormal", (0.7,), "log rate",
+          "between cell classes: as between studies"),
+)  # fmt: skip
+
+PRIORS = CHANGE + INDEPENDENCE + SAFETY
+
+
+def get(model: str, parameter: str) -> Prior:
+    """The prior of a parameter. Raises KeyError when there is none."""
+    for prior in PRIORS:
+        if (prior.model, prior.parameter) == (model, parameter):
+            return prior
+    raise KeyError(f"no prior for {model}.{parameter}")
+
+
+def table() -> pd.DataFrame:
+    """All priors as a table for the report."""
+    return pd.DataFrame(
+        {
+            "model": prior.model,
+            "parameter": prior.parameter,
+            "prior": str(prior),
+            "unit": prior.unit,
+            "reason": prior.reason,
+            "source": prior.source,
+        }
+        for prior in PRIORS
+    )

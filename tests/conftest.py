@@ -1,0 +1,30 @@
+"""Fixtures shared by the tests: the tracked evidence, and a copy of it that a test may spoil."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from analysis import evidence as evidence_module
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def tracked_raw() -> Path:
+    """The tracked folder data/raw: to be read only."""
+    return ROOT / "data" / "raw"
+
+
+@pytest.fixture
+def raw_dir(tracked_raw: Path, tmp_path: Path) -> Path:
+    """A copy of data/raw that a test may change."""
+    copy = tmp_path / "raw"
+    shutil.copytree(tracked_raw, copy)
+    return copy
+
+
+@pytest.fixture(scope="session")
+def evidence(tracked_raw: Path) -> evidence_module.Evidence:
+    """The tracked evidence, read once."""
+    return evidence_module.load(tracked_raw)

@@ -1,0 +1,122 @@
+"""The tracked evidence itself: the change log is true, the derived files are up to date."""
+
+import csv
+import re
+
+import pypandoc
+import pytest
+
+from analysis import evidence as ev
+from analysis import vocabulary as v
+
+NO_ROW = "(every row)"
+
+
+@pytest.fixture(scope="module")
+def printed(tracked_raw):
+    """Every table as printed, rows by their key as CHANGES.csv writes it."""
+    tables = {}
+    for name, key in ev.KEYS.items():
+        with (tracked_raw / name).open(encoding="utf-8", newline="") as file:
+            tables[name] = {"|".join(row[c] for c in key): row for row in csv.DictReader(file)}
+    return tables
+
+
+@pytest.fixture(scope="module")
+def changes(tracked_raw):
+    with (tracked_raw / "CHANGES.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_logged_correction_is_found_in_its_table(printed, changes):
+    last = {(c["file"], c["row_key"], c["column"]): c for c in changes}
+    for (file, key, column), change in last.items():
+        if key == NO_ROW:
+            assert column in ev.TABLES[file]
+            continue
+        assert key in printed[file], f"{file}: {key}"
+        if column != "(row added)":
+            assert printed[file][key][column] == change["new"], f"{file}: {key}: {column}"
+
+
+def test_every_correction_changes_something_and_says_why(changes):
+    for change in changes:
+        assert change["old"] != change["new"]
+        assert len(change["reason"]) > 10 and change["source"]
+        assert change["source"] == "this table" or change["source"].startswith("http")
+
+
+def test_added_columns_and_values_that_are_not_blank_are_logged(printed, changes):
+    """Columns that were added and are filled by judgement, not by rule, are logged cell by cell."""
+    logged = {(c["file"], c["row_key"], c["column"]) for c in changes}
+    added = [
+        ("studies.csv", "followup_kind", ""),
+        ("studies.csv", "overlaps_with", ""),
+        ("studies.csv", "retracted", "none_found"),
+        ("studies.csv", "arm_cell_classes", ""),
+        ("outcomes.csv", "unit_printed", ""),
+        ("outcomes.csv", "contrast_basis", ""),
+        ("outcomes.csv", "n_control", ""),
+        ("directions.csv", "subgroup", ""),
+        ("responders.csv", "percent", ""),
+    ]
+    rows_added = {(c["file"], c["row_key"]) for c in changes if c["column"] == "(row added)"}
+    for file, column, default in added:
+        for key, row in printed[file].items():
+            if row[column] != default and (file, key) not in rows_added:
+                assert (file, key, column) in logged, f"{file}: {key}: {column}"
+
+
+def test_the_bibliography_is_the_tracked_one(tracked_raw, evidence):
+    text = (tracked_raw / "references.bib").read_text(encoding="utf-8")
+    assert text == ev.bibliography(evidence.studies)
+
+
+def test_pandoc_reads_the_bibliography(tracked_raw, evidence):
+    text = (tracked_raw / "references.bib").read_text(encoding="utf-8")
+    listed = pypandoc.convert_text(text, to="csljson", format="bibtex")
+    ids = re.findall(r'"id": "([^"]+)"', listed)
+    assert sorted(ids) == sorted(evidence.studies["study_id"])
+
+
+def test_the_dictionary_names_every_column_and_word(tracked_raw):
+    text = (tracked_raw / "README.md").read_text(encoding="utf-8")
+    for name, columns in ev.TABLES.items():
+        section = text.split(f"## {name}")[1].split("\n## ")[0]
+        for column, spec in columns.items():
+            assert f"`{column}`" in section, f"{name}: {column}"
+            if spec.kind in ("word", "words") and column not in ("seen_in", "extraction"):
+                missing = [word for word in spec.words if f"`{word}`" not in text]
+                assert not missing, f"{name}: {column}: {missing}"
+
+
+def test_the_dictionary_counts_are_those_of_the_tables(tracked_raw, printed):
+    text = (tracked_raw / "README.md").read_text(encoding="utf-8")
+    for name, rows in printed.items():
+        assert f"## {name} ({len(rows)} rows)" in text
+
+
+def test_weeks_follow_the_stated_factor(evidence):
+    """Times that are weeks of a visit plan: whole weeks over 4.348, to two decimals."""
+    assert f"{v.WEEKS_PER_MONTH:g}" == "4.348"
+    outcomes = evidence.outcomes
+    weeks = outcomes["notes"].str.extract(r"^(?:week (\d+)|(\d+) weeks)").bfill(axis=1)[0]
+    named = weeks.notna()
+    assert named.sum() >= 15
+    expected = (weeks[named].astype(float) / v.WEEKS_PER_MONTH).round(2)
+    assert expected.tolist() == outcomes.loc[named, "months"].tolist()
+
+
+def test_serious_events_are_not_all_zeros(evidence):
+    safety = evidence.safety
+    serious = safety[(safety["event_category"] == "serious_adverse_event")]
+    positive = serious[serious["n_patients"] > 0]
+    assert {"reichman2025", "perico2023", "snarski2016"} <= set(positive["study_id"])
+    assert set(positive["bound"]) == {"at_least"} and set(positive["relation"]) == {"any"}
+
+
+def test_selected_patients_are_marked(evidence):
+    patients = evidence.independence.query("fact == 'patient'")
+    for study in ("couri2009", "snarski2016", "pei2019"):
+        assert set(patients[patients["study_id"] == study]["sampling"]) == {"best"}
+    assert set(patients[patients["study_id"] == "feng2012"]["sampling"]) == {"worst"}

@@ -1,0 +1,63 @@
+"""The word lists: labels for every word, and no contradiction between lists."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from analysis import vocabulary as v
+
+LISTS = {
+    name: value
+    for name, value in vars(v).items()
+    if name.isupper() and isinstance(value, dict) and not name.endswith("LIMITS")
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_every_word_is_one_word_and_has_a_label(name):
+    for word, label in LISTS[name].items():
+        assert re.fullmatch(r"[A-Za-z0-9_<=>]+", word)
+        assert label.strip() == label != ""
+
+
+def test_twelve_weeks_are_2_76_months():
+    assert round(12 / v.WEEKS_PER_MONTH, 2) == 2.76
+    assert round(48 / v.WEEKS_PER_MONTH, 2) == 11.04
+    assert abs(v.WEEKS_PER_MONTH - v.DAYS_PER_MONTH / 7) < 5e-4
+
+
+def test_lists_that_refer_to_one_another_agree():
+    assert set(v.CELL_CLASS_SHORT) == set(v.CELL_CLASSES)
+    assert set(v.C_PEPTIDE_MEASURES) | set(v.LEVEL_LIMITS) == set(v.OUTCOMES)
+    assert set(v.CONCENTRATION_LIMITS) == set(v.CONCENTRATION_UNITS)
+    assert set(v.NEVER_ENTER) < set(v.DIRECTION_CAVEATS)
+    assert set(v.COMPUTED_CAVEATS) < set(v.DIRECTION_CAVEATS)
+    assert set(v.CONTROLLED_DESIGNS) < set(v.DESIGNS)
+    assert set(v.OUTCOMES) < set(v.RESPONDER_OUTCOMES)
+
+
+def test_limits_are_in_order():
+    for units in [*v.LEVEL_LIMITS.values(), v.CONCENTRATION_LIMITS]:
+        for low, high in units.values():
+            assert 0 <= low < high
+
+
+@pytest.mark.parametrize("arm", ["treated", "control_vitd", "all_reexamined", "contrast_dose2.0"])
+def test_arm_names(arm):
+    assert re.fullmatch(v.ARM_PATTERN, arm)
+
+
+@pytest.mark.parametrize("arm", ["", "placebo", "high_dose_patient_a", "treated_", "treated x"])
+def test_other_names_are_no_arms(arm):
+    assert not re.fullmatch(v.ARM_PATTERN, arm)
+
+
+def test_the_low_rooms_bring_in_no_sampler():
+    code = (
+        "import sys, analysis.vocabulary, analysis.evidence;"
+        "print(sorted({'pymc', 'jax', 'arviz', 'nutpie'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
