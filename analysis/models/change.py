@@ -12,7 +12,8 @@ A result in words bounds the statistic: P(z_low < y / se < z_high | theta_i). An
 a direction gives the statistic itself. Controlled studies define mu; `bias` is what an uncontrolled
 study adds, so the two designs are never mixed without it.
 
-The graph is compiled once and refitted with new data; rows are padded to a fixed size with weight 0.
+The graph is compiled once and refitted with new data; rows are padded to a fixed size and carry no
+weight there.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ UNITS = {
 IMPORTANT = {"hba1c": (-0.3, -0.5), "c_peptide_gain": (0.2,)}
 CLASSES = tuple(vocabulary.CELL_CLASSES)
 R_CENTRE = priors.get("change", "r").params[0]
-FAR = 38.0  # a z value no study reaches: stands for infinity in the interval likelihood
+INFINITE = 1e6  # stands for an open end of an interval of z
+FAR = 38.0  # beyond this many SDs a normal tail is zero in double precision
 SCALES = ("mu", "tau", "tau_class", "bias", "slope", "measure")
 
 
@@ -96,7 +98,9 @@ def build(size: int):
         interval = upper + pt.log1mexp(pt.minimum(lower - upper, -1e-12))
         loglik = d["is_numeric"] * numeric + d["is_interval"] * interval + d["is_exact_p"] * exact_p
         pm.Potential("likelihood", loglik.sum())
-        learnt = -0.5 * ((d["log_sd_seen"] - log_sd) / log_sd_spread) ** 2 - pt.log(log_sd_spread)
+        # An SD printed for n patients estimates the study's own with variance 1/(2n) on the log.
+        total = pt.sqrt(log_sd_spread**2 + d["n_factor"] / 2)
+        learnt = -0.5 * ((d["log_sd_seen"] - log_sd) / total) ** 2 - pt.log(total)
         pm.Potential("spreads", (d["teaches_sd"] * learnt).sum())
     return model
 
@@ -133,8 +137,8 @@ def design_arrays(effects: pd.DataFrame, outcome: str, size: int) -> dict[str, n
     teaches = has_var & np.isfinite(factor)
     seen = np.zeros(len(effects))
     seen[teaches] = 0.5 * np.log(variance.to_numpy(dtype=float)[teaches] / factor[teaches])
-    z_low = effects["z_low"].astype(float).fillna(-FAR).clip(-FAR, FAR)
-    z_high = effects["z_high"].astype(float).fillna(FAR).clip(-FAR, FAR)
+    z_low = effects["z_low"].astype(float).fillna(-INFINITE).clip(-INFINITE, INFINITE)
+    z_high = effects["z_high"].astype(float).fillna(INFINITE).clip(-INFINITE, INFINITE)
     classes = [CLASSES.index(name) for name in effects["cell_class"]]
     index = np.zeros(size, dtype="int64")
     index[: len(effects)] = classes
@@ -144,8 +148,8 @@ def design_arrays(effects: pd.DataFrame, outcome: str, size: int) -> dict[str, n
         "var_b": padded(effects["var_b"].astype(float).fillna(0)),
         "has_var": padded(has_var),
         "n_factor": padded(np.nan_to_num(factor, nan=1.0), 1.0),
-        "z_low": padded(z_low, -FAR),
-        "z_high": padded(z_high, FAR),
+        "z_low": padded(z_low, -INFINITE),
+        "z_high": padded(z_high, INFINITE),
         "is_numeric": padded(kind == "numeric"),
         "is_interval": padded(kind == "interval"),
         "is_exact_p": padded(kind == "exact_p"),
@@ -227,7 +231,7 @@ def run(
 def _fit(sampler: Sampler, name: str, chosen: pd.DataFrame, outcome: str, seed: int) -> Fit:
     size = sampler.model["study_z"].type.shape[0] or len(chosen)
     data = design_arrays(chosen, outcome, size)
-    return sampler.fit(name, seed=seed, data=data, tune=1500, draws=1000, target_accept=0.98)
+    return sampler.fit(name, seed=seed, data=data, tune=1500, draws=1500, target_accept=0.99)
 
 
 def _overall(outcome, chosen, fit, kind, group, suffix="") -> list[dict]:

@@ -97,26 +97,35 @@ class Sampler:
     ) -> Fit:
         """Sample the posterior given `data` (values for `pm.Data` names) and judge it.
 
+        A fit that breaks a rule of the gate is sampled again with shorter steps and more draws,
+        at most twice; the rules stay the same.
+
         Raises
         ------
-        DiagnosticError : when `gate` is set and a rule of the gate is broken.
+        DiagnosticError : when `gate` is set and the last attempt still breaks a rule.
         """
         import nutpie
 
         compiled = self._compiled.with_data(**data) if data else self._compiled
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = nutpie.sample(
-                compiled,
-                draws=draws,
-                tune=tune,
-                chains=chains,
-                cores=2,
-                seed=seed,
-                target_accept=target_accept,
-                progress_bar=False,
-            )
-        fit = Fit(name, tree, diagnose(tree))
+        attempts = [(target_accept, tune, draws)]
+        if gate:
+            attempts += [(0.995, 2 * tune, 2 * draws), (0.999, 3 * tune, 2 * draws)]
+        for accept, warmup, kept in attempts:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                tree = nutpie.sample(
+                    compiled,
+                    draws=kept,
+                    tune=warmup,
+                    chains=chains,
+                    cores=2,
+                    seed=seed,
+                    target_accept=accept,
+                    progress_bar=False,
+                )
+            fit = Fit(name, tree, diagnose(tree))
+            if not fit.diagnostics.faults():
+                return fit
         if gate:
             require_sound(fit)
         return fit

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import matplotlib as mpl
 
 # Okabe and Ito (2008), Color Universal Design: distinguishable with any common colour blindness.
@@ -52,8 +54,14 @@ def apply() -> None:
 
 
 def notebook() -> None:
-    """Make figures appear as SVG without a date in them; called by the report's first cell."""
+    """Make figures appear without a date in them; called by the report's first cell.
+
+    Vector graphics, but for formats that cannot carry them (ISLETMETA_FORMAT is pdf or docx).
+    """
     from matplotlib_inline.backend_inline import set_matplotlib_formats
 
     apply()
-    set_matplotlib_formats("svg", metadata={"Date": None})
+    if os.environ.get("ISLETMETA_FORMAT", "html") == "html":
+        set_matplotlib_formats("svg", metadata={"Date": None})
+    else:
+        set_matplotlib_formats("png", dpi=200)

@@ -1,0 +1,136 @@
+"""The headline effects through statsmodels: DerSimonian-Laird, Paule-Mandel and the HKSJ interval.
+
+A second, independent way to the same means, for effects that have a number and a standard error at
+a fixed pre-post correlation. Results in words and effects without a spread cannot enter here, so
+these rows answer a narrower question than the Bayesian model; each says how many were left out.
+Controlled and uncontrolled studies are never mixed.
+
+Methods. dl: DerSimonian and Laird 1986, normal interval. pm: Paule and Mandel 1982, normal
+interval. hksj: Paule-Mandel's tau with the interval of Hartung and Knapp 2001, Sidik and Jonkman
+2002 (t with k - 1 degrees of freedom). Prediction interval from three studies on: mean +/- t_{k-2}
+sqrt(tau^2 + se^2) (Higgins, Thompson and Spiegelhalter 2009).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from analysis import effects as effects_module
+from analysis.models.result import ESTIMATE_COLUMNS, estimates_table
+
+POOLED = ("c_peptide_ratio", "c_peptide_gain", "hba1c", "insulin_dose")
+POOLED_FROM_THREE = ("time_in_range", "severe_hypoglycaemia")
+METHODS = ("dl", "pm", "hksj")
+DESIGN_LABEL = {True: "controlled", False: "uncontrolled"}
+
+
+def pool(y: np.ndarray, variance: np.ndarray, method: str) -> dict[str, float]:
+    """Random-effects mean of k >= 1 estimates.
+
+    Parameters
+    ----------
+    y, variance : estimates and their positive sampling variances, shape (k,).
+    method : "dl", "pm" or "hksj".
+
+    Returns mean, sd (standard error), ci_low, ci_high, pred_low, pred_high, tau. One study is
+    returned as it is, with a normal interval and no tau. Raises ValueError for no study, an unknown
+    method or a variance that is not positive.
+    """
+    y, variance = np.asarray(y, dtype=float), np.asarray(variance, dtype=float)
+    if method not in METHODS:
+        raise ValueError(f"no such method: {method}")
+    if len(y) == 0 or len(y) != len(variance):
+        raise ValueError("pooling needs at least one estimate, each with a variance")
+    if not (np.all(np.isfinite(y)) and np.all(variance > 0)):
+        raise ValueError("estimates must be finite and variances positive")
+    none = math.nan
+    if len(y) == 1:
+        mean, error = float(y[0]), math.sqrt(float(variance[0]))
+        return {**_interval(mean, error, float(stats.norm.isf(0.025))), "sd": error,
+                "pred_low": none, "pred_high": none, "tau": none}  # fmt: skip
+    tau2 = _tau2(y, variance, "dl" if method == "dl" else "pm")
+    weights = 1 / (variance + tau2)
+    k = len(y)
+    mean = float(np.sum(weights * y) / np.sum(weights))
+    plain = math.sqrt(1 / float(np.sum(weights)))
+    if method == "hksj":
+        error = math.sqrt(float(np.sum(weights * (y - mean) ** 2) / np.sum(weights)) / (k - 1))
+        width = float(stats.t.isf(0.025, k - 1))
+    else:
+        error, width = plain, float(stats.norm.isf(0.025))
+    low = high = none
+    if k >= 3:
+        half = float(stats.t.isf(0.025, k - 2)) * math.sqrt(tau2 + error**2)
+        low, high = mean - half, mean + half
+    return {**_interval(mean, error, width), "sd": error, "pred_low": low, "pred_high": high,
+            "tau": math.sqrt(tau2)}  # fmt: skip
+
+
+def _tau2(y: np.ndarray, variance: np.ndarray, method: str) -> float:
+    """Between-study variance by statsmodels, a negative estimate taken as zero."""
+    from statsmodels.stats.meta_analysis import combine_effects
+
+    with np.errstate(invalid="ignore"):  # a negative tau^2 makes its own square roots NaN
+        fit = combine_effects(y, variance, method_re=method)
+    return max(float(fit.tau2), 0.0)
+
+
+def _interval(mean: float, error: float, width: float) -> dict[str, float]:
+    return {"mean": mean, "ci_low": mean - width * error, "ci_high": mean + width * error}
+
+
+def run(effects: pd.DataFrame, r: float = effects_module.Rules.r) -> pd.DataFrame:
+    """Estimate rows of every outcome by design, and by design and cell class from two studies on.
+
+    Parameters
+    ----------
+    effects : the effects table.
+    r : pre-post correlation at which the standard errors are taken.
+
+    Returns a table with `ESTIMATE_COLUMNS`. A group without a usable study has no row.
+    """
+    rows: list[dict] = []
+    for outcome in (*POOLED, *POOLED_FROM_THREE):
+        chosen = effects_module.headline(effects, outcome)
+        chosen = chosen.assign(_variance=effects_module.variance(chosen, r))
+        for controlled, part in chosen.groupby("controlled", sort=False):
+            design = DESIGN_LABEL[bool(controlled)]
+            least = 3 if outcome in POOLED_FROM_THREE else 1
+            rows += _group(outcome, "design", design, design, part, least)
+            for cell_class, members in part.groupby("cell_class"):
+                rows += _group(outcome, "cell_class", cell_class, design, members, max(least, 2))
+    return estimates_table(rows) if rows else pd.DataFrame(columns=ESTIMATE_COLUMNS)
+
+
+def _group(outcome, kind, group, design, part: pd.DataFrame, least: int) -> list[dict]:
+    """Rows of one group, one a method; none where fewer than `least` studies are usable."""
+    usable = part[part["kind"].eq("numeric") & (part["_variance"] > 0)]
+    if len(usable) < least:
+        return []
+    left = len(part) - len(usable)
+    notes = []
+    if left:
+        notes.append(f"{left} without a number or a standard error left out")
+    if len(usable) == 1:
+        notes.append("one study: its own estimate")
+    unit = effects_module.OUTCOMES[outcome]
+    return [
+        {
+            "outcome": outcome,
+            "group_kind": kind,
+            "group": group,
+            "estimand": f"mean_{design}",
+            "scale": "log_ratio" if unit == "log ratio" else "difference",
+            "unit": unit,
+            "k_studies": len(usable),
+            "n_patients": usable["n_patients"].sum(),
+            "method": method,
+            "note": "; ".join(notes),
+            **pool(usable["y"].to_numpy(), usable["_variance"].to_numpy(), method),
+        }
+        for method in METHODS
+    ]

@@ -1,0 +1,148 @@
+"""The normal-normal hierarchical model given its heterogeneity: everything that has a closed form.
+
+    y_i | θ_i ~ N(θ_i, se_i²),   θ_i | β, τ ~ N(x_i β, τ²),   hence   y | β, τ ~ N(Xβ, S + τ²I)
+
+(Gelman et al., BDA3, sections 5.4-5.5; Röver 2020, J Stat Softw 93(6), section 2; with covariates
+Röver & Friede 2023, Comput Methods Programs Biomed 229:107303). Given τ, a normal or flat prior
+of β gives a normal posterior of β. A normal prior β_j ~ N(m_j, v_j²) has the same form as one more
+observation m_j of β_j with variance v_j² and no heterogeneity, so it is added as such a row, and
+the whole is one weighted least squares problem with weights w_i = 1 / (se_i² + τ²):
+
+    log p(y | τ) = ½ Σ log w_i - (n - q)/2 log 2π - ½ log|X'WX| - ½ (y - Xβ̂)'W(y - Xβ̂)
+
+with n rows (prior rows included) and q coefficients. A flat prior has density 1 (the convention of
+bayesmeta): with one, the marginal likelihood is defined up to that choice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+LOG_2PI = np.log(2.0 * np.pi)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A batch of data sets of one shape; prior rows come after the k study rows.
+
+    y, variance, present : (rows, n); `present` is False for a masked study and a flat prior.
+    x : (rows or 1, n, q) design.
+    random : (n,) 1.0 for a study row, 0.0 for a prior row (which τ does not touch).
+    k : number of study rows, masked ones included.
+    """
+
+    y: np.ndarray
+    variance: np.ndarray
+    present: np.ndarray
+    x: np.ndarray
+    random: np.ndarray
+    k: int
+
+    @property
+    def n_rows(self) -> int:
+        return self.y.shape[0]
+
+    def rows(self, index: np.ndarray) -> Problem:
+        """The same for a selection of data sets."""
+        x = self.x if self.x.shape[0] == 1 else self.x[index]
+        return Problem(
+            self.y[index], self.variance[index], self.present[index], x, self.random, self.k
+        )
+
+
+@dataclass(frozen=True)
+class Conditional:
+    """Moments given τ, for each row and each τ.
+
+    log_likelihood : (rows, points)      beta : (rows, points, q)
+    root : (rows, points, q, q) upper triangular R with Cov(β | τ, y)⁻¹ = R'R
+    leverage : (rows, points, k) diagonal of the hat matrix, or None when not asked for
+    """
+
+    log_likelihood: np.ndarray
+    beta: np.ndarray
+    root: np.ndarray
+    leverage: np.ndarray | None
+
+    def combination(self, a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of a'β given τ; `a` has shape (q,) or (rows, q)."""
+        a = np.broadcast_to(np.atleast_2d(a), (self.beta.shape[0], self.beta.shape[2]))
+        mean = np.einsum("rtq,rq->rt", self.beta, a)
+        # Solve R'u = a forwards; the variance of a'β is u'u.
+        q = a.shape[1]
+        u = np.empty_like(self.beta)
+        for j in range(q):
+            known = sum(self.root[:, :, i, j] * u[:, :, i] for i in range(j))
+            u[:, :, j] = (a[:, None, j] - known) / self.root[:, :, j, j]
+        return mean, np.sqrt((u * u).sum(axis=2))
+
+
+def condition(problem: Problem, tau: np.ndarray, *, leverage: bool = False) -> Conditional:
+    """Weighted least squares at each τ by modified Gram-Schmidt.
+
+    Parameters
+    ----------
+    tau : (rows, points), not negative.
+    leverage : also return the diagonal of the hat matrix.
+    """
+    present = problem.present[:, None, :]
+    total = problem.variance[:, None, :] + (tau * tau)[:, :, None] * problem.random
+    total = np.where(present, total, 1.0)
+    log_weights = -np.log(total).sum(axis=2)
+    root_w = np.where(present, 1.0, 0.0) / np.sqrt(total)
+
+    q = problem.x.shape[2]
+    rows, points = tau.shape
+    z = root_w * problem.y[:, None, :]
+    columns = [root_w * problem.x[:, None, :, j] for j in range(q)]
+    root = np.zeros((rows, points, q, q))
+    d = np.empty((rows, points, q))
+    hat = np.zeros((rows, points, problem.k)) if leverage else None
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for j in range(q):
+            norm = np.sqrt(np.einsum("rtn,rtn->rt", columns[j], columns[j]))
+            root[:, :, j, j] = norm
+            unit = columns[j] / norm[:, :, None]
+            for m in range(j + 1, q):
+                dot = np.einsum("rtn,rtn->rt", unit, columns[m])
+                root[:, :, j, m] = dot
+                columns[m] = columns[m] - unit * dot[:, :, None]
+            d[:, :, j] = np.einsum("rtn,rtn->rt", unit, z)
+            z = z - unit * d[:, :, j, None]
+            if hat is not None:
+                hat += unit[:, :, : problem.k] ** 2
+    beta = np.empty_like(d)
+    for j in range(q - 1, -1, -1):
+        known = sum(root[:, :, j, m] * beta[:, :, m] for m in range(j + 1, q))
+        beta[:, :, j] = (d[:, :, j] - known) / root[:, :, j, j]
+
+    log_det = 2.0 * np.log(np.einsum("rtjj->rtj", root)).sum(axis=2)
+    residual = np.einsum("rtn,rtn->rt", z, z)
+    n = problem.present.sum(axis=1)[:, None]
+    log_likelihood = 0.5 * (log_weights - log_det - residual - (n - q) * LOG_2PI)
+    return Conditional(log_likelihood, beta, root, hat)
+
+
+def typical_variance(problem: Problem) -> np.ndarray:
+    """The "typical" sampling variance of Higgins & Thompson (2002, Stat Med 21:1539), (rows,).
+
+    (k - q) / tr(W - WX(X'WX)⁻¹X'W) with W = diag(1/se²), which without covariates is
+    (k - 1) Σw / ((Σw)² - Σw²); k / Σw (the harmonic mean) when k ≤ q.
+    """
+    studies = Problem(
+        problem.y[:, : problem.k],
+        problem.variance[:, : problem.k],
+        problem.present[:, : problem.k],
+        problem.x[:, : problem.k],
+        problem.random[: problem.k],
+        problem.k,
+    )
+    weight = np.where(studies.present, 1.0 / studies.variance, 0.0)
+    k = studies.present.sum(axis=1)
+    spare = k - studies.x.shape[2]
+    hat = condition(studies, np.zeros((studies.n_rows, 1)), leverage=True).leverage[:, 0, :]
+    trace = (weight * (1.0 - hat)).sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where((spare > 0) & (trace > 0), spare / trace, k / weight.sum(axis=1))
