@@ -33,16 +33,22 @@ class Prior:
         return f"{self.distribution}({', '.join(f'{value:g}' for value in self.params)})"
 
 
+RHODES = "Rhodes et al. 2015, J Clin Epidemiol 68:52-60, Table 3 (as coded in R package bayesmeta)"
+
+
 def _change(outcome, unit, mu, tau, tau_class, bias, slope, log_sd) -> tuple[Prior, ...]:
     """The priors of one continuous outcome; `log_sd` is the centre of the log change SD."""
     rows = (
         ("mu", "Normal", (0, mu), "no direction favoured; large published effects lie within 2 SD"),
         ("tau", "HalfNormal", (tau,), "between studies of one class: differences as large as the "
-         "effects themselves are allowed"),
+         "effects themselves are allowed; wider in its centre than the empirical prior of "
+         "heterogeneity.smd, as these studies differ in cells, patients and follow-up"),
         ("tau_class", "HalfNormal", (tau_class,), "between cell classes; with about one study a "
          "class this stays near its prior, so it is kept moderate"),
         ("bias", "Normal", (0, bias), "difference of uncontrolled from controlled studies: "
          "honeymoon, better care, regression to the mean; either sign"),
+        ("type_effect", "Normal", (0, bias), "type 2 against type 1 diabetes; either sign, as "
+         "large as the design bias"),
         ("slope", "Normal", (0, slope), "per unit of log(months / 12); all effects lie within 6 to "
          "18 months"),
         ("measure", "Normal", (0, bias), "fasting (or unstated) against stimulated C-peptide"),
@@ -58,11 +64,20 @@ CHANGE = (
     *_change("hba1c", "percentage points", 2.0, 0.75, 0.5, 0.5, 0.4, 0.2),
     *_change("insulin_dose", "log ratio", 1.0, 0.5, 0.4, 0.4, 0.3, -0.7),
     *_change("insulin_dose_abs", "IU/kg/day", 0.4, 0.2, 0.15, 0.15, 0.1, -1.4),
+    *_change("time_in_range", "percentage points", 30.0, 12.0, 8.0, 8.0, 6.0, 2.7),
+    *_change("severe_hypoglycaemia", "log ratio", 1.5, 0.7, 0.5, 0.5, 0.4, 0.0),
     Prior("change", "r", "TruncatedNormal(-0.95, 0.95)", (0.4, 0.3), "correlation",
           "pre-post correlation; printed p-values of these trials imply 0.6, 0.4, 0.2, 0.0 and "
           "-0.1", "the evidence itself, recovered from p-values"),
     Prior("change", "log_sd_spread", "HalfNormal", (0.5,), "log SD",
           "studies' change SDs differ by a factor of about two"),
+    Prior("heterogeneity", "smd", "LogStudentT of tau^2, 5 degrees of freedom", (-3.27, 2.66),
+          "squared SDs", "empirical: biological markers, non-pharmacological treatments; median "
+          "tau 0.195 SD, to be multiplied by the SD of change; for comparison and sensitivity",
+          RHODES),
+    Prior("heterogeneity", "smd_any", "LogStudentT of tau^2, 5 degrees of freedom", (-3.44, 2.59),
+          "squared SDs", "empirical: any outcome and comparison; median tau 0.18 SD; for "
+          "comparison and sensitivity", RHODES),
 )  # fmt: skip
 
 INDEPENDENCE = (

@@ -26,7 +26,8 @@ class Rules:
     horizon, window : months of the headline effect: the nearest to `horizon` within `window`.
     controlled_first : True prefers the controlled contrast of a cohort at the same distance from
         the horizon, also where it is in words and the uncontrolled change is a number.
-    words : False leaves results in words out of the headline choice.
+    words : False leaves results in words out of the headline; a number farther from the horizon
+        than the words of the same patients still does not take their place.
     overlaps : "declared" treats shared and possibly shared patients as one cohort; "shared" only
         the former.
     """

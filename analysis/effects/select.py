@@ -87,13 +87,16 @@ def mark(effects: pd.DataFrame, rules: Rules) -> pd.DataFrame:
         return effects
     ranks = _ranks(effects, rules)
     allowed = (effects["pool"] | effects["_apart"]) & effects["tested"]
-    if not rules.words:
-        allowed &= effects["kind"].eq("numeric")
     low, high = rules.window
     inside = allowed & effects["months"].between(low, high)
     for _, index in effects[inside].groupby(["_group", "outcome", "_apart"]).groups.items():
-        best = ranks.loc[index].sort_values(list(ranks.columns)).index[0]
-        effects.loc[best, "headline"] = True
+        ranked = ranks.loc[index].sort_values(list(ranks.columns))
+        if not rules.words:
+            # Only numbers, but none that is farther from the horizon than what words say.
+            nearest = ranked["distance"].eq(ranked["distance"].min())
+            ranked = ranked[nearest & ~ranked["words"]]
+        if len(ranked):
+            effects.loc[ranked.index[0], "headline"] = True
     keys = ["_group", "outcome", "months"]
     for _, index in effects[allowed & effects["pool"]].groupby(keys).groups.items():
         best = ranks.loc[index].sort_values(list(ranks.columns)).index[0]

@@ -2,15 +2,18 @@
 
 For study i with contrast theta_i at t_i months,
 
-    theta_i = mu + tau_class * c[class_i] + bias * uncontrolled_i + measure * fasting_i
-              + slope * log(t_i / 12) + tau * u_i,        c, u ~ Normal(0, 1)
+    eta_i   = mu + tau_class * c[class_i] + bias * uncontrolled_i + type_effect * type_i
+              + measure * fasting_i + slope * log(t_i / 12),            c ~ Normal(0, 1)
+    theta_i = eta_i + tau * u_i,             u ~ Normal(0, 1), or Student-t in the robust variant
 
 and the printed number is y_i ~ Normal(theta_i, se_i). The pre-post correlation r is unknown and
 enters every standard error, se_i(r)^2 = var_a_i - r * var_b_i. Where no spread is printed,
 se_i = sd_i * sqrt(n_factor_i) with log sd_i ~ Normal(m, s) learnt from the studies that print one.
 A result in words bounds the statistic: P(z_low < y / se < z_high | theta_i). An exact p-value with
 a direction gives the statistic itself. Controlled studies define mu; `bias` is what an uncontrolled
-study adds, so the two designs are never mixed without it.
+study adds, so the two designs are never mixed without it. `type_i` is type 2 less the share of
+type 2 studies in the pool, so that mu speaks of the mix of types pooled. Every scale is data: a
+scale of zero takes its term out of the model.
 
 The graph is compiled once and refitted with new data; rows are padded to a fixed size and carry no
 weight there.
@@ -18,6 +21,7 @@ weight there.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -25,10 +29,14 @@ import pandas as pd
 from scipy import stats
 
 from analysis import priors, vocabulary
+from analysis.models import change_checks
 from analysis.models.result import ModelResult, estimates_table
 from analysis.models.sampling import Fit, Sampler, compile_model
 
-OUTCOMES = ("c_peptide_ratio", "c_peptide_gain", "hba1c", "insulin_dose", "insulin_dose_abs")
+OUTCOMES = (
+    "c_peptide_ratio", "c_peptide_gain", "hba1c", "insulin_dose", "insulin_dose_abs",
+    "time_in_range", "severe_hypoglycaemia",
+)  # fmt: skip
 RATIO_OUTCOMES = ("c_peptide_ratio", "insulin_dose")
 UNITS = {
     "c_peptide_ratio": "log ratio",
@@ -36,13 +44,23 @@ UNITS = {
     "hba1c": "percentage points",
     "insulin_dose": "log ratio",
     "insulin_dose_abs": "IU/kg/day",
+    "time_in_range": "percentage points",
+    "severe_hypoglycaemia": "log ratio",
 }
+GOOD_SIGN = {
+    "c_peptide_ratio": 1, "c_peptide_gain": 1, "hba1c": -1, "insulin_dose": -1,
+    "insulin_dose_abs": -1, "time_in_range": 1, "severe_hypoglycaemia": -1,
+}  # fmt: skip
 IMPORTANT = {"hba1c": (-0.3, -0.5), "c_peptide_gain": (0.2,)}
 CLASSES = tuple(vocabulary.CELL_CLASSES)
 R_CENTRE = priors.get("change", "r").params[0]
 INFINITE = 1e6  # stands for an open end of an interval of z
 FAR = 38.0  # beyond this many SDs a normal tail is zero in double precision
-SCALES = ("mu", "tau", "tau_class", "bias", "slope", "measure")
+SCALES = ("mu", "tau", "tau_class", "bias", "type_effect", "slope", "measure")
+HALF_NORMAL = ("tau", "tau_class")
+NORMAL_DF = 1e6  # a Student-t that is a normal in all but name
+ROBUST_DF = 4.0
+MIN_STUDIES = {"time_in_range": 3, "severe_hypoglycaemia": 3}  # fewer are shown, not pooled
 
 
 def build(size: int):
@@ -59,32 +77,32 @@ def build(size: int):
             name: pm.Data(name, value)
             for name, value in design_arrays(empty_effects(), "hba1c", size).items()
         }
-        mu = pm.Normal("mu", 0, d["scale_mu"])
-        tau = pm.HalfNormal("tau", d["scale_tau"])
-        tau_class = pm.HalfNormal("tau_class", d["scale_tau_class"])
-        bias = pm.Normal("bias", 0, d["scale_bias"])
-        slope = pm.Normal("slope", 0, d["scale_slope"])
-        measure = pm.Normal("measure", 0, d["scale_measure"])
+        p = {}
+        for name in SCALES:
+            half = name in HALF_NORMAL
+            unit = pm.HalfNormal(f"{name}_z", 1) if half else pm.Normal(f"{name}_z", 0, 1)
+            p[name] = pm.Deterministic(name, d[f"scale_{name}"] * unit)
         r = pm.TruncatedNormal("r", *r_prior.params, lower=-0.95, upper=0.95)
         log_sd = pm.Normal("log_sd", d["centre_log_sd"], d["scale_log_sd"])
         log_sd_spread = pm.HalfNormal("log_sd_spread", spread.scale)
         class_z = pm.Normal("class_z", 0, 1, shape=len(CLASSES))
-        study_z = pm.Normal("study_z", 0, 1, shape=size)
+        study_z = pm.StudentT("study_z", nu=d["df"], mu=0, sigma=1, shape=size)
         sd_z = pm.Normal("sd_z", 0, 1, shape=size)
 
-        class_effect = pm.Deterministic("class_effect", tau_class * class_z)
-        theta = pm.Deterministic(
-            "theta",
-            mu
+        class_effect = pm.Deterministic("class_effect", p["tau_class"] * class_z)
+        eta = pm.Deterministic(
+            "eta",
+            p["mu"]
             + class_effect[d["class_index"]]
-            + bias * d["uncontrolled"]
-            + measure * d["fasting"]
-            + slope * d["log_time"]
-            + tau * study_z,
+            + p["bias"] * d["uncontrolled"]
+            + p["type_effect"] * d["type_2"]
+            + p["measure"] * d["fasting"]
+            + p["slope"] * d["log_time"],
         )
-        se_known = pt.sqrt(d["var_a"] - r * d["var_b"])
+        theta = pm.Deterministic("theta", eta + p["tau"] * study_z)
+        variance = d["var_a"] - r * d["var_b"]
         se_model = pt.exp(log_sd + log_sd_spread * sd_z) * pt.sqrt(d["n_factor"])
-        se = pt.switch(d["has_var"] > 0, se_known, se_model)
+        se = pm.Deterministic("se", pt.switch(d["has_var"] > 0, pt.sqrt(variance), se_model))
 
         residual = (d["y"] - theta) / se
         numeric = -0.5 * residual**2 - pt.log(se)
@@ -98,9 +116,10 @@ def build(size: int):
         interval = upper + pt.log1mexp(pt.minimum(lower - upper, -1e-12))
         loglik = d["is_numeric"] * numeric + d["is_interval"] * interval + d["is_exact_p"] * exact_p
         pm.Potential("likelihood", loglik.sum())
-        # An SD printed for n patients estimates the study's own with variance 1/(2n) on the log.
-        total = pt.sqrt(log_sd_spread**2 + d["n_factor"] / 2)
-        learnt = -0.5 * ((d["log_sd_seen"] - log_sd) / total) ** 2 - pt.log(total)
+        # The log of an SD seen in n patients has sampling variance about 1 / (2 (n - 1)).
+        total = pt.sqrt(log_sd_spread**2 + d["log_sd_var"])
+        seen = 0.5 * pt.log(variance / d["n_factor"])
+        learnt = -0.5 * ((seen - log_sd) / total) ** 2 - pt.log(total)
         pm.Potential("spreads", (d["teaches_sd"] * learnt).sum())
     return model
 
@@ -108,14 +127,24 @@ def build(size: int):
 def empty_effects() -> pd.DataFrame:
     """An effects table without rows, with the columns the model reads."""
     columns = ["y", "var_a", "var_b", "n_factor", "z_low", "z_high", "kind", "controlled",
-               "measure", "months", "cell_class"]  # fmt: skip
+               "measure", "months", "cell_class", "diabetes_type", "n_patients"]  # fmt: skip
     return pd.DataFrame(columns=columns)
 
 
-def design_arrays(effects: pd.DataFrame, outcome: str, size: int) -> dict[str, np.ndarray]:
+def design_arrays(
+    effects: pd.DataFrame, outcome: str, size: int, *, df: float = NORMAL_DF
+) -> dict[str, np.ndarray]:
     """The model's data for these effects, padded to `size` rows that carry no weight.
 
-    Raises ValueError when there are more than `size` effects, or a numeric one has no value.
+    A term that these effects cannot inform (one class only: the class effect; one type: the type
+    effect) gets the scale 0. The bias keeps its prior: it stands between the designs even where
+    only one of them is present.
+
+    Raises
+    ------
+    ValueError : more than `size` effects; an unknown kind or class; a numeric effect without a
+        value; an effect with neither a spread nor a number of patients; a variance that some
+        correlation within its prior would make negative; z bounds out of order.
     """
     if len(effects) > size:
         raise ValueError(f"{len(effects)} effects of {outcome}; the model was built for {size}")
@@ -126,17 +155,14 @@ def design_arrays(effects: pd.DataFrame, outcome: str, size: int) -> dict[str, n
         return array
 
     kind = effects["kind"].to_numpy()
-    variance = effects["var_a"].astype(float) - R_CENTRE * effects["var_b"].astype(float)
-    has_var = np.isfinite(variance.to_numpy(dtype=float))
-    factor = effects["n_factor"].astype(float).to_numpy()
-    if np.any(~np.isfinite(factor) & ~has_var):
-        lost = effects.loc[~np.isfinite(factor) & ~has_var, "effect_id"].tolist()
-        raise ValueError(f"effects with neither a spread nor a number of patients: {lost}")
-    if np.any((kind == "numeric") & ~np.isfinite(effects["y"].astype(float).to_numpy())):
-        raise ValueError(f"a numeric effect of {outcome} has no value")
+    var_a = effects["var_a"].to_numpy(dtype=float)
+    var_b = effects["var_b"].astype(float).fillna(0).to_numpy()
+    has_var = np.isfinite(var_a)
+    factor = effects["n_factor"].to_numpy(dtype=float)
+    _require_sound_rows(effects, has_var, factor)
     teaches = has_var & np.isfinite(factor)
-    seen = np.zeros(len(effects))
-    seen[teaches] = 0.5 * np.log(variance.to_numpy(dtype=float)[teaches] / factor[teaches])
+    freedom = np.maximum(effects["n_patients"].astype(float).fillna(2).to_numpy() - 1, 1)
+    type_2 = (effects["diabetes_type"] == "T2D").to_numpy(dtype=float)
     z_low = effects["z_low"].astype(float).fillna(-INFINITE).clip(-INFINITE, INFINITE)
     z_high = effects["z_high"].astype(float).fillna(INFINITE).clip(-INFINITE, INFINITE)
     classes = [CLASSES.index(name) for name in effects["cell_class"]]
@@ -144,8 +170,8 @@ def design_arrays(effects: pd.DataFrame, outcome: str, size: int) -> dict[str, n
     index[: len(effects)] = classes
     arrays = {
         "y": padded(effects["y"].astype(float).fillna(0)),
-        "var_a": padded(effects["var_a"].astype(float).fillna(1), 1.0),
-        "var_b": padded(effects["var_b"].astype(float).fillna(0)),
+        "var_a": padded(np.where(has_var, var_a, 1.0), 1.0),
+        "var_b": padded(np.where(has_var, var_b, 0.0)),
         "has_var": padded(has_var),
         "n_factor": padded(np.nan_to_num(factor, nan=1.0), 1.0),
         "z_low": padded(z_low, -INFINITE),
@@ -157,24 +183,59 @@ def design_arrays(effects: pd.DataFrame, outcome: str, size: int) -> dict[str, n
         "fasting": padded(effects["measure"].isin(["fasting", "unstated"])),
         "log_time": padded(np.log(effects["months"].astype(float) / 12)),
         "class_index": index,
-        "log_sd_seen": padded(seen),
+        "type_2": padded(type_2 - type_2.mean() if len(type_2) else type_2),
+        "log_sd_var": padded(0.5 / freedom, 0.5),
+        "df": np.array(df),
         "teaches_sd": padded(teaches),
         "centre_log_sd": np.array(priors.get(outcome, "log_sd").params[0], dtype=float),
         "scale_log_sd": np.array(priors.get(outcome, "log_sd").scale, dtype=float),
     }
     for name in SCALES:
         arrays[f"scale_{name}"] = np.array(priors.get(outcome, name).scale, dtype=float)
+    if effects["cell_class"].nunique() < 2:
+        arrays["scale_tau_class"] = np.array(0.0)
+    if effects["diabetes_type"].nunique() < 2:
+        arrays["scale_type_effect"] = np.array(0.0)
     return arrays
 
 
+def _require_sound_rows(effects: pd.DataFrame, has_var: np.ndarray, factor: np.ndarray) -> None:
+    """Raise ValueError naming the effects the model cannot read."""
+    kind = effects["kind"]
+    y = effects["y"].astype(float)
+    var_a, var_b = effects["var_a"].astype(float), effects["var_b"].astype(float).fillna(0)
+    low, high = effects["z_low"].astype(float), effects["z_high"].astype(float)
+    faults = {
+        "an unknown kind of result": ~kind.isin(["numeric", "interval", "exact_p"]),
+        "an unknown cell class": ~effects["cell_class"].isin(CLASSES),
+        "no value though numeric": (kind == "numeric") & ~np.isfinite(y),
+        "neither a spread nor a number of patients": pd.Series(
+            ~has_var & ~np.isfinite(factor), index=effects.index
+        ),
+        "a variance that is not positive at every correlation": pd.Series(
+            has_var & ~((var_a - 0.95 * var_b.abs()) > 0), index=effects.index
+        ),
+        "bounds on z out of order": (kind == "interval")
+        & ~(low.fillna(-np.inf) < high.fillna(np.inf)),
+        "no z though its p-value is exact": (kind == "exact_p") & ~np.isfinite(low),
+    }  # fmt: skip
+    words = [
+        f"{fault}: {', '.join(map(str, effects.loc[rows, 'effect_id']))}"
+        for fault, rows in faults.items()
+        if len(effects) and rows.any()
+    ]
+    if words:
+        raise ValueError("effects the model cannot read: " + "; ".join(words))
+
+
 def pooled_effects(effects: pd.DataFrame, outcome: str, *, words: bool = True) -> pd.DataFrame:
-    """The effects that may enter the headline model of an outcome; at-diagnosis ones never do."""
+    """The effects that may enter the headline model; HbA1c after a baseline at diagnosis never."""
     chosen = (
         (effects["outcome"] == outcome)
         & effects["pool"]
         & effects["headline"]
         & effects["tested"]
-        & ~effects["at_diagnosis"]
+        & ~((effects["outcome"] == "hba1c") & effects["at_diagnosis"])
     )
     if not words:
         chosen &= effects["kind"] == "numeric"
@@ -184,61 +245,148 @@ def pooled_effects(effects: pd.DataFrame, outcome: str, *, words: bool = True) -
 def run(
     effects: pd.DataFrame, *, seed: int, progress: Callable[[str], None] | None = None
 ) -> ModelResult:
-    """Fit every outcome: all studies, numbers only, each diabetes type, and at-diagnosis apart.
+    """Fit every outcome: all studies, numbers only, robust, by type, by design; at-diagnosis apart.
 
-    Raises DiagnosticError when a fit is not sound.
+    Parameters
+    ----------
+    effects : the effects table, one row a contrast.
+    seed : seed of every fit.
+    progress : called with the name of each fit before it starts.
+
+    Raises
+    ------
+    DiagnosticError : a fit is not sound.
+    DisagreementError : NUTS and the exact posterior differ on the model they share.
+    ValueError : an effect the model cannot read, named.
     """
     tell = progress or (lambda text: None)
     largest = max((len(pooled_effects(effects, name)) for name in OUTCOMES), default=1)
-    sampler = compile_model(build(max(largest, 8)), "change")
+    size = max(largest, 8)
+    sampler = compile_model(build(size), "change")
     rows: list[dict] = []
-    tables: dict[str, list[pd.DataFrame]] = {
-        "study_estimates": [], "densities": [], "prior_posterior": [],
-    }  # fmt: skip
+    parts: dict[str, list[pd.DataFrame]] = {}
     fits: dict[str, Fit] = {}
+
+    def keep(table: str, frame: pd.DataFrame) -> None:
+        if len(frame):
+            parts.setdefault(table, []).append(frame)
+
+    def fit_once(name: str, chosen: pd.DataFrame, outcome: str, df: float = NORMAL_DF) -> Fit:
+        tell(name)
+        fits[name] = _fit(sampler, name, chosen.reset_index(drop=True), outcome, seed, df)
+        return fits[name]
+
     for outcome in OUTCOMES:
         chosen = pooled_effects(effects, outcome)
-        if chosen.empty:
+        if len(chosen) < MIN_STUDIES.get(outcome, 1):
             continue
-        tell(outcome)
-        fit = _fit(sampler, outcome, chosen, outcome, seed)
-        fits[outcome] = fit
+        fit = fit_once(outcome, chosen, outcome)
         rows += _overall(outcome, chosen, fit, "all", "all")
+        rows += _heterogeneity(outcome, chosen, fit)
         rows += _classes(outcome, chosen, fit)
-        tables["study_estimates"].append(study_estimates(outcome, chosen, fit))
-        tables["densities"].append(densities(outcome, chosen, fit))
-        tables["prior_posterior"].append(prior_posterior(outcome, fit))
-        numbers = pooled_effects(effects, outcome, words=False)
+        keep("study_estimates", study_estimates(outcome, chosen, fit))
+        keep("densities", densities(outcome, chosen, fit))
+        keep("prior_posterior", prior_posterior(outcome, fit))
+        numbers = chosen[chosen["kind"] == "numeric"]
         if len(numbers):
-            name = f"{outcome}_numbers_only"
-            fits[name] = _fit(sampler, name, numbers, outcome, seed)
-            rows += _overall(outcome, numbers, fits[name], "all", "all", suffix="_numbers_only")
+            only = fit if len(numbers) == len(chosen) else fit_once(
+                f"{outcome}_numbers_only", numbers, outcome
+            )  # fmt: skip
+            rows += _overall(outcome, numbers, only, "all", "all", suffix="_numbers_only")
+        robust = fit_once(f"{outcome}_robust", chosen, outcome, ROBUST_DF)
+        rows += _overall(outcome, chosen, robust, "all", "all", suffix="_robust", df=ROBUST_DF)
         for kind, part in chosen.groupby("diabetes_type"):
-            name = f"{outcome}_{kind}"
-            fits[name] = _fit(sampler, name, part.reset_index(drop=True), outcome, seed)
-            rows += _overall(outcome, part, fits[name], "diabetes_type", kind)
+            alone = (
+                fit if len(part) == len(chosen) else fit_once(f"{outcome}_{kind}", part, outcome)
+            )
+            rows += _overall(outcome, part, alone, "diabetes_type", kind)
+        for controlled, part in chosen.groupby("controlled"):
+            group = "controlled" if controlled else "uncontrolled"
+            alone = fit if len(part) == len(chosen) else fit_once(
+                f"{outcome}_{group}", part, outcome
+            )  # fmt: skip
+            rows += _overall(outcome, part, alone, "design", group)
+        arrays = design_arrays(chosen, outcome, size)
+        k = len(chosen)
+        prior = change_checks.prior_draws(arrays, 4000, seed)
+        posterior = {name: fit.draws(name) for name in ("eta", "se", "tau")}
+        for source, draws in (("prior", prior), ("posterior", posterior)):
+            checks = change_checks.predictive_checks(outcome, arrays, k, source, draws, seed)
+            keep("change_checks", checks)
+        if k >= 3:
+            keep("change_loo", change_checks.leave_one_out(outcome, "normal", arrays, k, fit))
+        tell(f"{outcome}_exact")
+        keep("change_exact", agrees_with_exact(sampler, effects, outcome, seed=seed))
     diagnosed = effects[
         (effects["outcome"] == "hba1c") & effects["at_diagnosis"] & effects["headline"]
-    ].reset_index(drop=True)
+    ]
     if len(diagnosed):
-        name = "hba1c_at_diagnosis"
-        fits[name] = _fit(sampler, name, diagnosed, "hba1c", seed)
-        rows += _overall("hba1c", diagnosed, fits[name], "design", "at_diagnosis")
-    joined = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items() if parts}
+        fit = fit_once("hba1c_at_diagnosis", diagnosed, "hba1c")
+        rows += _overall("hba1c", diagnosed, fit, "design", "at_diagnosis")
+    keep("change_diagnostics", diagnostics(fits))
+    joined = {name: pd.concat(frames, ignore_index=True) for name, frames in parts.items()}
     return ModelResult(estimates_table(rows), joined, fits)
 
 
-def _fit(sampler: Sampler, name: str, chosen: pd.DataFrame, outcome: str, seed: int) -> Fit:
-    size = sampler.model["study_z"].type.shape[0] or len(chosen)
-    data = design_arrays(chosen, outcome, size)
-    return sampler.fit(name, seed=seed, data=data, tune=1500, draws=1500, target_accept=0.99)
+def agrees_with_exact(
+    sampler: Sampler, effects: pd.DataFrame, outcome: str, *, seed: int
+) -> pd.DataFrame:
+    """Compare NUTS with the exact posterior on the sub-model both can fit.
+
+    The sub-model: printed numbers of one design (the one with more of them), standard errors at
+    the central correlation, no moderators, the same priors of mu and tau. Returns the comparison
+    (see `change_checks.compare_with_exact`), empty when no number with a spread is there.
+
+    Raises
+    ------
+    DisagreementError : a difference exceeds four Monte-Carlo standard errors.
+    """
+    chosen = pooled_effects(effects, outcome, words=False)
+    chosen = chosen[np.isfinite(chosen["var_a"].astype(float))]
+    if chosen.empty:
+        return pd.DataFrame()
+    controlled = chosen["controlled"].astype(bool)
+    chosen = chosen[controlled == (2 * controlled.sum() >= len(chosen))].reset_index(drop=True)
+    variance = chosen["var_a"] - R_CENTRE * chosen["var_b"].fillna(0)
+    chosen = chosen.assign(var_a=variance, var_b=0.0)
+    arrays = design_arrays(chosen, outcome, _size(sampler))
+    for name in SCALES:
+        if name not in ("mu", "tau"):
+            arrays[f"scale_{name}"] = np.array(0.0)
+    return change_checks.compare_with_exact(outcome, sampler, arrays, len(chosen), seed)
 
 
-def _overall(outcome, chosen, fit, kind, group, suffix="") -> list[dict]:
-    """Means of the controlled and of the uncontrolled studies, each only where there are some."""
+def diagnostics(fits: dict[str, Fit]) -> pd.DataFrame:
+    """The gate's figures for each fit, one row a fit."""
+    return pd.DataFrame(
+        {"fit": name, **dataclasses.asdict(fit.diagnostics)} for name, fit in fits.items()
+    )
+
+
+def _size(sampler: Sampler) -> int:
+    """How many rows the compiled model has."""
+    return sampler.model["study_z"].type.shape[0]
+
+
+def _fit(sampler, name, chosen, outcome, seed, df=NORMAL_DF) -> Fit:
+    data = design_arrays(chosen, outcome, _size(sampler), df=df)
+    return sampler.fit(name, seed=seed, data=data, tune=1500, draws=1000, target_accept=0.98)
+
+
+def _new_deviation(size: int, df: float) -> np.ndarray:
+    """Standard deviations by which a new study departs from its mean, one for each draw."""
     rng = np.random.default_rng(0)
+    return rng.standard_normal(size) if df == NORMAL_DF else rng.standard_t(df, size)
+
+
+def _overall(outcome, chosen, fit, kind, group, suffix="", df=NORMAL_DF) -> list[dict]:
+    """Means of the controlled and of the uncontrolled studies, each only where there are some.
+
+    A new study comes from a new class: its prediction carries tau_class as well as tau.
+    """
     mu, bias, tau, tau_class = (fit.draws(n) for n in ("mu", "bias", "tau", "tau_class"))
-    noise = np.hypot(tau, tau_class) * rng.standard_normal(mu.size)
+    between = tau_class * np.random.default_rng(1).standard_normal(mu.size)
+    noise = tau * _new_deviation(mu.size, df) + between
     rows = []
     for controlled in (True, False):
         part = chosen[chosen["controlled"].astype(bool) == controlled]
@@ -246,25 +394,41 @@ def _overall(outcome, chosen, fit, kind, group, suffix="") -> list[dict]:
             continue
         mean = mu if controlled else mu + bias
         name = ("mean_controlled" if controlled else "mean_uncontrolled") + suffix
-        note = _note(part)
+        note = "; ".join(filter(None, [_note(part), _leaning(outcome, mean, controlled)]))
         rows += _rows(outcome, kind, group, name, part, mean, mean + noise, np.median(tau), note)
-        if not suffix:
-            rows += _important(outcome, kind, group, name, part, mean)
+        rows += _important(outcome, kind, group, name, part, mean, note)
+    return rows
+
+
+def _heterogeneity(outcome, chosen, fit) -> list[dict]:
+    """tau, and I^2: the share of variance that is between studies (Higgins and Thompson 2002)."""
+    tau, se = fit.draws("tau"), fit.draws("se")[:, : len(chosen)]
+    base = {"outcome": _published(outcome), "group_kind": "all", "group": "all",
+            "k_studies": len(chosen), "n_patients": chosen["n_patients"].sum(), "method": "nuts",
+            "tau": float(np.median(tau)), "note": _note(chosen)}  # fmt: skip
+    suffix = _suffix(outcome)
+    rows = [{**base, "estimand": f"tau{suffix}", "scale": _scale(outcome), "unit": UNITS[outcome],
+             **_interval(tau)}]  # fmt: skip
+    if len(chosen) > 1:
+        w = 1 / se**2
+        typical = (len(chosen) - 1) * w.sum(1) / (w.sum(1) ** 2 - (w**2).sum(1))
+        share = 100 * tau**2 / (tau**2 + typical)
+        rows.append({**base, "estimand": f"i_squared{suffix}", "scale": "percent", "unit": "%",
+                     **_interval(share)})  # fmt: skip
     return rows
 
 
 def _classes(outcome, chosen, fit) -> list[dict]:
-    rng = np.random.default_rng(0)
     mu, bias, tau = (fit.draws(name) for name in ("mu", "bias", "tau"))
-    noise = tau * rng.standard_normal(mu.size)
+    noise = tau * _new_deviation(mu.size, NORMAL_DF)
     effect = fit.draws("class_effect")
     rows = []
     for (cell_class, controlled), part in chosen.groupby(["cell_class", "controlled"]):
         mean = mu + effect[:, CLASSES.index(cell_class)] + (0 if controlled else bias)
         name = "mean_controlled" if controlled else "mean_uncontrolled"
-        note = _note(part)
-        if len(part) == 1:
-            note = "; ".join(filter(None, ["a single study: leans on the prior", note]))
+        notes = ["a single study: leans on the prior"] if len(part) == 1 else []
+        notes += [_note(part), _leaning(outcome, mean, controlled, of_class=True)]
+        note = "; ".join(filter(None, notes))
         rows += _rows(
             outcome, "cell_class", cell_class, name, part, mean, mean + noise, np.median(tau), note
         )
@@ -275,18 +439,49 @@ def _note(part: pd.DataFrame) -> str:
     """What a reader must know of the studies behind a mean."""
     notes = []
     words = int((part["kind"] != "numeric").sum())
-    if words:
+    if words == len(part):
+        notes.append("known in words only: the size rests on the prior")
+    elif words:
         notes.append(f"{words} of {len(part)} in words only")
+    no_spread = int((~np.isfinite(part["var_a"].astype(float))).sum())
+    if no_spread:
+        notes.append(f"spread modelled in {no_spread} of {len(part)}")
     medians = int(part["derived"].str.contains("median|luo").sum())
     if medians:
         notes.append(f"{medians} from medians")
     return "; ".join(notes)
 
 
+def _leaning(outcome: str, mean: np.ndarray, controlled: bool, *, of_class: bool = False) -> str:
+    """Says so where the posterior is more than four fifths as wide as its prior."""
+    scales = ["mu"] + ([] if controlled else ["bias"]) + (["tau_class"] if of_class else [])
+    width = np.sqrt(sum(priors.get(outcome, name).scale ** 2 for name in scales))
+    return "nearly as wide as its prior" if mean.std() > 0.8 * width else ""
+
+
+def _published(outcome: str) -> str:
+    """The outcome's name in the table of estimates: both insulin scales are one outcome there."""
+    return "insulin_dose" if outcome == "insulin_dose_abs" else outcome
+
+
+def _suffix(outcome: str) -> str:
+    """Marks what the absolute insulin scale shares a name with."""
+    return "_per_kg" if outcome == "insulin_dose_abs" else ""
+
+
+def _scale(outcome: str) -> str:
+    return "log_ratio" if outcome in RATIO_OUTCOMES else "difference"
+
+
+def _interval(draws: np.ndarray) -> dict:
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return {"mean": float(draws.mean()), "sd": float(draws.std()), "ci_low": low, "ci_high": high}
+
+
 def _rows(outcome, kind, group, estimand, part, mean, new, tau, note) -> list[dict]:
     """The estimate on the model's scale and, for log ratios, as a ratio too."""
     base = {
-        "outcome": "insulin_dose" if outcome == "insulin_dose_abs" else outcome,
+        "outcome": _published(outcome),
         "group_kind": kind,
         "group": group,
         "estimand": estimand,
@@ -296,27 +491,34 @@ def _rows(outcome, kind, group, estimand, part, mean, new, tau, note) -> list[di
         "method": "nuts",
         "note": note,
     }
-    scale = "log_ratio" if outcome in RATIO_OUTCOMES else "difference"
-    rows = [{**base, "scale": scale, "unit": UNITS[outcome], **_summary(mean, new)}]
+    rows = [{**base, "scale": _scale(outcome), "unit": UNITS[outcome], **_summary(mean, new)}]
     if outcome in RATIO_OUTCOMES:
         ratio = _summary(np.exp(mean), np.exp(new))
         ratio["mean"] = float(np.exp(np.mean(mean)))  # geometric mean: the ratio of medians
         rows.append({**base, "scale": "ratio", "unit": "ratio", **ratio})
+    if outcome == "insulin_dose":
+        percent = _summary(100 * np.expm1(mean), 100 * np.expm1(new))
+        percent["mean"] = float(100 * np.expm1(np.mean(mean)))
+        rows.append(
+            {**base, "scale": "percent_change", "unit": "% of baseline dose", **percent}
+        )  # fmt: skip
     return rows
 
 
-def _important(outcome, kind, group, name, part, mean) -> list[dict]:
-    """P(the mean lies beyond the clinically important difference)."""
+def _important(outcome, kind, group, name, part, mean, note) -> list[dict]:
+    """P(the mean is on the good side of zero, and beyond each clinically important difference)."""
     rows = []
-    for bound in IMPORTANT.get(outcome, ()):
-        beyond = np.mean(mean < bound) if bound < 0 else np.mean(mean > bound)
-        design = name.removeprefix("mean_")
+    sign = GOOD_SIGN[outcome]
+    for bound in (0.0, *IMPORTANT.get(outcome, ())):
+        beyond = float(np.mean(sign * mean > sign * bound))
+        design = name.removeprefix("mean_") + _suffix(outcome)
         rows.append(
             {
-                "outcome": outcome, "group_kind": kind, "group": group,
+                "outcome": _published(outcome), "group_kind": kind, "group": group,
                 "estimand": f"p_beyond_{abs(bound):g}_{design}", "scale": "probability",
                 "unit": "probability", "k_studies": len(part),
-                "n_patients": part["n_patients"].sum(), "mean": float(beyond), "method": "nuts",
+                "n_patients": part["n_patients"].sum(), "mean": beyond, "method": "nuts",
+                "note": note,
             }
         )  # fmt: skip
     return rows
@@ -362,10 +564,18 @@ def densities(outcome: str, chosen: pd.DataFrame, fit: Fit, points: int = 120) -
     shift = bias if not chosen["controlled"].any() else 0
     add("all", "all", "mean", mu + shift)
     add("all", "all", "predictive", mu + shift + np.hypot(tau, tau_class) * noise)
-    add("all", "all", "prior", rng.normal(0, scale, 4000))
+    uncertain = 0 if chosen["controlled"].any() else priors.get(outcome, "bias").scale
+    add("all", "all", "prior", rng.normal(0, np.hypot(scale, uncertain), 4000))
+    between = priors.get(outcome, "tau_class").scale
     for cell_class, part in chosen.groupby("cell_class"):
-        added = 0 if part["controlled"].any() else bias
-        add("cell_class", cell_class, "mean", mu + effect[:, CLASSES.index(cell_class)] + added)
+        has_control = part["controlled"].any()
+        added = 0 if has_control else bias
+        mean = mu + effect[:, CLASSES.index(cell_class)] + added
+        wide = np.hypot(scale, 0 if has_control else priors.get(outcome, "bias").scale)
+        prior = rng.normal(0, wide, 4000) + between * rng.normal(size=4000) * rng.normal(size=4000)
+        add("cell_class", cell_class, "mean", mean)
+        add("cell_class", cell_class, "predictive", mean + tau * noise)
+        add("cell_class", cell_class, "prior", prior)
     table = pd.concat(parts, ignore_index=True)
     table.insert(0, "outcome", outcome)
     return table[["outcome", "group_kind", "group", "quantity", "x", "density"]]
@@ -375,14 +585,17 @@ def prior_posterior(outcome: str, fit: Fit) -> pd.DataFrame:
     """Prior beside posterior for every parameter that many studies share."""
     rows = []
     half = np.sqrt(1 - 2 / np.pi)
-    for name in SCALES:
-        prior, draws = priors.get(outcome, name), fit.draws(name)
+    for name in (*SCALES, "log_sd", "log_sd_spread"):
+        model = "change" if name == "log_sd_spread" else outcome
+        prior, draws = priors.get(model, name), fit.draws(name)
+        if draws.std() == 0:
+            continue  # the term was not in the model
         is_half = prior.distribution == "HalfNormal"
         rows.append(
             {
                 "outcome": outcome,
                 "parameter": name,
-                "prior_mean": prior.scale * np.sqrt(2 / np.pi) if is_half else 0.0,
+                "prior_mean": prior.scale * np.sqrt(2 / np.pi) if is_half else prior.params[0],
                 "prior_sd": prior.scale * half if is_half else prior.scale,
                 "posterior_mean": draws.mean(),
                 "posterior_sd": draws.std(),

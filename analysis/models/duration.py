@@ -30,19 +30,34 @@ CLASSES = tuple(vocabulary.CELL_CLASSES)
 SHORTEST = 0.05
 """Months; times are not taken below this."""
 
-_FAR = 1e3
+_TINY = 1e-290
 _NEVER = -1e9
 _MEAN_NODES = 24
 
 
 @dataclass(frozen=True)
 class Arrays:
-    """The facts as numbers. `data` maps each `pm.Data` name to its value."""
+    """The facts as numbers.
+
+    `data` maps each `pm.Data` name to its value; `owners` says of the arrays that weigh facts which
+    study each entry belongs to, so that a study can be left out by setting its entries to zero.
+    """
 
     studies: tuple[str, ...]
     classes: tuple[str, ...]
     size: int
     data: dict[str, np.ndarray]
+    owners: dict[str, list[int]]
+
+    def without(self, study: str) -> dict[str, np.ndarray]:
+        """The data with the facts of one study weighing nothing."""
+        left_out = self.studies.index(study)
+        values = dict(self.data)
+        for name, owner in self.owners.items():
+            if owner:
+                keep = np.array([i != left_out for i in owner], float)
+                values[name] = values[name] * keep
+        return values
 
 
 def onset_nodes(n: int = 3) -> np.ndarray:
@@ -62,6 +77,10 @@ def padded(n: int, smallest: int = 16) -> int:
 def arrays(facts: pd.DataFrame, ever_logit: dict[str, tuple[float, float]] | None = None) -> Arrays:
     """The facts as arrays for the graph.
 
+    All probabilities are linear in the values S of the survival curves at a list of points:
+    p = constant + weights @ S. A point is a time of one study; a time from treatment is several
+    points, one for each onset.
+
     Parameters
     ----------
     facts : table of `durations.layer`.
@@ -72,140 +91,158 @@ def arrays(facts: pd.DataFrame, ever_logit: dict[str, tuple[float, float]] | Non
     size = padded(max(len(studies), 1))
     position = {study: i for i, study in enumerate(studies)}
     class_of = dict(zip(facts["study_id"], facts["cell_class"], strict=True))
-    book = _Points()
-    mass, density, top, mean, unresolved = [], [], [], [], []
+    points = _Points()
+    mass, density, top, mean = _Rows(points), _Rows(points), [_Rows(points), _Rows(points)], []
+    gone = {}
     through_count = np.zeros(size)
     for fact in facts.to_dict("records"):
-        s = position[fact["study_id"]]
-        origin = fact["time_origin"] == "treatment"
-        low, high, count = fact["low"], fact["high"], fact["count"]
-        at = lambda t, s=s, origin=origin: book.index(t, s, origin)  # noqa: E731
-        kind = fact["kind"]
+        s, origin = position[fact["study_id"]], fact["time_origin"] == "treatment"
+        kind, low, high, count = fact["kind"], fact["low"], fact["high"], fact["count"]
         if fact["through_ever"] and kind != "unresolved":
             through_count[s] += count
-        if kind == "right_censored":
-            mass.append((at(low), at(low), low <= 0, True, count, s))
-        elif kind in ("interval", "landmark", "order_between"):
-            far = not np.isfinite(high)
-            mass.append((at(low), at(low if far else high), low <= 0, far, count, s))
+        if kind in ("right_censored", "interval", "landmark", "order_between"):
+            mass.add(s, origin, low, np.inf if kind == "right_censored" else high, count)
         elif kind in ("exact", "order_statistic"):
-            density.append((at(low), count, s))
+            density.add(s, origin, low, np.inf, count)
         elif kind == "order_top":
-            top.append((at(low), at(high), low <= 0, count, s))
+            top[0].add(s, origin, low, np.inf, count)
+            top[1].add(s, origin, high, np.inf, count)
         elif kind == "mean":
             nodes, weights = _legendre(high)
-            mean.append(([at(t) for t in nodes], nodes, weights, low, count, s))
+            at = [points.of(s, False, t)[0] for t in nodes]
+            mean.append((s, at, low, count, nodes, weights))
         elif kind == "unresolved":
-            unresolved.append((at(high), int(count), int(fact["min_ever"]), s))
+            if s in gone:
+                raise ValueError(f"{fact['study_id']}: unresolved patients stated twice")
+            gone[s] = (points.of(s, origin, high), int(count), int(fact["min_ever"]))
         else:
             raise ValueError(f"unknown kind of fact: {kind}")
+    points.of(0, False, 1.0)
     prior = _ever_prior()
-    chosen = [(ever_logit or {}).get(study, prior) for study in studies]
-    chosen += [prior] * (size - len(studies))
-    class_index = [CLASSES.index(class_of[study]) for study in studies]
-    book.index(1.0, 0, False)
+    logits = [(ever_logit or {}).get(study, prior) for study in studies]
+    logits += [prior] * (size - len(studies))
+    index = [CLASSES.index(class_of[study]) for study in studies] + [0] * (size - len(studies))
+    n = len(points.log_t)
+    in_study = np.eye(size)[points.study]
     data = {
-        **book.data(),
-        **_mass_data(mass),
-        **_density_data(density),
-        **_top_data(top),
-        **_mean_data(mean),
-        **_unresolved_data(unresolved),
+        "log_t": np.array(points.log_t),
+        "in_study": in_study,
+        "in_class": in_study @ np.eye(len(CLASSES))[index],
+        **_named("mass", *mass.matrix(n)),
+        **_named("density", *density.matrix(n, constant=0.0)),
+        **_named("top_all", *top[0].matrix(n)),
+        **_named("top_one", *top[1].matrix(n)[:2]),
+        **_mean_data(mean, n),
+        **_unresolved_data(gone, size, n),
         "through_count": through_count,
-        "ever_mean": np.array([m for m, _ in chosen], float),
-        "ever_sd": np.array([sd for _, sd in chosen], float),
-        "study_class": np.array(class_index + [0] * (size - len(studies)), np.int64),
-        "study_weight": np.ones(size),
+        "ever_mean": np.array([m for m, _ in logits], float),
+        "ever_sd": np.array([sd for _, sd in logits], float),
     }
-    return Arrays(studies, tuple(class_of[study] for study in studies), size, data)
+    owners = {
+        "mass_count": mass.study,
+        "density_count": density.study,
+        "top_all_count": top[0].study,
+        "mean_on": [m[0] for m in mean],
+        "unresolved_on": list(range(size)),
+        "through_count": list(range(size)),
+    }
+    return Arrays(studies, tuple(class_of[study] for study in studies), size, data, owners)
 
 
 class _Points:
-    """The distinct times (with study and origin) at which a survival curve is needed."""
+    """The distinct points (log time, study) at which survival curves are needed."""
 
     def __init__(self):
-        self._known: dict[tuple[float, int, bool], int] = {}
+        self.log_t: list[float] = []
+        self.study: list[int] = []
+        self._known: dict[tuple[float, int], int] = {}
 
-    def index(self, t: float, study: int, origin: bool) -> int:
-        return self._known.setdefault((float(t), study, bool(origin)), len(self._known))
+    def of(self, study: int, origin: bool, t: float) -> list[int]:
+        """The points of one time: one, or one for each onset when time counts from treatment."""
+        since = t - onset_nodes() if origin else np.array([t])
+        return [self._index(float(np.log(max(x, SHORTEST))), study) for x in since]
 
-    def data(self) -> dict[str, np.ndarray]:
-        keys = list(self._known)
-        t = np.array([k[0] for k in keys])
-        origin = np.array([k[2] for k in keys], float)
-        since = t[:, None] - origin[:, None] * onset_nodes()[None, :]
-        return {
-            "point_log_t": np.log(np.maximum(since, SHORTEST)),
-            "point_study": np.array([k[1] for k in keys], np.int64),
-        }
-
-
-def _column(rows, i, kind=np.int64, empty=0):
-    """Column `i` of a list of tuples; one neutral entry when the list is empty."""
-    return np.array([row[i] for row in rows] or [empty], kind)
+    def _index(self, log_t: float, study: int) -> int:
+        key = (log_t, study)
+        if key not in self._known:
+            self._known[key] = len(self.log_t)
+            self.log_t.append(log_t)
+            self.study.append(study)
+        return self._known[key]
 
 
-def _mass_data(rows):
+class _Rows:
+    """Probabilities S(low) - S(high) of `count` patients, as rows of weights on the points."""
+
+    def __init__(self, points: _Points):
+        self.points = points
+        self.rows: list[tuple[float, list[int], list[int]]] = []
+        self.count: list[float] = []
+        self.study: list[int] = []
+
+    def add(self, study: int, origin: bool, low: float, high: float, count: float) -> None:
+        from_start = low <= 0
+        plus = [] if from_start else self.points.of(study, origin, low)
+        minus = self.points.of(study, origin, high) if np.isfinite(high) else []
+        self.rows.append((float(from_start), plus, minus))
+        self.count.append(float(count))
+        self.study.append(study)
+
+    def matrix(self, n: int, constant: float = 1.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Constants, weights (rows by points) and counts; one row of no content when empty."""
+        if not self.rows:
+            return np.ones(1), np.zeros((1, n)), np.zeros(1)
+        weights = np.zeros((len(self.rows), n))
+        for weight, (_, plus, minus) in zip(weights, self.rows, strict=True):
+            for indices, sign in ((plus, 1.0), (minus, -1.0)):
+                for i in indices:
+                    weight[i] += sign / len(indices)
+        constants = np.array([row[0] for row in self.rows]) * constant
+        return constants, weights, np.array(self.count)
+
+
+def _named(name, *values):
+    return {f"{name}_{part}": v for part, v in zip(("constant", "weights", "count"), values, strict=False)}
+
+
+def _mean_data(rows, n):
+    """Restricted mean and half the second moment as weights on the points (Gauss-Legendre)."""
+    size = max(len(rows), 1)
+    first, second = np.zeros((size, n)), np.zeros((size, n))
+    for i, (_, indices, _, _, nodes, weights) in enumerate(rows):
+        first[i, indices] = weights
+        second[i, indices] = weights * nodes
     return {
-        "mass_a": _column(rows, 0),
-        "mass_b": _column(rows, 1),
-        "mass_zero": _column(rows, 2, float, 1.0),
-        "mass_far": _column(rows, 3, float, 1.0),
-        "mass_count": _column(rows, 4, float, 0.0),
-        "mass_study": _column(rows, 5),
-    }
-
-
-def _density_data(rows):
-    return {
-        "density_at": _column(rows, 0),
-        "density_count": _column(rows, 1, float, 0.0),
-        "density_study": _column(rows, 2),
-    }
-
-
-def _top_data(rows):
-    return {
-        "top_a": _column(rows, 0),
-        "top_b": _column(rows, 1),
-        "top_zero": _column(rows, 2, float, 1.0),
-        "top_size": _column(rows, 3, float, 1.0),
-        "top_on": np.array([1.0] * len(rows) or [0.0]),
-        "top_study": _column(rows, 4),
-    }
-
-
-def _mean_data(rows):
-    blank = np.zeros((1, _MEAN_NODES))
-    return {
-        "mean_at": np.array([r[0] for r in rows] or blank, np.int64),
-        "mean_t": np.array([r[1] for r in rows] or blank + 1.0, float),
-        "mean_node": np.array([r[2] for r in rows] or blank + 1.0 / _MEAN_NODES, float),
-        "mean_value": _column(rows, 3, float, 1.0),
-        "mean_size": _column(rows, 4, float, 1.0),
+        "mean_first": first,
+        "mean_second": second,
+        "mean_value": np.array([r[2] for r in rows] or [1.0]),
+        "mean_size": np.array([r[3] for r in rows] or [1.0]),
         "mean_on": np.array([1.0] * len(rows) or [0.0]),
-        "mean_study": _column(rows, 5),
     }
 
 
-def _unresolved_data(rows):
-    width = max([row[1] for row in rows], default=0) + 1
-    steps = np.arange(width)
-    coefficients = [_log_choose(r, least, steps) for _, r, least, _ in rows]
+def _unresolved_data(gone, size, n):
+    """Of `size` studies: patients never free, or resumed (weights), at least so many of them."""
+    width = max([least for _, _, least in gone.values()], default=0) + 1
+    weights, patients, on = np.zeros((size, n)), np.zeros(size), np.zeros(size)
+    log_choose = np.full((size, width), _NEVER)
+    for s, (indices, r, least) in gone.items():
+        weights[s, indices] = 1.0 / len(indices)
+        patients[s], on[s] = r, 1.0
+        log_choose[s] = _log_choose(r, np.arange(width), least)
     return {
-        "unresolved_at": _column(rows, 0),
-        "unresolved_size": _column(rows, 1, float, 0.0),
-        "unresolved_log_choose": np.array(coefficients or [np.zeros(width)], float),
-        "unresolved_on": np.array([1.0] * len(rows) or [0.0]),
-        "unresolved_study": _column(rows, 3),
+        "unresolved_weights": weights,
+        "unresolved_size": patients,
+        "unresolved_log_choose": log_choose,
+        "unresolved_on": on,
     }
 
 
-def _log_choose(r: int, least: int, steps: np.ndarray) -> np.ndarray:
-    """log of r choose j for j from `least` to r; elsewhere impossible."""
+def _log_choose(r: int, steps: np.ndarray, below: int) -> np.ndarray:
+    """log of r choose j for j under `below` (and at most r); elsewhere impossible."""
     with np.errstate(all="ignore"):
         value = special.gammaln(r + 1) - special.gammaln(steps + 1) - special.gammaln(r - steps + 1)
-    return np.where((steps >= least) & (steps <= r), value, _NEVER)
+    return np.where((steps < below) & (steps <= r), value, _NEVER)
 
 
 def _legendre(limit: float) -> tuple[np.ndarray, np.ndarray]:
@@ -238,12 +275,10 @@ def model(size: int):
     import pytensor.tensor as pt
 
     xp = pytensor_ops()
-    blank = arrays(_neutral_facts())
+    blank = arrays(_neutral_facts()).data
     with pm.Model() as graph:
-        d = {
-            name: pm.Data(name, _resize(name, value, size)) for name, value in blank.data.items()
-        }
-        indicator = pm.Data("family", family_indicator("weibull"))
+        d = {name: pm.Data(name, _resize(name, value, size)) for name, value in blank.items()}
+        form = {name: pm.Data(name, value) for name, value in family_data("weibull").items()}
         mu = pm.Normal("mu", *priors.get("duration", "mu").params)
         tau = pm.HalfNormal("tau", priors.get("duration", "tau").scale)
         tau_class = pm.HalfNormal("tau_class", priors.get("duration", "tau_class").scale)
@@ -254,55 +289,49 @@ def model(size: int):
         study_z = pm.Normal("study_z", 0, 1, shape=size)
         ever_z = pm.Normal("ever_z", 0, 1, shape=size)
 
-        eta = mu + tau_class * class_z[d["study_class"]] + tau * study_z
-        logit_ever = d["ever_mean"] + d["ever_sd"] * ever_z
-        log_ever, log_never = -pt.softplus(-logit_ever), -pt.softplus(logit_ever)
+        # survival and density of every point, of the family asked for
+        y = d["log_t"] - mu - tau_class * (d["in_class"] @ class_z) - tau * (d["in_study"] @ study_z)
+        shape, share = theta * form["has_shape"], cure * form["has_cure"]
+        forms = [_FAMILY[family](y, shape, share, xp) for family in _FORMS]
+        s = pt.exp(sum(form["form"][i] * f[0] for i, f in enumerate(forms)))
+        f = pt.exp(sum(form["form"][i] * f[1] for i, f in enumerate(forms)) - d["log_t"])
 
-        log_t = d["point_log_t"]
-        y = log_t - eta[d["point_study"]][:, None]
-        both = [_FAMILY[family](y, theta, cure, xp) for family in FAMILIES]
-        survival = sum(indicator[i] * b[0] for i, b in enumerate(both))
-        slope = sum(indicator[i] * b[1] for i, b in enumerate(both)) - log_t
-        log_nodes = float(np.log(onset_nodes().size))
-        log_s = pt.logsumexp(survival, axis=1) - log_nodes
-        log_f = pt.logsumexp(slope, axis=1) - log_nodes
+        def probability(name):
+            return pt.maximum(d[f"{name}_constant"] + d[f"{name}_weights"] @ s, _TINY)
 
-        w = d["study_weight"]
-        a = (1 - d["mass_zero"]) * log_s[d["mass_a"]]
-        gap = _FAR * d["mass_far"] + (1 - d["mass_far"]) * (a - log_s[d["mass_b"]])
-        mass = d["mass_count"] * (a + _log1mexp(gap, xp)) * w[d["mass_study"]]
+        total = pt.dot(d["mass_count"], pt.log(probability("mass")))
+        density = pt.maximum(d["density_constant"] + d["density_weights"] @ f, _TINY)
+        total += pt.dot(d["density_count"], pt.log(density))
 
-        density = d["density_count"] * log_f[d["density_at"]] * w[d["density_study"]]
+        # the longest of k: P(all last a, one lasts b) = S(a)^k - (S(a) - S(b))^k
+        every, one = probability("top_all"), probability("top_one")
+        k = pt.maximum(d["top_all_count"], 1)
+        short = pt.log1p(-pt.minimum(one / every, 1 - 1e-12))
+        top = k * pt.log(every) + pt.log(-pt.expm1(k * short))
+        total += pt.dot(d["top_all_count"] / k, top)
 
-        a = (1 - d["top_zero"]) * log_s[d["top_a"]]
-        short = _log1mexp(a - log_s[d["top_b"]], xp)
-        top = d["top_size"] * a + _log1mexp(-d["top_size"] * short, xp)
-        top = d["top_on"] * top * w[d["top_study"]]
-
-        s = pt.exp(log_s[d["mean_at"]]) * d["mean_node"]
-        restricted = s.sum(axis=1)
-        variance = 2.0 * (s * d["mean_t"]).sum(axis=1) - restricted**2
+        # a mean: normal on the log scale around the restricted mean
+        restricted = d["mean_first"] @ s + (1 - d["mean_on"])
+        variance = 2 * (d["mean_second"] @ s) - restricted**2
         reading = priors.get("duration", "mean_reading").scale
-        spread2 = pt.maximum(variance, 1e-6) / restricted**2 / d["mean_size"] + reading**2
-        off = pt.log(d["mean_value"]) - pt.log(restricted)
-        mean = -0.5 * off**2 / spread2 - 0.5 * pt.log(spread2)
-        mean = d["mean_on"] * mean * w[d["mean_study"]]
+        spread = pt.maximum(variance, 1e-6) / restricted**2 / d["mean_size"] + reading**2
+        off = pt.log(d["mean_value"] / restricted)
+        total += pt.dot(d["mean_on"], -0.5 * off**2 / spread - 0.5 * pt.log(spread))
 
-        at = d["unresolved_study"]
-        gone = _log1mexp(-log_s[d["unresolved_at"]], xp)
-        steps = pt.arange(d["unresolved_log_choose"].shape[1])[None, :]
-        left = pt.maximum(d["unresolved_size"][:, None] - steps, 0)
-        ways = (
+        # patients whose ever becoming free is not known: never free (b) or resumed (a)
+        ever = pm.math.sigmoid(d["ever_mean"] + d["ever_sd"] * ever_z)
+        a = pt.maximum(ever * (1 - d["unresolved_weights"] @ s), _TINY)
+        b = pt.maximum(1 - ever, _TINY)
+        r, steps = d["unresolved_size"], pt.arange(d["unresolved_log_choose"].shape[1])[None, :]
+        fewer = pt.exp(
             d["unresolved_log_choose"]
-            + steps * (log_ever[at] + gone)[:, None]
-            + left * log_never[at][:, None]
-        )
-        unresolved = d["unresolved_on"] * pt.logsumexp(ways, axis=1) * w[at]
-        through = d["through_count"] * log_ever * w
-        pm.Potential(
-            "facts",
-            mass.sum() + density.sum() + top.sum() + mean.sum() + unresolved.sum() + through.sum(),
-        )
+            + steps * pt.log(a / (a + b))[:, None]
+            + pt.maximum(r[:, None] - steps, 0) * pt.log(b / (a + b))[:, None]
+        ).sum(axis=1)
+        unresolved = r * pt.log(a + b) + pt.log1p(-pt.minimum(fewer, 1 - 1e-12))
+        total += pt.dot(d["unresolved_on"], unresolved)
+        total += pt.dot(d["through_count"], pt.log(pt.maximum(ever, _TINY)))
+        pm.Potential("facts", total)
     return graph
 
 
@@ -325,16 +354,33 @@ def _neutral_facts() -> pd.DataFrame:
     )  # fmt: skip
 
 
-_PER_STUDY = ("through_count", "ever_mean", "ever_sd", "study_class", "study_weight")
+_PER_STUDY = (
+    "through_count", "ever_mean", "ever_sd", "unresolved_weights", "unresolved_size",
+    "unresolved_log_choose", "unresolved_on",
+)  # fmt: skip
 
 
 def _resize(name, value, size):
-    return np.resize(value, size) if name in _PER_STUDY else value
+    """The neutral value of a `pm.Data`, for `size` studies."""
+    if name == "in_study":
+        return np.zeros((value.shape[0], size))
+    if name in _PER_STUDY:
+        return np.resize(value, (size, *value.shape[1:]))
+    return value
 
 
-def family_indicator(family: str) -> np.ndarray:
-    """One for the family, zero for the others, in the order of `FAMILIES`."""
-    return np.array([float(name == family) for name in FAMILIES])
+_FORMS = ("cure", "lognormal", "loglogistic", "gompertz")
+"""What the graph computes: exponential and Weibull are the cure form without shape or share."""
+
+
+def family_data(family: str) -> dict[str, np.ndarray]:
+    """The `pm.Data` values that choose a family."""
+    form = "cure" if family in ("exponential", "weibull") else family
+    return {
+        "form": np.array([float(name == form) for name in _FORMS]),
+        "has_shape": np.array(float(family != "exponential")),
+        "has_cure": np.array(float(family == "cure")),
+    }
 
 
 def fit(
@@ -352,11 +398,7 @@ def fit(
 
     Raises `sampling.DiagnosticError` when the fit fails the gate.
     """
-    values = {**data.data, "family": family_indicator(family)}
-    if without:
-        weight = values["study_weight"].copy()
-        weight[data.studies.index(without)] = 0.0
-        values["study_weight"] = weight
+    values = (data.without(without) if without else data.data) | family_data(family)
     label = name or f"duration {family}" + (f" without {without}" if without else "")
     return sampler(data.size).fit(
         label, seed=seed, data=values, draws=draws, tune=tune, gate=gate, target_accept=0.95
@@ -417,9 +459,9 @@ def study_log_likelihood(facts, family: str, eta, theta, cure, logit_ever=0.0) -
         elif kind == "unresolved":
             gone = _log1mexp(-curves(high, origin)[0], NUMPY)
             r = int(count)
-            steps = np.arange(r + 1)
+            steps = np.arange(int(fact["min_ever"]), r + 1)
             ways = (
-                _log_choose(r, int(fact["min_ever"]), steps)
+                _log_choose(r, steps, r + 1)
                 + steps * (log_ever + gone)[..., None]
                 + (r - steps) * log_never[..., None]
             )

@@ -1,0 +1,74 @@
+"""The frequentist cross-check against closed forms, a published data set and the real effects."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from analysis import crosscheck, effects
+from analysis.models.result import ESTIMATE_COLUMNS
+
+
+def test_equal_variances_by_hand():
+    # With equal variances every weight is equal and DL = PM = sample variance - v.
+    y, v = np.array([0.0, 1.0, 2.0, 5.0]), np.full(4, 0.5)
+    tau2 = np.var(y, ddof=1) - 0.5
+    for method in crosscheck.METHODS:
+        found = crosscheck.pool(y, v, method)
+        assert found["mean"] == pytest.approx(2.0)
+        assert found["tau"] == pytest.approx(math.sqrt(tau2), rel=1e-4)
+        error = math.sqrt((tau2 + 0.5) / 4)
+        assert found["sd"] == pytest.approx(error, rel=1e-4)
+        width = stats.t.isf(0.025, 3) if method == "hksj" else stats.norm.isf(0.025)
+        assert found["ci_high"] == pytest.approx(2 + width * error, rel=1e-4)
+        half = stats.t.isf(0.025, 2) * math.sqrt(tau2 + error**2)
+        assert found["pred_high"] == pytest.approx(2 + half, rel=1e-4)
+
+
+def test_homogeneous_studies_are_pooled_by_inverse_variance():
+    y, v = np.array([1.0, 1.1, 0.9]), np.array([1.0, 0.5, 0.25])
+    for method in ("dl", "pm"):
+        found = crosscheck.pool(y, v, method)
+        assert found["tau"] == 0
+        assert found["mean"] == pytest.approx(np.average(y, weights=1 / v))
+        assert found["sd"] == pytest.approx(1 / math.sqrt(np.sum(1 / v)))
+
+
+def test_one_and_two_studies():
+    one = crosscheck.pool([0.4], [0.04], "pm")
+    assert (one["mean"], one["sd"]) == pytest.approx((0.4, 0.2))
+    assert math.isnan(one["tau"])
+    two = crosscheck.pool([0.4, 0.6], [0.04, 0.04], "dl")
+    assert two["mean"] == pytest.approx(0.5)
+    assert math.isnan(two["pred_low"])
+
+
+@pytest.mark.parametrize(
+    ("y", "v", "method"),
+    [([], [], "dl"), ([1.0], [0.0], "dl"), ([math.nan, 1.0], [1.0, 1.0], "pm"),
+     ([1.0, 2.0], [1.0], "dl"), ([1.0], [1.0], "reml")],
+)  # fmt: skip
+def test_impossible_input_is_refused(y, v, method):
+    with pytest.raises(ValueError, match=r"\w"):
+        crosscheck.pool(y, v, method)
+
+
+def test_real_effects(evidence):
+    table = effects.build(evidence).effects
+    found = crosscheck.run(table)
+    assert list(found.columns) == ESTIMATE_COLUMNS
+    key = ["outcome", "group_kind", "group", "estimand", "method"]
+    assert not found.duplicated(key).any()
+    assert found[["mean", "ci_low", "ci_high", "sd"]].notna().all(axis=None)
+    assert found["pred_low"].notna().eq(found["k_studies"].ge(3)).all()
+    hba1c = found.query("outcome == 'hba1c' and group == 'controlled' and method == 'pm'").iloc[0]
+    assert (hba1c["k_studies"], hba1c["n_patients"]) == (4, 165)
+    chosen = effects.headline(table, "hba1c")
+    usable = chosen[chosen["controlled"] & chosen["kind"].eq("numeric")]
+    assert usable["y"].min() < hba1c["mean"] < usable["y"].max()
+
+
+def test_no_effects_give_no_estimates(evidence):
+    table = effects.build(evidence).effects
+    assert crosscheck.run(table.iloc[:0]).empty
