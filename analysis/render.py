@@ -277,7 +277,7 @@ def _figure(cell: Cell, data: dict, number: int, caption: str, work: Path) -> st
     else:
         path = work / f"{label}.png"
         path.write_bytes(base64.b64decode(data["image/png"]))
-    return f'![Figure {number}: {caption}]({path.name}){{#{label} alt="{alt}"}}'
+    return f'::: {{#{label}}}\n\n![Figure {number}: {caption}]({path.name}){{alt="{alt}"}}\n\n:::'
 
 
 def _callouts(text: str) -> str:

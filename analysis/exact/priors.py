@@ -50,7 +50,7 @@ class TauPrior:
     """What the quadrature needs to know of a prior of τ ≥ 0.
 
     `logpdf` is the log density; `span` brackets where the density lives (any generous pair);
-    `upper` is the end of the support; `tail` is a in density ~ τ^(-a) as τ → ∞ (inf when the
+    `end` is the end of the support; `tail` is a in density ~ τ^(-a) as τ → ∞ (inf when the
     density falls faster than every power), which decides the moments that exist.
     """
 
@@ -63,7 +63,7 @@ class TauPrior:
         raise NotImplementedError
 
     @property
-    def upper(self) -> np.ndarray:
+    def end(self) -> np.ndarray:
         return np.asarray(np.inf)
 
     @property
@@ -184,18 +184,22 @@ class Exponential(TauPrior):
 class Uniform(TauPrior):
     """Uniform between 0 and `upper` (finite: an unbounded uniform prior is improper)."""
 
-    upper: ArrayLike  # type: ignore[assignment]
+    upper: ArrayLike
 
     def __post_init__(self) -> None:
         _positive("Uniform upper", self.upper)
 
     def logpdf(self, tau: np.ndarray) -> np.ndarray:
         upper = _column(self.upper)
-        return np.where(tau <= upper, -np.log(upper), -np.inf)
+        return np.where(tau <= upper * (1 + 1e-12), -np.log(upper), -np.inf)
 
     def span(self) -> tuple[np.ndarray, np.ndarray]:
         upper = np.asarray(self.upper, dtype=float)
         return upper, upper
+
+    @property
+    def end(self) -> np.ndarray:
+        return np.asarray(self.upper, dtype=float)
 
 
 @dataclass(frozen=True)

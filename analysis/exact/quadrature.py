@@ -140,7 +140,7 @@ def lay(problem: Problem, prior: TauPrior, n_flat: np.ndarray, nodes: int = NODE
         studies, problem.y, np.inf
     ).min(axis=1)
     prior_low, prior_high = (np.broadcast_to(end, rows) for end in prior.span())
-    upper = np.broadcast_to(prior.upper, rows).astype(float)
+    upper = np.broadcast_to(prior.end, rows).astype(float)
     floor = 1e-3 * np.minimum(np.minimum(least, prior_low), upper)
     ceiling = np.minimum(10.0 * np.maximum(np.maximum(most, spread), prior_high), upper)
 
