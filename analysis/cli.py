@@ -116,17 +116,16 @@ def _run(raw, out, only, seed, force):
 
 
 HEADLINES = {
-    "c_peptide_ratio": "C-peptide, times baseline",
-    "hba1c": "HbA1c change, points",
-    "insulin_dose": "insulin dose, times baseline",
-    "ever_independent": "ever free of insulin",
-    "independence_survival": "still free, of those once free",
+    "c_peptide_ratio": "C-peptide, log ratio",
+    "hba1c": "HbA1c, percentage points",
+    "insulin_dose": "insulin dose, log ratio",
+    "safety": "harm per 100 patient-years",
 }
 
 
 def _headline(estimates) -> Table:
-    """The pooled estimates a reader asks for first."""
-    table = Table(title="Pooled estimates (posterior mean, 95 % interval)", title_justify="left")
+    """The pooled estimates a reader asks for first: random-effects means and rates of harm."""
+    table = Table(title="Pooled estimates (95 % interval)", title_justify="left")
     for name, justify in (
         ("outcome", "left"), ("estimand", "left"), ("k", "right"), ("n", "right"),
         ("mean", "right"), ("95 % interval", "right"), ("new study", "right"),
@@ -134,12 +133,12 @@ def _headline(estimates) -> Table:
         table.add_column(name, justify=justify)
     chosen = estimates[
         estimates["outcome"].isin(HEADLINES)
-        & (estimates["group_kind"] == "all")
-        & (estimates["method"] == "nuts")
+        & estimates["group_kind"].isin(["all", "design"])
+        & estimates["method"].isin(["nuts", "hksj"])
     ]
     for row in chosen.itertuples():
         table.add_row(
-            HEADLINES[row.outcome], f"{row.estimand} ({row.scale})", _count(row.k_studies),
+            HEADLINES[row.outcome], row.estimand, _count(row.k_studies),
             _count(row.n_patients), _number(row.mean), _range(row.ci_low, row.ci_high),
             _range(row.pred_low, row.pred_high),
         )  # fmt: skip

@@ -2,7 +2,9 @@
 
 An event nobody mentioned is not a zero: only explicit statements are counted. "None related to
 the treatment" and "none at all" are different facts and are never joined. Of several reports on
-the same patients the one with the longest follow-up that names the category speaks.
+the same patients (one cohort, or cohorts with a declared overlap) the one with the longest
+follow-up that names the category speaks; when another counted more patients with the event, the
+larger number stands as a lower bound, so that no stated event is erased by a later silence.
 """
 
 from __future__ import annotations
@@ -12,6 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from analysis import vocabulary
+from analysis.effects.rules import Rules
+from analysis.effects.select import patient_groups
 from analysis.evidence import Evidence
 
 STRATEGIES = {
@@ -19,10 +24,14 @@ STRATEGIES = {
     "systemic_immunosuppression": "immunosuppression",
     "encapsulation_plus_immunosuppression": "immunosuppression",
 }
+EXPOSURE_SHARE = {"longest": 0.5, "unstated": 0.5, "": 0.5}
+"""Share of the printed follow-up kept in the cautious exposure: patients who enter at an even pace
+have on average half the longest follow-up. Mean, median and minimum follow-ups are kept whole."""
+SAME_PATIENTS = "the same patients and event in a fuller report or row"
 NOT_COUNTED = ("procedure_tolerated", "other", "any_adverse_event")
 COLUMNS = ["study_id", "cohort", "cell_class", "diabetes_type", "strategy", "arm",
-           "event_category", "relation", "bound", "events", "n_at_risk", "months", "patient_years",
-           "source_rows"]  # fmt: skip
+           "event_category", "relation", "bound", "events", "n_at_risk", "months", "exposure",
+           "patient_years", "patient_years_low", "implied", "source_rows"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -34,49 +43,179 @@ class Harms:
 
 
 def strategy(immune_strategy: str) -> str:
-    """The immune strategy as it bears on safety: conditioning, immunosuppression or neither."""
-    return STRATEGIES.get(immune_strategy, "neither")
+    """The immune strategy as it bears on safety: conditioning, immunosuppression, neither, unstated."""
+    return STRATEGIES.get(immune_strategy, "neither") if immune_strategy else "unstated"
 
 
 def table(evidence: Evidence) -> Harms:
     """Facts that may be counted, each patient once per category and relation.
 
     Follow-up is the row's own, else the study's; months of a `longest` follow-up overstate the
-    exposure, so rates built on them are, if anything, too low.
+    exposure, so rates built on them are, if anything, too low. `patient_years_low` is the cautious
+    variant (`EXPOSURE_SHARE`). The word `exposure` says what kind of follow-up it was, `row` for
+    one printed with the event and unlike the study's.
     """
     studies = evidence.studies.set_index("study_id")
+    patients = patient_groups(evidence.studies, Rules())
     merged = evidence.safety.join(
         studies[["cohort", "cell_class", "diabetes_type", "immune_strategy", "include", "design"]],
         on="study_id",
     )
-    merged["months"] = merged["followup_months"].fillna(
-        merged["study_id"].map(studies["followup_months"])
-    )
+    of_study = merged["study_id"].map(studies["followup_months"])
+    merged["months"] = merged["followup_months"].fillna(of_study)
+    merged["exposure"] = merged["study_id"].map(studies["followup_kind"])
+    merged.loc[(merged["months"] - of_study).abs() > 0.05, "exposure"] = "row"
+    merged["patients"] = merged["study_id"].map(patients)
+    merged["implied"] = False
     reasons = merged.apply(_reason, axis=1)
     kept = merged[reasons == ""].copy()
     kept["arm"] = np.where(kept["arm"].str.startswith("control"), "control", "treated")
     kept["strategy"] = kept["immune_strategy"].map(strategy)
     kept["events"] = kept["n_patients"].astype(float)
     kept["patient_years"] = kept["n_at_risk"] * kept["months"] / 12
+    kept["patient_years_low"] = kept["patient_years"] * kept["exposure"].map(
+        lambda word: EXPOSURE_SHARE.get(word, 1.0)
+    )
     kept["source_rows"] = "safety:" + kept["line"].astype(str)
     kept = kept.sort_values(
-        ["cohort", "arm", "event_category", "relation", "months", "n_at_risk", "events", "line"],
+        ["patients", "arm", "event_category", "relation", "months", "n_at_risk", "events", "line"],
         ascending=[True, True, True, True, False, False, False, True],
         na_position="last",
         kind="stable",
     )
-    key = ["cohort", "arm", "event_category", "relation"]
+    key = ["patients", "arm", "event_category", "relation"]
     repeated = kept.duplicated(key, keep="first")
     left = merged[reasons != ""].assign(reason=reasons[reasons != ""])
-    again = kept[repeated].assign(reason="the same patients and event in a fuller report or row")
+    again = kept[repeated].assign(reason=SAME_PATIENTS)
     exclusions = pd.concat([left, again])[
         ["line", "study_id", "arm", "event_category", "relation", "reason"]
     ].sort_values("line")
     exclusions.insert(0, "table", "safety")
-    rows = kept.loc[~repeated, COLUMNS].sort_values(
-        ["event_category", "relation", "arm", "cohort"], kind="stable"
+    rows = (
+        _raise_contradicted(kept, repeated, key)
+        .loc[~repeated, COLUMNS]
+        .sort_values(["event_category", "relation", "arm", "cohort"], kind="stable")
     )
     return Harms(rows.reset_index(drop=True), exclusions.reset_index(drop=True))
+
+
+def _raise_contradicted(kept: pd.DataFrame, repeated: pd.Series, key: list[str]) -> pd.DataFrame:
+    """Where a report set aside counted more patients with the event, a lower bound of that many."""
+    kept = kept.copy()
+    most = kept.groupby(key)["events"].transform("max")
+    for index in kept.index[~repeated & (most > kept["events"])]:
+        same = (kept[key] == kept.loc[index, key]).all(axis=1)
+        witness = kept[same & (kept["events"] == most[index])].index[0]
+        kept.loc[index, "events"] = min(most[index], kept.loc[index, "n_at_risk"])
+        kept.loc[index, "bound"] = "at_least"
+        kept.loc[index, "source_rows"] += ";" + kept.loc[witness, "source_rows"]
+    return kept
+
+
+def implied(evidence: Evidence, rows: pd.DataFrame) -> pd.DataFrame:
+    """Lower bounds of events of any cause that follow from events whose cause was judged.
+
+    A death judged unrelated, or related, is a death. Where treated patients have no statement of
+    any cause for a category, the events judged related and unrelated in one report add up to the
+    least number of any cause. These rows are `at_least`, marked `implied`; they serve a
+    sensitivity analysis only, since the headline keeps to what was stated.
+    """
+    studies = evidence.studies.set_index("study_id")
+    patients = patient_groups(evidence.studies, Rules())
+    known = rows[(rows["arm"] == "treated") & (rows["relation"] == "any")]
+    stated = set(zip(known["study_id"].map(patients), known["event_category"], strict=True))
+    judged = evidence.safety[evidence.safety["relation"].isin(["treatment_related", "unrelated"])]
+    judged = judged[
+        judged["arm"].str.startswith("treated")
+        & ~judged["event_category"].isin(NOT_COUNTED)
+        & judged["n_patients"].gt(0)
+        & judged["n_at_risk"].notna()
+        & judged["study_id"].map(studies["include"]).eq("yes")
+        & judged["study_id"].map(studies["design"]).ne("case_report")
+    ]
+    found = []
+    for (study_id, category), part in judged.groupby(["study_id", "event_category"]):
+        if (patients[study_id], category) in stated:
+            continue
+        study = studies.loc[study_id]
+        n_at_risk, events = part["n_at_risk"].max(), 0.0
+        for _, cause in part.groupby("relation"):
+            events += cause["n_patients"].max()
+        own = part["followup_months"].max()
+        months = study["followup_months"] if np.isnan(own) else own
+        apart = np.isfinite(months) and abs(months - study["followup_months"]) > 0.05
+        exposure = "row" if apart else study["followup_kind"]
+        years = n_at_risk * months / 12
+        found.append(
+            {
+                "study_id": study_id,
+                "cohort": study["cohort"],
+                "cell_class": study["cell_class"],
+                "diabetes_type": study["diabetes_type"],
+                "strategy": strategy(study["immune_strategy"]),
+                "arm": "treated",
+                "event_category": category,
+                "relation": "any",
+                "bound": "at_least",
+                "events": min(events, n_at_risk),
+                "n_at_risk": n_at_risk,
+                "months": months,
+                "exposure": exposure,
+                "patient_years": years,
+                "patient_years_low": years * EXPOSURE_SHARE.get(exposure, 1.0),
+                "implied": True,
+                "source_rows": ";".join("safety:" + part["line"].astype(str)),
+                "patients": patients[study_id],
+            }
+        )
+    if not found:
+        return pd.DataFrame(columns=COLUMNS)
+    ordered = pd.DataFrame(found).sort_values(
+        ["event_category", "patients", "events", "months", "study_id"],
+        ascending=[True, True, False, False, True],
+        kind="stable",
+    )
+    single = ordered.drop_duplicates(["event_category", "patients"])
+    return single[COLUMNS].reset_index(drop=True)
+
+
+def never_stated(evidence: Evidence, rows: pd.DataFrame) -> pd.DataFrame:
+    """For each harm and cell class: eligible treated cohorts that said nothing, and their patients.
+
+    One row per event category, relation and cell class (and `all`), also for harms and classes
+    nobody wrote about. The size of a cohort is its largest treated arm. What was never stated is
+    unknown, not zero.
+    """
+    studies = evidence.studies
+    eligible = studies[(studies["include"] == "yes") & (studies["design"] != "case_report")]
+    by_cohort = eligible.groupby("cohort")
+    cohorts = pd.DataFrame(
+        {"n": by_cohort["n_treated"].max(), "cell_class": by_cohort["cell_class"].first()}
+    )
+    treated = rows[rows["arm"] == "treated"]
+    categories = [c for c in vocabulary.EVENT_CATEGORIES if c not in NOT_COUNTED]
+    counted = []
+    for category in categories:
+        for relation in ("any", "treatment_related"):
+            same = (treated["event_category"] == category) & (treated["relation"] == relation)
+            spoke = cohorts.index.isin(treated.loc[same, "cohort"])
+            for name in ("all", *sorted(cohorts["cell_class"].unique())):
+                own = (
+                    np.ones(len(cohorts), bool) if name == "all" else cohorts["cell_class"] == name
+                )
+                quiet = cohorts[own & ~spoke]
+                counted.append(
+                    {
+                        "event_category": category,
+                        "relation": relation,
+                        "cell_class": name,
+                        "k_stated": int((own & spoke).sum()),
+                        "k_silent": len(quiet),
+                        "n_silent": float(quiet["n"].sum()),
+                        "k_size_unknown": int(quiet["n"].isna().sum()),
+                    }
+                )
+    return pd.DataFrame(counted)
 
 
 def _reason(row: pd.Series) -> str:

@@ -60,19 +60,6 @@ def _effects(evidence, seed) -> ModelResult:
     return ModelResult(estimates, {"effects": built.effects, "exclusions": built.exclusions})
 
 
-def _change(evidence, seed) -> ModelResult:
-    from analysis import effects
-    from analysis.models import change
-
-    return change.run(effects.build(evidence).effects, seed=seed)
-
-
-def _independence(evidence, seed) -> ModelResult:
-    from analysis.models import independence
-
-    return independence.run(evidence, seed=seed)
-
-
 def _safety(evidence, seed) -> ModelResult:
     from analysis.models import safety
 
@@ -82,8 +69,6 @@ def _safety(evidence, seed) -> ModelResult:
 _CONTINUOUS = ("studies.csv", "outcomes.csv", "directions.csv")
 STAGES = (
     Stage("effects", _CONTINUOUS, _effects),
-    Stage("change", _CONTINUOUS, _change),
-    Stage("independence", ("studies.csv", "independence.csv"), _independence),
     Stage("safety", ("studies.csv", "safety.csv"), _safety),
 )
 STAGE_NAMES = tuple(stage.name for stage in STAGES)

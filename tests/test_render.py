@@ -16,8 +16,9 @@ lang: en
 
 ```{python}
 #| include: false
-import matplotlib.pyplot as plt
-plt.rcParams["svg.hashsalt"] = "demo"
+import matplotlib
+from matplotlib.figure import Figure
+matplotlib.rcParams["svg.hashsalt"] = "demo"
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 set_matplotlib_formats("svg", metadata={"Date": None})
 class Table:
@@ -38,8 +39,8 @@ A note.
 #| label: fig-line
 #| fig-cap: "A line."
 #| fig-alt: "A rising line."
-figure, axes = plt.subplots()
-axes.plot([0, 1])
+figure = Figure()
+figure.subplots().plot([0, 1])
 figure
 ```
 

@@ -57,8 +57,8 @@ class ExactBatch:
         self._centre = np.broadcast_to(
             design.x.mean(axis=1), (design.x.shape[0], len(self.names))
         )
-        self._scale, self._upper = np.ones(rows), np.full(rows, np.inf)
-        self._low, self._high = np.zeros(rows), np.zeros(rows)
+        # Where the nodes of each row lie: c, U, r of the change of variable, and the range of v.
+        self._place = np.zeros((5, rows))
         self.log_marginal_likelihood = np.empty(rows)
         self.beta_mean = np.empty((rows, len(self.names)))
         self.beta_sd = np.empty_like(self.beta_mean)
@@ -81,11 +81,11 @@ class ExactBatch:
             return TauPosterior(problem, prior, None)
         if place:
             grid = lay(problem, prior, self._n_flat[index])
-            self._scale[index], self._upper[index] = grid.map.scale, grid.map.upper
-            self._low[index], self._high[index] = grid.low, grid.high
+            change = grid.map
+            self._place[:, index] = change.scale, change.upper, change.stretch, grid.low, grid.high
         else:
-            change = Map(self._scale[index], self._upper[index])
-            grid = Grid(change, self._low[index], self._high[index], NODES)
+            scale, upper, stretch, low, high = self._place[:, index]
+            grid = Grid(Map(scale, upper, stretch), low, high, NODES)
         return TauPosterior(problem, prior, grid)
 
     def _mixture(

@@ -62,8 +62,9 @@ def problem_of(
     none = np.flatnonzero(~present.any(axis=1))
     if none.size:
         raise ValueError(f"row {none[0]} has no study: every entry is masked")
-    # Masked entries get harmless values; they carry no weight.
-    y, se = np.where(present, y, 0.0), np.where(present, se, 1.0)
+    # Masked entries carry no weight; the largest variance is what `model` expects of them.
+    y, se = np.where(present, y, 0.0), np.where(present, se, 0.0)
+    se = np.where(present, se, se.max(axis=1, keepdims=True))
 
     rows, k = y.shape
     prior_rows = tau_prior.n_rows()

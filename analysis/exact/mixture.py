@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-TOLERANCE = 1e-11
+SMALL_STEP = 1e-6
+THIN = 8
 MAX_STEPS = 200
 
 
@@ -47,31 +48,43 @@ def quantile(weight: np.ndarray, mean: np.ndarray, sd: np.ndarray, p: np.ndarray
     tail = np.where(sign < 0, 1.0 - p[rows], p[rows])
     w, s = weight[rows], sd[rows]
     m = sign[:, None] * mean[rows]
-    z = ndtri(tail)
+    result[rows] = sign * _lower_quantile(w, m, s, tail)
+    return result
+
+
+def _lower_quantile(w: np.ndarray, m: np.ndarray, s: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """Quantile at p ≤ ½ of each row, started from the mixture of every eighth component."""
+    z = ndtri(p)
     each = m + s * z[:, None]
     low, high = each.min(axis=1), each.max(axis=1)
-    x = np.einsum("rt,rt->r", w, each)
+    if w.shape[1] > 4 * THIN:
+        thin = w[:, ::THIN] / w[:, ::THIN].sum(axis=1, keepdims=True)
+        x = _lower_quantile(thin, m[:, ::THIN], s[:, ::THIN], p)
+    else:
+        x = np.einsum("rt,rt->r", w, each)
     x = np.where((x > low) & (x < high), x, 0.5 * (low + high))
     solved = x.copy()
-    live = np.arange(rows.size)
+    live = np.arange(p.size)
     for _ in range(MAX_STEPS):
         u = (x[:, None] - m) / s
         below = np.einsum("rt,rt->r", w, ndtr(u))
         slope = np.einsum("rt,rt->r", w / s, np.exp(-0.5 * u * u))  # times sqrt(2 pi)
-        under = below < tail
+        under = below < p
         low, high = np.where(under, x, low), np.where(under, high, x)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             probit = ndtri(below)
-            step = x - (probit - z) * np.exp(-0.5 * probit**2) / slope
-        inside = (step > low) & (step < high)
-        new = np.where(inside, step, 0.5 * (low + high))
-        size = np.maximum(np.abs(new), s.min(axis=1))
-        done = (np.abs(new - x) <= TOLERANCE * size) | (high - low <= TOLERANCE * size)
+            local_sd = np.exp(-0.5 * probit**2) / slope
+            step = (z - probit) * local_sd
+        inside = (x + step > low) & (x + step < high)
+        new = np.where(inside, x + step, 0.5 * (low + high))
+        # Newton's error squares at each step: after one this small nothing is left to gain.
+        done = (inside & (np.abs(step) <= SMALL_STEP * local_sd)) | (
+            high - low <= 1e-14 * np.maximum(np.abs(low), np.abs(high))
+        )
         solved[live] = new
         if done.all():
             break
         keep = ~done
         live, x, low, high = live[keep], new[keep], low[keep], high[keep]
-        w, m, s, z, tail = w[keep], m[keep], s[keep], z[keep], tail[keep]
-    result[rows] = sign * solved
-    return result
+        w, m, s, p, z = w[keep], m[keep], s[keep], p[keep], z[keep]
+    return solved

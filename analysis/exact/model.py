@@ -80,21 +80,70 @@ class Conditional:
 
 
 def condition(problem: Problem, tau: np.ndarray, *, leverage: bool = False) -> Conditional:
-    """Weighted least squares at each τ by modified Gram-Schmidt.
+    """Weighted least squares at each τ.
 
     Parameters
     ----------
     tau : (rows, points), not negative.
     leverage : also return the diagonal of the hat matrix.
     """
-    present = problem.present[:, None, :]
-    total = problem.variance[:, None, :] + (tau * tau)[:, :, None] * problem.random
-    total = np.where(present, total, 1.0)
-    log_weights = -np.log(total).sum(axis=2)
-    root_w = np.where(present, 1.0, 0.0) / np.sqrt(total)
+    k, q = problem.k, problem.x.shape[2]
+    square = tau * tau
+    total = problem.variance[:, None, :] + square[:, :, None] * problem.random
+    weight = problem.present[:, None, :] / total
+    log_weights = _sum_log_weights(problem, total[:, :, :k], square)
+    if q == 1:
+        beta, root, residual, hat = _one_coefficient(problem, weight, leverage)
+    else:
+        beta, root, residual, hat = _gram_schmidt(problem, weight, leverage)
+    with np.errstate(divide="ignore"):
+        log_det = 2.0 * np.log(np.einsum("rtjj->rtj", root)).sum(axis=2)
+    n = problem.present.sum(axis=1)[:, None]
+    log_likelihood = 0.5 * (log_weights - log_det - residual - (n - q) * LOG_2PI)
+    return Conditional(log_likelihood, beta, root, hat)
 
+
+def _sum_log_weights(problem: Problem, total: np.ndarray, square: np.ndarray) -> np.ndarray:
+    """Σ log w over the rows present, (rows, points).
+
+    Logarithms are dear, so one is taken of each product of eight variances, in units of the
+    largest. A masked study has the largest variance (see `data`), hence a factor of exactly one.
+    """
+    k = problem.k
+    top = problem.variance[:, :k].max(axis=1)[:, None] + square
+    ratio = total / top[:, :, None]
+    products = np.multiply.reduceat(ratio, np.arange(0, k, 8), axis=2)
+    studies = problem.present[:, :k].sum(axis=1)[:, None]
+    value = -np.log(products).sum(axis=2) - studies * np.log(top)
+    prior = np.where(problem.present[:, k:], np.log(problem.variance[:, k:]), 0.0).sum(axis=1)
+    return value - prior[:, None]
+
+
+def _one_coefficient(
+    problem: Problem, weight: np.ndarray, leverage: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
+    """The same for q = 1, where least squares is a weighted mean."""
+    x = np.broadcast_to(problem.x[:, :, 0], problem.y.shape)
+    information = np.matmul(weight, (x * x)[:, :, None])[:, :, 0]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        beta = np.matmul(weight, (x * problem.y)[:, :, None])[:, :, 0] / information
+        residual = problem.y[:, None, :] - x[:, None, :] * beta[:, :, None]
+        squares = np.einsum("rtn,rtn,rtn->rt", weight, residual, residual)
+        hat = None
+        if leverage:
+            studies = slice(0, problem.k)
+            hat = weight[:, :, studies] * (x * x)[:, None, studies] / information[:, :, None]
+    root = np.sqrt(information)[:, :, None, None]
+    return beta[:, :, None], root, squares, hat
+
+
+def _gram_schmidt(
+    problem: Problem, weight: np.ndarray, leverage: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
+    """β̂, R, the residual sum of squares and the leverages, by modified Gram-Schmidt."""
+    rows, points, _ = weight.shape
     q = problem.x.shape[2]
-    rows, points = tau.shape
+    root_w = np.sqrt(weight)
     z = root_w * problem.y[:, None, :]
     columns = [root_w * problem.x[:, None, :, j] for j in range(q)]
     root = np.zeros((rows, points, q, q))
@@ -117,12 +166,7 @@ def condition(problem: Problem, tau: np.ndarray, *, leverage: bool = False) -> C
     for j in range(q - 1, -1, -1):
         known = sum(root[:, :, j, m] * beta[:, :, m] for m in range(j + 1, q))
         beta[:, :, j] = (d[:, :, j] - known) / root[:, :, j, j]
-
-    log_det = 2.0 * np.log(np.einsum("rtjj->rtj", root)).sum(axis=2)
-    residual = np.einsum("rtn,rtn->rt", z, z)
-    n = problem.present.sum(axis=1)[:, None]
-    log_likelihood = 0.5 * (log_weights - log_det - residual - (n - q) * LOG_2PI)
-    return Conditional(log_likelihood, beta, root, hat)
+    return beta, root, np.einsum("rtn,rtn->rt", z, z), hat
 
 
 def typical_variance(problem: Problem) -> np.ndarray:

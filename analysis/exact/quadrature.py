@@ -2,15 +2,16 @@
 
 τ is written as a function of a variable v on the whole line,
 
-    log τ* = log c + v - exp(-v) + (c / U) exp(v),      1/τ = 1/τ* + 1/U,
+    log τ* = log c + v - exp(-v) + r exp(v),      1/τ = 1/τ* + 1/U,
 
-with c a scale near the lower quartile of the posterior and U the end of the support (for an
-unbounded prior the terms with U vanish). In v the posterior density of τ has smooth, fast-falling
-ends, and on the log scale its nearest complex singularities (τ² = -se_i²) are far from the real
-line whatever the size of se_i. For such integrands the plain trapezoidal rule with equal steps
-converges exponentially (the double exponential formula of Takahasi & Mori 1974, Publ RIMS 9:721;
-Trefethen & Weideman 2014, SIAM Review 56:385). Steps are laid only where the integrand is within
-exp(-32) of its peak, which is found by zooming in from a wide first grid.
+with c a scale near the lower quartile of the posterior and U the end of the support (infinite
+unless the prior is bounded). The two exponentials make the density fall doubly exponentially at
+both ends: at the right one r = c / U, or c over the largest scale of the problem when the prior
+has a power tail, and r = 0 otherwise. On the log scale the nearest complex singularities of the
+posterior (τ² = -se_i²) are far from the real line whatever the size of se_i. For such integrands
+the plain trapezoidal rule with equal steps converges exponentially (Takahasi & Mori 1974, Publ
+RIMS 9:721; Trefethen & Weideman 2014, SIAM Review 56:385). Steps are laid only where the integrand
+is within exp(-32) of its peak, which is found by zooming in from a wide first grid.
 
 Between the nodes the density is its sinc interpolant, of the same accuracy; its integral, the
 distribution function of τ, is a sum of sine integrals.
@@ -37,18 +38,18 @@ FINE = 4
 
 @dataclass(frozen=True)
 class Map:
-    """The change of variable v → τ, one a row: scale c and end of support U, both (rows,)."""
+    """The change of variable v → τ, one a row: c, U and r of the module's equation, (rows,)."""
 
     scale: np.ndarray
     upper: np.ndarray
+    stretch: np.ndarray
 
     def rows(self, index: np.ndarray) -> Map:
-        return Map(self.scale[index], self.upper[index])
+        return Map(self.scale[index], self.upper[index], self.stretch[index])
 
     def tau(self, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """τ and log dτ/dv at v, shape (rows, points)."""
-        ratio = (self.scale / self.upper)[:, None]
-        down, up = np.exp(-v), ratio * np.exp(v)
+        down, up = np.exp(-v), self.stretch[:, None] * np.exp(v)
         log_star = np.log(self.scale)[:, None] + v - down + up
         # τ = τ* / (1 + τ*/U), in logs so that neither end overflows.
         with np.errstate(divide="ignore"):
@@ -59,7 +60,7 @@ class Map:
 
     def inverse(self, tau: np.ndarray) -> np.ndarray:
         """v at τ > 0, shape (rows, points), by bisection-safeguarded Newton steps."""
-        ratio = (self.scale / self.upper)[:, None]
+        ratio = self.stretch[:, None]
         with np.errstate(divide="ignore", invalid="ignore"):
             inside = tau < self.upper[:, None]
             target = np.log(tau) - np.log1p(-np.where(inside, tau / self.upper[:, None], 0.0))
@@ -157,15 +158,20 @@ def lay(problem: Problem, prior: TauPrior, n_flat: np.ndarray, nodes: int = NODE
     at = (share < 0.25).sum(axis=1)
     scale = np.exp(log_tau[everything, at])
     scale = np.minimum(scale, 0.5 * upper)
-    change = Map(scale, upper)
+    bounded = np.isfinite(upper)
+    power = np.isfinite(np.broadcast_to(prior.tail, rows))
+    top = np.where(bounded, upper, np.where(power, np.maximum(ceiling / 10.0, scale), np.inf))
+    change = Map(scale, upper, scale / top)
 
     # 2. In v, keep what is within exp(-DEPTH) of the peak, counting the moments that exist.
     finite = highest_moment(prior, studies.sum(axis=1), n_flat)
-    finite = np.broadcast_to(np.where(np.isfinite(upper), np.inf, finite), rows)
+    finite = np.broadcast_to(np.where(bounded, np.inf, finite), rows)
     order = np.where(finite > 2.0, 2.0, np.where(finite > 1.0, 1.0, 0.0))
-    slack = np.maximum(finite - order, 0.25)
-    reach = np.log(ceiling / scale) + 3.0 + (DEPTH + 4.0) / slack
-    end = np.where(np.isfinite(upper), np.log(upper / scale) + np.log(60.0), reach)
+    # The right end: exp(v) alone must carry the power of the tail (or, bounded, of 1 - τ/U) down.
+    slack = np.where(bounded, 1.0, np.clip(finite - order, 0.05, 1.0))
+    with np.errstate(divide="ignore", over="ignore"):
+        reach = np.log((DEPTH + 8.0) / slack) + np.log(top / scale)
+    end = np.where(bounded | power, reach, np.log(ceiling / scale) + 3.0)
     low, high = np.full(rows, -4.8), np.maximum(end, 1.0)
     open_rows = everything
     for round_number in range(ZOOM_ROUNDS):

@@ -63,13 +63,26 @@ ROBUST_DF = 4.0
 MIN_STUDIES = {"time_in_range": 3, "severe_hypoglycaemia": 3}  # fewer are shown, not pooled
 
 
+def _log_normal_cdf(x):
+    """log Phi(x) as a symbolic expression of functions that compile to fast native code.
+
+    Above -12 by the complementary error function; below by the asymptotic series of Mills' ratio
+    (Abramowitz and Stegun 26.2.12), whose relative error there is under 2e-8.
+    """
+    import pytensor.tensor as pt
+
+    near = pt.maximum(x, -12.0)
+    far = pt.minimum(x, -12.0)
+    inverse = 1 / far**2
+    series = inverse * (-1 + inverse * (3 + inverse * (-15 + inverse * 105)))
+    tail = -0.5 * far**2 - pt.log(-far) - 0.5 * np.log(2 * np.pi) + pt.log1p(series)
+    return pt.switch(x > -12.0, pt.log(0.5 * pt.erfc(-near / np.sqrt(2))), tail)
+
+
 def build(size: int):
     """The PyMC model for up to `size` effects; every data and prior scale is a `pm.Data`."""
     import pymc as pm
     import pytensor.tensor as pt
-
-    def normal_logcdf(x):
-        return pm.logcdf(pm.Normal.dist(0, 1), x)
 
     r_prior, spread = priors.get("change", "r"), priors.get("change", "log_sd_spread")
     with pm.Model() as model:
@@ -112,7 +125,7 @@ def build(size: int):
         flip = low + high > 0
         a = pt.clip(pt.switch(flip, -high, low), -FAR, FAR)
         b = pt.clip(pt.switch(flip, -low, high), -FAR, FAR)
-        upper, lower = normal_logcdf(b), normal_logcdf(a)
+        upper, lower = _log_normal_cdf(b), _log_normal_cdf(a)
         interval = upper + pt.log1mexp(pt.minimum(lower - upper, -1e-12))
         loglik = d["is_numeric"] * numeric + d["is_interval"] * interval + d["is_exact_p"] * exact_p
         pm.Potential("likelihood", loglik.sum())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.report.figures import evidence_map_counts, short
+from analysis.report.figures import RATIO_OUTCOMES, evidence_map_counts, study_effects
 from analysis.report.results import Results
 from analysis.report.tables import count, interval, number
 
@@ -19,22 +19,6 @@ def base(row) -> str:
     """`k studies, n patients`, in words for one study."""
     studies = "1 study" if row["k_studies"] == 1 else f"{count(row['k_studies'])} studies"
     return f"{studies}, {count(row['n_patients'])} patients"
-
-
-def percent(value: float) -> str:
-    """A probability as a percentage without decimals, never a false 0 or 100."""
-    if not np.isfinite(value):
-        return "unknown"
-    if value < 0.01:
-        return "under 1 %"
-    if value > 0.99:
-        return "over 99 %"
-    return f"{100 * value:.0f} %"
-
-
-def percent_interval(row, low: str = "ci_low", high: str = "ci_high") -> str:
-    """The interval of a probability in per cent."""
-    return f"{100 * row[low]:.0f} to {100 * row[high]:.0f} %"
 
 
 def overview(results: Results) -> str:
@@ -62,65 +46,42 @@ def gaps(results: Results) -> str:
 
 
 def mean_effect(results: Results, outcome: str, controlled: bool) -> str:
-    """The pooled mean of an outcome among controlled or uncontrolled studies."""
-    name = "mean_controlled" if controlled else "mean_uncontrolled"
+    """The pooled mean of an outcome in one kind of design, or why there is none."""
     where = "against control groups" if controlled else "without a control group"
-    scale = {"scale": "ratio"} if outcome in ("c_peptide_ratio", "insulin_dose") else {}
-    row = results.get(outcome, name, **scale)
-    if row is None or not np.isfinite(row["mean"]):
+    studies = study_effects(results, outcome)
+    studies = studies[studies["controlled"] == controlled]
+    if studies.empty:
         return f"No study measured this {where}."
-    if outcome in ("c_peptide_ratio", "insulin_dose"):
-        change = f"{number(row['mean'])} times the comparison"
-        unit = " times"
-    else:
-        change = f"{number(row['mean'])}{UNITS[outcome]}"
-        unit = ""
+    words = int((studies["kind"] != "numeric").sum())
+    counted = f"{len(studies)} studies, {count(studies['n_patients'].sum())} patients"
+    told = f"; {words} of them in words only" if words else ""
+    row = results.pooled(outcome, controlled)
+    if row is None:
+        return f"Studied {where} ({counted}{told}), too few print numbers with a spread to pool."
+    show = np.exp if outcome in RATIO_OUTCOMES else np.asarray
+    unit = " times" if outcome in RATIO_OUTCOMES else UNITS[outcome]
+    low, high = show(row["ci_low"]), show(row["ci_high"])
     text = (
-        f"Studied {where} ({base(row)}), the pooled mean is {change} "
-        f"(95 % credible interval {interval(row['ci_low'], row['ci_high'])}{unit})"
+        f"Studied {where} ({counted}{told}), the mean of the {base(row)} that print a spread is "
+        f"{number(float(show(row['mean'])))}{unit} "
+        f"(95 % confidence interval {interval(low, high)})"
     )
     if np.isfinite(row["pred_low"]):
-        text += f"; a new study may find {interval(row['pred_low'], row['pred_high'])}{unit}"
+        ends = interval(show(row["pred_low"]), show(row["pred_high"]))
+        text += f"; a new study may find {ends}"
     return text + "."
 
 
 def ever_independent(results: Results) -> str:
-    """The share of patients ever free of insulin, all classes and the most studied one."""
-    row = results.get("ever_independent", "probability")
-    if row is None:
-        return "No study reported how many patients were ever free of insulin."
-    text = (
-        f"Averaged over all cell classes, {percent(row['mean'])} of treated patients "
-        f"(95 % credible interval {percent_interval(row)}; {base(row)}) were at some time free of "
-        f"insulin; in a new study it may be {percent_interval(row, 'pred_low', 'pred_high')}."
-    )
-    classes = results.find("ever_independent", "probability", group_kind="cell_class")
-    classes = classes.sort_values("k_studies", ascending=False, kind="stable").head(1)
-    for one in classes.to_dict("records"):
-        text += (
-            f" The most studied class is {short(one['group'])}: {percent(one['mean'])} "
-            f"({percent_interval(one)}; {base(one)})."
-        )
-    return text
-
-
-def still_free(results: Results, months: int, group: str = "all") -> str:
-    """Of those once free of insulin, the share still free after so many months."""
-    row = results.get("independence_survival", f"s_{months}", group=group)
-    if row is None:
-        return "not estimable"
-    return f"{percent(row['mean'])} (95 % credible interval {percent_interval(row)})"
-
-
-def durability(results: Results) -> str:
-    """How long independence lasts, and where the data end."""
-    row = results.get("independence_survival", "s_60")
-    if row is None:
-        return "No study reported how long independence from insulin lasted."
+    """How many eligible reports say how many patients were ever free of insulin."""
+    facts = results.evidence.independence
+    studies = results.evidence.studies.set_index("study_id")
+    ever = facts[(facts["fact"] == "ever") & (facts["study_id"].map(studies["include"]) == "yes")]
+    cohorts = ever["study_id"].map(studies["cohort"]).nunique()
+    none = int((ever["k"] == 0).sum())
     return (
-        "Of the people who became free of insulin, an estimated "
-        f"{still_free(results, 12)} were still free after one year, {still_free(results, 24)} "
-        f"after two and {still_free(results, 60)} after five ({base(row)} with usable facts)."
+        f"{ever['study_id'].nunique()} eligible reports on {cohorts} groups of patients say how "
+        f"many were ever free of insulin; in {none} of these statements it was nobody."
     )
 
 

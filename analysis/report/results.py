@@ -62,6 +62,15 @@ class Results:
             raise LookupError(f"{len(table)} estimates for {asked}; exactly one was expected")
         return table.iloc[0]
 
+    def pooled(self, outcome: str, controlled: bool):
+        """The pooled mean of one design where at least three studies print a spread, or None.
+
+        Random effects with the Hartung-Knapp interval: with two studies that interval says nothing.
+        """
+        design = "controlled" if controlled else "uncontrolled"
+        row = self.get(outcome, f"mean_{design}", design, group_kind="design", method="hksj")
+        return row if row is not None and row["k_studies"] >= 3 else None
+
     def get(self, outcome: str, estimand: str, group: str = "all", **words: str):
         """The estimate asked for, or None where the data gave none."""
         table = self.find(outcome, estimand, group=group, **words)

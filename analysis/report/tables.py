@@ -78,36 +78,6 @@ def group_label(kind: str, group: str) -> str:
     return short(group) if kind == "cell_class" else GROUP_WORDS.get(group, group)
 
 
-def pooled(results: Results, outcome: str, estimands: dict[str, str], **words: str) -> Markdown:
-    """Pooled estimates of an outcome: one row a group and estimand, with k and n.
-
-    `estimands` maps the estimand's name in estimates.csv to its words in the table.
-    """
-    table = results.estimates
-    table = table[
-        (table["outcome"] == outcome)
-        & table["estimand"].isin(estimands)
-        & (table["method"] == words.pop("method", "nuts"))
-    ]
-    for column, value in words.items():
-        table = table[table[column] == value]
-    rows = [
-        {
-            "Group": group_label(row.group_kind, row.group),
-            "Estimate": estimands[row.estimand],
-            "Studies": count(row.k_studies),
-            "Patients": count(row.n_patients),
-            "Mean": number(row.mean),
-            "95 % interval": interval(row.ci_low, row.ci_high),
-            "A new study": interval(row.pred_low, row.pred_high),
-            "τ": number(row.tau),
-            "Remark": row.note,
-        }
-        for row in table.itertuples()
-    ]
-    return markdown(pd.DataFrame(rows), ("Studies", "Patients", "Mean", "τ"))
-
-
 def methods_side_by_side(results: Results) -> Markdown:
     """The shared question answered three ways: NUTS, quadrature and frequentist."""
     names = {"nuts": "NUTS", "exact": "quadrature", "dl": "DerSimonian–Laird",
