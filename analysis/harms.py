@@ -43,7 +43,7 @@ class Harms:
 
 
 def strategy(immune_strategy: str) -> str:
-    """The immune strategy as it bears on safety: conditioning, immunosuppression, neither, unstated."""
+    """The immune strategy as it bears on safety; `unstated` when the study gives none."""
     return STRATEGIES.get(immune_strategy, "neither") if immune_strategy else "unstated"
 
 
@@ -87,15 +87,14 @@ def table(evidence: Evidence) -> Harms:
     repeated = kept.duplicated(key, keep="first")
     left = merged[reasons != ""].assign(reason=reasons[reasons != ""])
     again = kept[repeated].assign(reason=SAME_PATIENTS)
+    raised = _raise_contradicted(kept, repeated, key).loc[~repeated, COLUMNS]
+    used = set(";".join(raised["source_rows"]).split(";"))
+    again = again[~("safety:" + again["line"].astype(str)).isin(used)]
     exclusions = pd.concat([left, again])[
         ["line", "study_id", "arm", "event_category", "relation", "reason"]
     ].sort_values("line")
     exclusions.insert(0, "table", "safety")
-    rows = (
-        _raise_contradicted(kept, repeated, key)
-        .loc[~repeated, COLUMNS]
-        .sort_values(["event_category", "relation", "arm", "cohort"], kind="stable")
-    )
+    rows = raised.sort_values(["event_category", "relation", "arm", "cohort"], kind="stable")
     return Harms(rows.reset_index(drop=True), exclusions.reset_index(drop=True))
 
 

@@ -54,9 +54,7 @@ class ExactBatch:
         self.level = level
         self.k = problem.present[:, : problem.k].sum(axis=1)
         rows = problem.n_rows
-        self._centre = np.broadcast_to(
-            design.x.mean(axis=1), (design.x.shape[0], len(self.names))
-        )
+        self._centre = np.broadcast_to(design.x.mean(axis=1), (design.x.shape[0], len(self.names)))
         # Where the nodes of each row lie: c, U, r of the change of variable, and the range of v.
         self._place = np.zeros((5, rows))
         self.log_marginal_likelihood = np.empty(rows)

@@ -80,9 +80,7 @@ def problem_of(
         y=np.hstack([y, np.where(proper, mean, 0.0)]),
         variance=np.hstack([se**2, np.where(proper, sd, 1.0) ** 2]),
         present=np.hstack([present, proper]),
-        x=np.concatenate(
-            [design.x, np.broadcast_to(np.eye(q), (design.x.shape[0], q, q))], axis=1
-        ),
+        x=np.concatenate([design.x, np.broadcast_to(np.eye(q), (design.x.shape[0], q, q))], axis=1),
         random=np.concatenate([np.ones(k), np.zeros(q)]),
         k=k,
     )
@@ -192,4 +190,3 @@ def _check_rank(x: np.ndarray, present: np.ndarray, flat: np.ndarray, batch: boo
                 f"{where}X has rank below its {columns.shape[1]} columns with a flat prior: "
                 "the posterior is improper; drop a column or give it a Normal prior"
             )
-

@@ -92,7 +92,9 @@ class Distribution:
 
         def difference(lower: float) -> float:
             ends = self.quantile(np.array([lower, min(lower + level, 1.0)]))
-            densities = np.where(np.isfinite(ends), self.pdf(np.where(np.isfinite(ends), ends, 0)), 0)
+            densities = np.where(
+                np.isfinite(ends), self.pdf(np.where(np.isfinite(ends), ends, 0)), 0
+            )
             return float(densities[0] - densities[1])
 
         # At the shortest interval both ends have the same density, unless it starts at an end.

@@ -1,4 +1,4 @@
-"""Prior distributions for the exact posterior: of the heterogeneity τ, and of a mean or coefficient.
+"""Priors of the exact posterior: of the heterogeneity τ, and of a mean or coefficient.
 
 Each is a small frozen record. Parameters are numbers, or one-dimensional arrays with one value a
 row when many data sets are fitted at once (`exact.fit_many`). Suggestions on which to choose:

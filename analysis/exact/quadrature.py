@@ -210,7 +210,9 @@ class TauPosterior:
     given : the moments of β given τ at the nodes.
     """
 
-    def __init__(self, problem: Problem, prior: TauPrior, grid: Grid | None, leverage: bool = False):
+    def __init__(
+        self, problem: Problem, prior: TauPrior, grid: Grid | None, leverage: bool = False
+    ):
         self.grid = grid
         if grid is None:
             value = np.broadcast_to(np.asarray(prior.span()[0], dtype=float), problem.n_rows)

@@ -4,7 +4,7 @@ For study i with contrast theta_i at t_i months,
 
     eta_i   = mu + tau_class * c[class_i] + bias * uncontrolled_i + type_effect * type_i
               + measure * fasting_i + slope * log(t_i / 12),            c ~ Normal(0, 1)
-    theta_i = eta_i + tau * u_i,             u ~ Normal(0, 1), or Student-t in the robust variant
+    theta_i = eta_i + tau * u_i,         u ~ Normal(0, 1), or Student-t with 4 degrees of freedom
 
 and the printed number is y_i ~ Normal(theta_i, se_i). The pre-post correlation r is unknown and
 enters every standard error, se_i(r)^2 = var_a_i - r * var_b_i. Where no spread is printed,
@@ -58,7 +58,6 @@ INFINITE = 1e6  # stands for an open end of an interval of z
 FAR = 38.0  # beyond this many SDs a normal tail is zero in double precision
 SCALES = ("mu", "tau", "tau_class", "bias", "type_effect", "slope", "measure")
 HALF_NORMAL = ("tau", "tau_class")
-NORMAL_DF = 1e6  # a Student-t that is a normal in all but name
 ROBUST_DF = 4.0
 MIN_STUDIES = {"time_in_range": 3, "severe_hypoglycaemia": 3}  # fewer are shown, not pooled
 
@@ -99,7 +98,7 @@ def build(size: int):
         log_sd = pm.Normal("log_sd", d["centre_log_sd"], d["scale_log_sd"])
         log_sd_spread = pm.HalfNormal("log_sd_spread", spread.scale)
         class_z = pm.Normal("class_z", 0, 1, shape=len(CLASSES))
-        study_z = pm.StudentT("study_z", nu=d["df"], mu=0, sigma=1, shape=size)
+        mix = pm.InverseGamma("mix", ROBUST_DF / 2, ROBUST_DF / 2, shape=size)
         sd_z = pm.Normal("sd_z", 0, 1, shape=size)
 
         class_effect = pm.Deterministic("class_effect", p["tau_class"] * class_z)
@@ -112,16 +111,18 @@ def build(size: int):
             + p["measure"] * d["fasting"]
             + p["slope"] * d["log_time"],
         )
-        theta = pm.Deterministic("theta", eta + p["tau"] * study_z)
         variance = d["var_a"] - r * d["var_b"]
         se_model = pt.exp(log_sd + log_sd_spread * sd_z) * pt.sqrt(d["n_factor"])
         se = pm.Deterministic("se", pt.switch(d["has_var"] > 0, pt.sqrt(variance), se_model))
 
-        residual = (d["y"] - theta) / se
-        numeric = -0.5 * residual**2 - pt.log(se)
-        exact_p = -0.5 * (d["z_low"] - theta / se) ** 2
-        # log(Phi(b) - Phi(a)), taken in the tail where it is accurate: a + b <= 0.
-        low, high = d["z_low"] - theta / se, d["z_high"] - theta / se
+        # The study's own deviation is integrated out: y ~ Normal(eta, se^2 + tau^2). Drawing it
+        # as well leaves funnels that no sampler passes with so few and so unequal studies.
+        widening = 1 + d["robust"] * (mix - 1)
+        total = pt.sqrt(se**2 + p["tau"] ** 2 * widening)
+        numeric = -0.5 * ((d["y"] - eta) / total) ** 2 - pt.log(total)
+        exact_p = -0.5 * ((d["z_low"] * se - eta) / total) ** 2 - pt.log(total / se)
+        # log(Phi(high) - Phi(low)), taken in the tail where it is accurate: low + high <= 0.
+        low, high = (d["z_low"] * se - eta) / total, (d["z_high"] * se - eta) / total
         flip = low + high > 0
         a = pt.clip(pt.switch(flip, -high, low), -FAR, FAR)
         b = pt.clip(pt.switch(flip, -low, high), -FAR, FAR)
@@ -130,9 +131,9 @@ def build(size: int):
         loglik = d["is_numeric"] * numeric + d["is_interval"] * interval + d["is_exact_p"] * exact_p
         pm.Potential("likelihood", loglik.sum())
         # The log of an SD seen in n patients has sampling variance about 1 / (2 (n - 1)).
-        total = pt.sqrt(log_sd_spread**2 + d["log_sd_var"])
+        width = pt.sqrt(log_sd_spread**2 + d["log_sd_var"])
         seen = 0.5 * pt.log(variance / d["n_factor"])
-        learnt = -0.5 * ((seen - log_sd) / total) ** 2 - pt.log(total)
+        learnt = -0.5 * ((seen - log_sd) / width) ** 2 - pt.log(width)
         pm.Potential("spreads", (d["teaches_sd"] * learnt).sum())
     return model
 
@@ -145,7 +146,7 @@ def empty_effects() -> pd.DataFrame:
 
 
 def design_arrays(
-    effects: pd.DataFrame, outcome: str, size: int, *, df: float = NORMAL_DF
+    effects: pd.DataFrame, outcome: str, size: int, *, robust: bool = False
 ) -> dict[str, np.ndarray]:
     """The model's data for these effects, padded to `size` rows that carry no weight.
 
@@ -198,7 +199,7 @@ def design_arrays(
         "class_index": index,
         "type_2": padded(type_2 - type_2.mean() if len(type_2) else type_2),
         "log_sd_var": padded(0.5 / freedom, 0.5),
-        "df": np.array(df),
+        "robust": np.array(float(robust)),
         "teaches_sd": padded(teaches),
         "centre_log_sd": np.array(priors.get(outcome, "log_sd").params[0], dtype=float),
         "scale_log_sd": np.array(priors.get(outcome, "log_sd").scale, dtype=float),
@@ -284,9 +285,9 @@ def run(
         if len(frame):
             parts.setdefault(table, []).append(frame)
 
-    def fit_once(name: str, chosen: pd.DataFrame, outcome: str, df: float = NORMAL_DF) -> Fit:
+    def fit_once(name: str, chosen: pd.DataFrame, outcome: str, robust: bool = False) -> Fit:
         tell(name)
-        fits[name] = _fit(sampler, name, chosen.reset_index(drop=True), outcome, seed, df)
+        fits[name] = _fit(sampler, name, chosen.reset_index(drop=True), outcome, seed, robust)
         return fits[name]
 
     for outcome in OUTCOMES:
@@ -306,8 +307,8 @@ def run(
                 f"{outcome}_numbers_only", numbers, outcome
             )  # fmt: skip
             rows += _overall(outcome, numbers, only, "all", "all", suffix="_numbers_only")
-        robust = fit_once(f"{outcome}_robust", chosen, outcome, ROBUST_DF)
-        rows += _overall(outcome, chosen, robust, "all", "all", suffix="_robust", df=ROBUST_DF)
+        robust = fit_once(f"{outcome}_robust", chosen, outcome, robust=True)
+        rows += _overall(outcome, chosen, robust, "all", "all", suffix="_robust", robust_tails=True)
         for kind, part in chosen.groupby("diabetes_type"):
             alone = (
                 fit if len(part) == len(chosen) else fit_once(f"{outcome}_{kind}", part, outcome)
@@ -378,28 +379,28 @@ def diagnostics(fits: dict[str, Fit]) -> pd.DataFrame:
 
 def _size(sampler: Sampler) -> int:
     """How many rows the compiled model has."""
-    return sampler.model["study_z"].type.shape[0]
+    return sampler.model["sd_z"].type.shape[0]
 
 
-def _fit(sampler, name, chosen, outcome, seed, df=NORMAL_DF) -> Fit:
-    data = design_arrays(chosen, outcome, _size(sampler), df=df)
+def _fit(sampler, name, chosen, outcome, seed, robust=False) -> Fit:
+    data = design_arrays(chosen, outcome, _size(sampler), robust=robust)
     return sampler.fit(name, seed=seed, data=data, tune=1500, draws=1000, target_accept=0.98)
 
 
-def _new_deviation(size: int, df: float) -> np.ndarray:
+def _new_deviation(size: int, robust: bool = False) -> np.ndarray:
     """Standard deviations by which a new study departs from its mean, one for each draw."""
     rng = np.random.default_rng(0)
-    return rng.standard_normal(size) if df == NORMAL_DF else rng.standard_t(df, size)
+    return rng.standard_t(ROBUST_DF, size) if robust else rng.standard_normal(size)
 
 
-def _overall(outcome, chosen, fit, kind, group, suffix="", df=NORMAL_DF) -> list[dict]:
+def _overall(outcome, chosen, fit, kind, group, suffix="", robust_tails=False) -> list[dict]:
     """Means of the controlled and of the uncontrolled studies, each only where there are some.
 
     A new study comes from a new class: its prediction carries tau_class as well as tau.
     """
     mu, bias, tau, tau_class = (fit.draws(n) for n in ("mu", "bias", "tau", "tau_class"))
     between = tau_class * np.random.default_rng(1).standard_normal(mu.size)
-    noise = tau * _new_deviation(mu.size, df) + between
+    noise = tau * _new_deviation(mu.size, robust_tails) + between
     rows = []
     for controlled in (True, False):
         part = chosen[chosen["controlled"].astype(bool) == controlled]
@@ -433,7 +434,7 @@ def _heterogeneity(outcome, chosen, fit) -> list[dict]:
 
 def _classes(outcome, chosen, fit) -> list[dict]:
     mu, bias, tau = (fit.draws(name) for name in ("mu", "bias", "tau"))
-    noise = tau * _new_deviation(mu.size, NORMAL_DF)
+    noise = tau * _new_deviation(mu.size)
     effect = fit.draws("class_effect")
     rows = []
     for (cell_class, controlled), part in chosen.groupby(["cell_class", "controlled"]):
@@ -553,7 +554,11 @@ def study_estimates(outcome: str, chosen: pd.DataFrame, fit: Fit) -> pd.DataFram
     se = np.sqrt(chosen["var_a"].astype(float) - R_CENTRE * chosen["var_b"].astype(float))
     table["ci_low"] = table["y"] - 1.96 * se
     table["ci_high"] = table["y"] + 1.96 * se
-    theta = fit.draws("theta")[:, : len(chosen)]
+    k = len(chosen)
+    arrays = design_arrays(chosen, outcome, max(k, 1))
+    theta = change_checks.study_means(
+        arrays, fit.draws("eta"), fit.draws("se"), fit.draws("tau"), k, seed=0
+    )
     table["shrunk_mean"] = theta.mean(axis=0)
     table["shrunk_low"], table["shrunk_high"] = np.quantile(theta, [0.025, 0.975], axis=0)
     return table

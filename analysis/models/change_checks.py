@@ -62,6 +62,40 @@ def marginal_log_likelihood(
     return np.where(d["is_numeric"] > 0, numeric, np.where(d["is_exact_p"] > 0, at_z, between))
 
 
+def study_means(
+    arrays: dict[str, np.ndarray],
+    eta: np.ndarray,
+    se: np.ndarray,
+    tau: np.ndarray,
+    k: int,
+    seed: int,
+) -> np.ndarray:
+    """Draws of each study's own mean theta, given the other parameters: shape (draws, k).
+
+    theta | y ~ Normal with precision 1/se^2 + 1/tau^2 around the weighted mean of y and eta. Where
+    the number is not printed, y is first drawn: z * se for an exact p-value, and from
+    Normal(eta, se^2 + tau^2) cut to (z_low * se, z_high * se) for a result in words.
+    """
+    rng = np.random.default_rng(seed)
+    d = {name: values[:k] for name, values in arrays.items() if values.ndim}
+    eta, se, tau = eta[:, :k], se[:, :k], tau[:, None]
+    total = np.sqrt(se**2 + tau**2)
+    low, high = (d["z_low"] * se - eta) / total, (d["z_high"] * se - eta) / total
+    flip = low + high > 0  # draw in the lower tail, where the normal distribution keeps its digits
+    a, b = np.where(flip, -high, low), np.where(flip, -low, high)
+    uniform = rng.uniform(size=eta.shape)
+    log_cdf = np.logaddexp(
+        special.log_ndtr(a) + np.log1p(-uniform), special.log_ndtr(b) + np.log(uniform)
+    )
+    cut = np.clip(special.ndtri_exp(np.minimum(log_cdf, -1e-300)), a, b)
+    between = eta + total * np.where(flip, -cut, cut)
+    y = np.where(
+        d["is_numeric"] > 0, d["y"], np.where(d["is_exact_p"] > 0, d["z_low"] * se, between)
+    )
+    weight = tau**2 / total**2
+    return eta + weight * (y - eta) + se * np.sqrt(weight) * rng.standard_normal(eta.shape)
+
+
 def prior_draws(arrays: dict[str, np.ndarray], n: int, seed: int) -> dict:
     """Draws of eta, se and tau from the prior, for the design of `arrays`."""
     rng = np.random.default_rng(seed)
