@@ -105,7 +105,7 @@ def build(size: int):
         eta = pm.Deterministic(
             "eta",
             p["mu"]
-            + class_effect[d["class_index"]]
+            + class_effect[d["class_index"]] * (1 - d["lone"])
             + p["bias"] * d["uncontrolled"]
             + p["type_effect"] * d["type_2"]
             + p["measure"] * d["fasting"]
@@ -115,10 +115,11 @@ def build(size: int):
         se_model = pt.exp(log_sd + log_sd_spread * sd_z) * pt.sqrt(d["n_factor"])
         se = pm.Deterministic("se", pt.switch(d["has_var"] > 0, pt.sqrt(variance), se_model))
 
-        # The study's own deviation is integrated out: y ~ Normal(eta, se^2 + tau^2). Drawing it
-        # as well leaves funnels that no sampler passes with so few and so unequal studies.
+        # The study's own deviation is integrated out, y ~ Normal(eta, se^2 + tau^2), and so is the
+        # class effect where the study is the only one of its class. Drawing them as well leaves
+        # funnels that no sampler passes with so few and so unequal studies.
         widening = 1 + d["robust"] * (mix - 1)
-        total = pt.sqrt(se**2 + p["tau"] ** 2 * widening)
+        total = pt.sqrt(se**2 + p["tau"] ** 2 * widening + p["tau_class"] ** 2 * d["lone"])
         numeric = -0.5 * ((d["y"] - eta) / total) ** 2 - pt.log(total)
         exact_p = -0.5 * ((d["z_low"] * se - eta) / total) ** 2 - pt.log(total / se)
         # log(Phi(high) - Phi(low)), taken in the tail where it is accurate: low + high <= 0.
@@ -197,6 +198,7 @@ def design_arrays(
         "fasting": padded(effects["measure"].isin(["fasting", "unstated"])),
         "log_time": padded(np.log(effects["months"].astype(float) / 12)),
         "class_index": index,
+        "lone": padded(~effects["cell_class"].duplicated(keep=False)),
         "type_2": padded(type_2 - type_2.mean() if len(type_2) else type_2),
         "log_sd_var": padded(0.5 / freedom, 0.5),
         "robust": np.array(float(robust)),
@@ -310,10 +312,9 @@ def run(
         robust = fit_once(f"{outcome}_robust", chosen, outcome, robust=True)
         rows += _overall(outcome, chosen, robust, "all", "all", suffix="_robust", robust_tails=True)
         for kind, part in chosen.groupby("diabetes_type"):
-            alone = (
-                fit if len(part) == len(chosen) else fit_once(f"{outcome}_{kind}", part, outcome)
+            rows += _overall(
+                outcome, part, fit, "diabetes_type", kind, shift=_of_type(chosen, kind)
             )
-            rows += _overall(outcome, part, alone, "diabetes_type", kind)
         for controlled, part in chosen.groupby("controlled"):
             group = "controlled" if controlled else "uncontrolled"
             alone = fit if len(part) == len(chosen) else fit_once(
@@ -323,12 +324,12 @@ def run(
         arrays = design_arrays(chosen, outcome, size)
         k = len(chosen)
         prior = change_checks.prior_draws(arrays, 4000, seed)
-        posterior = {name: fit.draws(name) for name in ("eta", "se", "tau")}
+        posterior = shared_draws(fit)
         for source, draws in (("prior", prior), ("posterior", posterior)):
             checks = change_checks.predictive_checks(outcome, arrays, k, source, draws, seed)
             keep("change_checks", checks)
         if k >= 3:
-            keep("change_loo", change_checks.leave_one_out(outcome, "normal", arrays, k, fit))
+            keep("change_loo", change_checks.leave_one_out(outcome, arrays, k, fit, posterior))
         tell(f"{outcome}_exact")
         keep("change_exact", agrees_with_exact(sampler, effects, outcome, seed=seed))
     diagnosed = effects[
@@ -340,6 +341,25 @@ def run(
     keep("change_diagnostics", diagnostics(fits))
     joined = {name: pd.concat(frames, ignore_index=True) for name, frames in parts.items()}
     return ModelResult(estimates_table(rows), joined, fits)
+
+
+def shared_draws(fit: Fit) -> dict[str, np.ndarray]:
+    """The posterior draws that `change_checks` works on."""
+    return {name: fit.draws(name) for name in ("eta", "se", "tau", "tau_class")}
+
+
+def class_effects(chosen: pd.DataFrame, fit: Fit) -> np.ndarray:
+    """Draws of each class's departure from mu: shape (draws, classes).
+
+    The effect of a class with one study was integrated out of the model and is drawn here, given
+    that study; the others were sampled.
+    """
+    effect = fit.draws("class_effect").copy()
+    arrays = design_arrays(chosen.reset_index(drop=True), chosen["outcome"].iloc[0], len(chosen))
+    lone = change_checks.study_means(arrays, shared_draws(fit), len(chosen), seed=0)
+    for row in np.flatnonzero(arrays["lone"]):
+        effect[:, arrays["class_index"][row]] = lone["class_effect"][:, row]
+    return effect
 
 
 def agrees_with_exact(
@@ -393,12 +413,16 @@ def _new_deviation(size: int, robust: bool = False) -> np.ndarray:
     return rng.standard_t(ROBUST_DF, size) if robust else rng.standard_normal(size)
 
 
-def _overall(outcome, chosen, fit, kind, group, suffix="", robust_tails=False) -> list[dict]:
+def _overall(
+    outcome, chosen, fit, kind, group, suffix="", robust_tails=False, shift=0.0
+) -> list[dict]:
     """Means of the controlled and of the uncontrolled studies, each only where there are some.
 
-    A new study comes from a new class: its prediction carries tau_class as well as tau.
+    A new study comes from a new class: its prediction carries tau_class as well as tau. `shift`
+    is how far a diabetes type lies from the pool's mix, in units of the type effect.
     """
     mu, bias, tau, tau_class = (fit.draws(n) for n in ("mu", "bias", "tau", "tau_class"))
+    mu = mu + shift * fit.draws("type_effect")
     between = tau_class * np.random.default_rng(1).standard_normal(mu.size)
     noise = tau * _new_deviation(mu.size, robust_tails) + between
     rows = []
@@ -412,6 +436,11 @@ def _overall(outcome, chosen, fit, kind, group, suffix="", robust_tails=False) -
         rows += _rows(outcome, kind, group, name, part, mean, mean + noise, np.median(tau), note)
         rows += _important(outcome, kind, group, name, part, mean, note)
     return rows
+
+
+def _of_type(chosen: pd.DataFrame, kind: str) -> float:
+    """How far studies of one diabetes type lie from the pool's mix of types."""
+    return float(kind == "T2D") - float((chosen["diabetes_type"] == "T2D").mean())
 
 
 def _heterogeneity(outcome, chosen, fit) -> list[dict]:
@@ -435,7 +464,7 @@ def _heterogeneity(outcome, chosen, fit) -> list[dict]:
 def _classes(outcome, chosen, fit) -> list[dict]:
     mu, bias, tau = (fit.draws(name) for name in ("mu", "bias", "tau"))
     noise = tau * _new_deviation(mu.size)
-    effect = fit.draws("class_effect")
+    effect = class_effects(chosen, fit)
     rows = []
     for (cell_class, controlled), part in chosen.groupby(["cell_class", "controlled"]):
         mean = mu + effect[:, CLASSES.index(cell_class)] + (0 if controlled else bias)
@@ -556,9 +585,7 @@ def study_estimates(outcome: str, chosen: pd.DataFrame, fit: Fit) -> pd.DataFram
     table["ci_high"] = table["y"] + 1.96 * se
     k = len(chosen)
     arrays = design_arrays(chosen, outcome, max(k, 1))
-    theta = change_checks.study_means(
-        arrays, fit.draws("eta"), fit.draws("se"), fit.draws("tau"), k, seed=0
-    )
+    theta = change_checks.study_means(arrays, shared_draws(fit), k, seed=0)["theta"]
     table["shrunk_mean"] = theta.mean(axis=0)
     table["shrunk_low"], table["shrunk_high"] = np.quantile(theta, [0.025, 0.975], axis=0)
     return table
@@ -568,7 +595,7 @@ def densities(outcome: str, chosen: pd.DataFrame, fit: Fit, points: int = 120) -
     """Densities of pooled means, of a new study and of the prior, on a grid."""
     rng = np.random.default_rng(0)
     mu, bias, tau, tau_class = (fit.draws(n) for n in ("mu", "bias", "tau", "tau_class"))
-    effect = fit.draws("class_effect")
+    effect = class_effects(chosen, fit)
     noise = rng.standard_normal(mu.size)
     scale = priors.get(outcome, "mu").scale
     parts = []

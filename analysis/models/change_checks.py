@@ -37,25 +37,37 @@ def log_diff_normal_cdf(low: np.ndarray, high: np.ndarray) -> np.ndarray:
         return upper + np.log(-np.expm1(np.minimum(lower - upper, -1e-300)))
 
 
+def _rows(arrays: dict[str, np.ndarray], k: int) -> dict[str, np.ndarray]:
+    """The vectors of the model's data without the padding."""
+    return {name: values[:k] for name, values in arrays.items() if values.ndim}
+
+
+def _spreads(arrays, draws, k) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Standard error, between-study variance and class variance integrated out: (draws, k)."""
+    se = draws["se"][:, :k]
+    tau2 = np.broadcast_to(draws["tau"][:, None] ** 2, se.shape)
+    class2 = draws["tau_class"][:, None] ** 2 * arrays["lone"][:k]
+    return se, tau2, class2
+
+
 def marginal_log_likelihood(
-    arrays: dict[str, np.ndarray], eta: np.ndarray, se: np.ndarray, tau: np.ndarray, k: int
+    arrays: dict[str, np.ndarray], draws: dict[str, np.ndarray], k: int
 ) -> np.ndarray:
     """Log likelihood of each study with its own deviation integrated out.
 
     Parameters
     ----------
     arrays : the model's data (`change.design_arrays`).
-    eta, se : draws x rows: expected contrast without the study's deviation, standard error.
-    tau : draws.
+    draws : eta and se of shape (draws, rows), tau and tau_class of shape (draws,).
     k : number of real rows; the padding is left out.
 
     Returns
     -------
     array of shape (draws, k).
     """
-    d = {name: values[:k] for name, values in arrays.items() if values.ndim}
-    eta, se = eta[:, :k], se[:, :k]
-    total = np.sqrt(se**2 + tau[:, None] ** 2)
+    d, eta = _rows(arrays, k), draws["eta"][:, :k]
+    se, tau2, class2 = _spreads(arrays, draws, k)
+    total = np.sqrt(se**2 + tau2 + class2)
     numeric = stats.norm.logpdf(d["y"], eta, total)
     at_z = stats.norm.logpdf(d["z_low"] * se, eta, total) + np.log(se)
     between = log_diff_normal_cdf((d["z_low"] * se - eta) / total, (d["z_high"] * se - eta) / total)
@@ -63,41 +75,40 @@ def marginal_log_likelihood(
 
 
 def study_means(
-    arrays: dict[str, np.ndarray],
-    eta: np.ndarray,
-    se: np.ndarray,
-    tau: np.ndarray,
-    k: int,
-    seed: int,
-) -> np.ndarray:
-    """Draws of each study's own mean theta, given the other parameters: shape (draws, k).
+    arrays: dict[str, np.ndarray], draws: dict[str, np.ndarray], k: int, seed: int
+) -> dict[str, np.ndarray]:
+    """Draws of each study's own mean `theta` and of its lone `class_effect`: shape (draws, k).
 
-    theta | y ~ Normal with precision 1/se^2 + 1/tau^2 around the weighted mean of y and eta. Where
-    the number is not printed, y is first drawn: z * se for an exact p-value, and from
-    Normal(eta, se^2 + tau^2) cut to (z_low * se, z_high * se) for a result in words.
+    Given the other parameters both are normal around a weighted mean of y and eta. Where the
+    number is not printed, y is first drawn: z * se for an exact p-value, and from the predictive
+    normal distribution cut to (z_low * se, z_high * se) for a result in words.
     """
     rng = np.random.default_rng(seed)
-    d = {name: values[:k] for name, values in arrays.items() if values.ndim}
-    eta, se, tau = eta[:, :k], se[:, :k], tau[:, None]
-    total = np.sqrt(se**2 + tau**2)
+    d, eta = _rows(arrays, k), draws["eta"][:, :k]
+    se, tau2, class2 = _spreads(arrays, draws, k)
+    total = np.sqrt(se**2 + tau2 + class2)
     low, high = (d["z_low"] * se - eta) / total, (d["z_high"] * se - eta) / total
     flip = low + high > 0  # draw in the lower tail, where the normal distribution keeps its digits
     a, b = np.where(flip, -high, low), np.where(flip, -low, high)
-    uniform = rng.uniform(size=eta.shape)
+    uniform = rng.uniform(1e-12, 1, size=eta.shape)
     log_cdf = np.logaddexp(
         special.log_ndtr(a) + np.log1p(-uniform), special.log_ndtr(b) + np.log(uniform)
     )
     cut = np.clip(special.ndtri_exp(np.minimum(log_cdf, -1e-300)), a, b)
     between = eta + total * np.where(flip, -cut, cut)
-    y = np.where(
-        d["is_numeric"] > 0, d["y"], np.where(d["is_exact_p"] > 0, d["z_low"] * se, between)
-    )
-    weight = tau**2 / total**2
-    return eta + weight * (y - eta) + se * np.sqrt(weight) * rng.standard_normal(eta.shape)
+    at_z = d["z_low"] * se
+    y = np.where(d["is_numeric"] > 0, d["y"], np.where(d["is_exact_p"] > 0, at_z, between))
+    own = (tau2 + class2) / total**2
+    of_class = class2 / total**2
+    first, second = rng.standard_normal((2, *eta.shape))
+    return {
+        "theta": eta + own * (y - eta) + se * np.sqrt(own) * first,
+        "class_effect": of_class * (y - eta) + np.sqrt(class2 * (1 - of_class)) * second,
+    }
 
 
 def prior_draws(arrays: dict[str, np.ndarray], n: int, seed: int) -> dict:
-    """Draws of eta, se and tau from the prior, for the design of `arrays`."""
+    """Draws of eta, se, tau and tau_class from the prior, for the design of `arrays`."""
     rng = np.random.default_rng(seed)
     size = len(arrays["y"])
 
@@ -108,7 +119,8 @@ def prior_draws(arrays: dict[str, np.ndarray], n: int, seed: int) -> dict:
     tau = scale("tau") * np.abs(rng.standard_normal(n))
     tau_class = scale("tau_class") * np.abs(rng.standard_normal(n))
     classes = rng.standard_normal((n, int(arrays["class_index"].max()) + 1))
-    eta = mu[:, None] + tau_class[:, None] * classes[:, arrays["class_index"]]
+    shared = classes[:, arrays["class_index"]] * (1 - arrays["lone"])
+    eta = mu[:, None] + tau_class[:, None] * shared
     for name, column in (("bias", "uncontrolled"), ("type_effect", "type_2"),
                          ("slope", "log_time"), ("measure", "fasting")):  # fmt: skip
         eta = eta + scale(name) * rng.standard_normal((n, 1)) * arrays[column]
@@ -120,7 +132,7 @@ def prior_draws(arrays: dict[str, np.ndarray], n: int, seed: int) -> dict:
     sd = np.exp(log_sd + between * rng.standard_normal((n, size)))
     known = np.sqrt(np.maximum(arrays["var_a"] - r * arrays["var_b"], 1e-12))
     se = np.where(arrays["has_var"] > 0, known, sd * np.sqrt(arrays["n_factor"]))
-    return {"eta": eta, "se": se, "tau": tau}
+    return {"eta": eta, "se": se, "tau": tau, "tau_class": tau_class}
 
 
 def predictive_checks(
@@ -133,12 +145,13 @@ def predictive_checks(
     a replicate would have been reported in the same words; it has no tail.
     """
     rng = np.random.default_rng(seed)
-    eta, se, tau = draws["eta"][:, :k], draws["se"][:, :k], draws["tau"][:, None]
+    eta = draws["eta"][:, :k]
+    se, tau2, class2 = _spreads(arrays, draws, k)
     rows = []
     numeric = arrays["is_numeric"][:k] > 0
     if numeric.sum() >= 2:
         y = arrays["y"][:k][numeric]
-        spread = np.sqrt(se[:, numeric] ** 2 + tau**2)
+        spread = np.sqrt(se**2 + tau2 + class2)[:, numeric]
         again = eta[:, numeric] + spread * rng.standard_normal(spread.shape)
         for name, statistic in (("mean", np.mean), ("sd", np.std), ("smallest", np.min),
                                 ("largest", np.max)):  # fmt: skip
@@ -148,7 +161,7 @@ def predictive_checks(
             rows.append((name, observed, replicated.mean(), low, high, tail))
     words = arrays["is_interval"][:k] > 0
     if words.any():
-        same = np.exp(marginal_log_likelihood(arrays, eta, se, tau[:, 0], k)[:, words]).mean(axis=1)
+        same = np.exp(marginal_log_likelihood(arrays, draws, k)[:, words]).mean(axis=1)
         low, high = np.quantile(same, [0.025, 0.975])
         rows.append(("same_words", np.nan, same.mean(), low, high, np.nan))
     columns = ["statistic", "observed", "predicted", "pred_low", "pred_high", "tail_probability"]
@@ -159,7 +172,7 @@ def predictive_checks(
 
 
 def leave_one_out(
-    outcome: str, model: str, arrays: dict[str, np.ndarray], k: int, fit: Fit
+    outcome: str, arrays: dict[str, np.ndarray], k: int, fit: Fit, draws: dict[str, np.ndarray]
 ) -> pd.DataFrame:
     """PSIS-LOO of the studies (Vehtari, Gelman and Gabry 2017) on the marginal likelihood.
 
@@ -168,12 +181,12 @@ def leave_one_out(
     import arviz as az
 
     posterior = fit.tree["posterior"]
-    chains, draws = posterior.sizes["chain"], posterior.sizes["draw"]
-    values = marginal_log_likelihood(arrays, fit.draws("eta"), fit.draws("se"), fit.draws("tau"), k)
+    chains, kept = posterior.sizes["chain"], posterior.sizes["draw"]
+    values = marginal_log_likelihood(arrays, draws, k)
     tree = az.from_dict(
         {
             "posterior": {"mu": posterior["mu"].to_numpy()},
-            "log_likelihood": {"study": values.reshape(chains, draws, k)},
+            "log_likelihood": {"study": values.reshape(chains, kept, k)},
         }
     )
     with warnings.catch_warnings():
@@ -181,7 +194,7 @@ def leave_one_out(
         loo = az.loo(tree, pointwise=True)
     worst = float(np.max(loo.pareto_k))
     return pd.DataFrame(
-        [{"outcome": outcome, "model": model, "elpd": float(loo.elpd), "se": float(loo.se),
+        [{"outcome": outcome, "elpd": float(loo.elpd), "se": float(loo.se),
           "p": float(loo.p), "k_studies": k, "worst_pareto_k": worst}]
     )  # fmt: skip
 

@@ -39,25 +39,23 @@ _MEAN_NODES = 24
 class Arrays:
     """The facts as numbers.
 
-    `data` maps each `pm.Data` name to its value; `owners` says of the arrays that weigh facts which
-    study each entry belongs to, so that a study can be left out by setting its entries to zero.
+    `data` maps each `pm.Data` name to its value; `owner` says to which study each row of the
+    weights belongs, so that a study can be left out by giving its rows no weight.
     """
 
     studies: tuple[str, ...]
     classes: tuple[str, ...]
     size: int
     data: dict[str, np.ndarray]
-    owners: dict[str, list[int]]
+    owner: np.ndarray
 
     def without(self, study: str) -> dict[str, np.ndarray]:
         """The data with the facts of one study weighing nothing."""
-        left_out = self.studies.index(study)
-        values = dict(self.data)
-        for name, owner in self.owners.items():
-            if owner:
-                keep = np.array([i != left_out for i in owner], float)
-                values[name] = values[name] * keep
-        return values
+        s = self.studies.index(study)
+        table = self.data["study"].copy()
+        table[s, _COUNTS] = 0.0
+        count = np.where(self.owner == s, 0.0, self.data["count"])
+        return self.data | {"study": table, "count": count}
 
 
 def onset_nodes(n: int = 3) -> np.ndarray:
@@ -91,151 +89,149 @@ def arrays(facts: pd.DataFrame, ever_logit: dict[str, tuple[float, float]] | Non
     size = padded(max(len(studies), 1))
     position = {study: i for i, study in enumerate(studies)}
     class_of = dict(zip(facts["study_id"], facts["cell_class"], strict=True))
-    points = _Points()
-    mass, density, top, mean = _Rows(points), _Rows(points), [_Rows(points), _Rows(points)], []
-    gone = {}
-    through_count = np.zeros(size)
+    rows = _Rows(size)
     for fact in facts.to_dict("records"):
-        s, origin = position[fact["study_id"]], fact["time_origin"] == "treatment"
-        kind, low, high, count = fact["kind"], fact["low"], fact["high"], fact["count"]
-        if fact["through_ever"] and kind != "unresolved":
-            through_count[s] += count
-        if kind in ("right_censored", "interval", "landmark", "order_between"):
-            mass.add(s, origin, low, np.inf if kind == "right_censored" else high, count)
-        elif kind in ("exact", "order_statistic"):
-            density.add(s, origin, low, np.inf, count)
-        elif kind == "order_top":
-            top[0].add(s, origin, low, np.inf, count)
-            top[1].add(s, origin, high, np.inf, count)
-        elif kind == "mean":
-            nodes, weights = _legendre(high)
-            at = [points.of(s, False, t)[0] for t in nodes]
-            mean.append((s, at, low, count, nodes, weights))
-        elif kind == "unresolved":
-            if s in gone:
-                raise ValueError(f"{fact['study_id']}: unresolved patients stated twice")
-            gone[s] = (points.of(s, origin, high), int(count), int(fact["min_ever"]))
-        else:
-            raise ValueError(f"unknown kind of fact: {kind}")
-    points.of(0, False, 1.0)
+        rows.add(fact, position[fact["study_id"]])
     prior = _ever_prior()
-    logits = [(ever_logit or {}).get(study, prior) for study in studies]
-    logits += [prior] * (size - len(studies))
-    index = [CLASSES.index(class_of[study]) for study in studies] + [0] * (size - len(studies))
-    n = len(points.log_t)
-    in_study = np.eye(size)[points.study]
+    for i, study in enumerate([*studies, *[""] * (size - len(studies))]):
+        rows.study[i, EVER_MEAN], rows.study[i, EVER_SD] = (ever_logit or {}).get(study, prior)
+    classes = tuple(class_of[study] for study in studies)
+    index = [CLASSES.index(c) for c in classes] + [0] * (size - len(studies))
     data = {
-        "log_t": np.array(points.log_t),
-        "in_study": in_study,
-        "in_class": in_study @ np.eye(len(CLASSES))[index],
-        **_named("mass", *mass.matrix(n)),
-        **_named("density", *density.matrix(n, constant=0.0)),
-        **_named("top_all", *top[0].matrix(n)),
-        **_named("top_one", *top[1].matrix(n)[:2]),
-        **_mean_data(mean, n),
-        **_unresolved_data(gone, size, n),
-        "through_count": through_count,
-        "ever_mean": np.array([m for m, _ in logits], float),
-        "ever_sd": np.array([sd for _, sd in logits], float),
+        "points": rows.points.matrix(size, index),
+        "weights": rows.matrix(),
+        "count": np.array(rows.count),
+        "study": rows.study,
+        "log_choose": rows.log_choose_matrix(),
     }
-    owners = {
-        "mass_count": mass.study,
-        "density_count": density.study,
-        "top_all_count": top[0].study,
-        "mean_on": [m[0] for m in mean],
-        "unresolved_on": list(range(size)),
-        "through_count": list(range(size)),
-    }
-    return Arrays(studies, tuple(class_of[study] for study in studies), size, data, owners)
+    return Arrays(studies, classes, size, data, np.array(rows.owner))
 
 
 class _Points:
     """The distinct points (log time, study) at which survival curves are needed."""
 
     def __init__(self):
-        self.log_t: list[float] = []
-        self.study: list[int] = []
-        self._known: dict[tuple[float, int], int] = {}
+        self._known: dict[tuple[float, int], int] = {(0.0, 0): 0}
 
     def of(self, study: int, origin: bool, t: float) -> list[int]:
         """The points of one time: one, or one for each onset when time counts from treatment."""
         since = t - onset_nodes() if origin else np.array([t])
-        return [self._index(float(np.log(max(x, SHORTEST))), study) for x in since]
+        keys = [(float(np.log(max(x, SHORTEST))), study) for x in since]
+        return [self._known.setdefault(key, len(self._known)) for key in keys]
 
-    def _index(self, log_t: float, study: int) -> int:
-        key = (log_t, study)
-        if key not in self._known:
-            self._known[key] = len(self.log_t)
-            self.log_t.append(log_t)
-            self.study.append(study)
-        return self._known[key]
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def matrix(self, size: int, class_index: list[int]) -> np.ndarray:
+        """Columns: log time, one for the class, one for the study; one row a point."""
+        log_t, study = (np.array(x) for x in zip(*self._known, strict=True))
+        in_study = np.eye(size)[study]
+        return np.column_stack([log_t, in_study @ np.eye(len(CLASSES))[class_index], in_study])
+
+
+# Columns of the table of studies in the graph.
+TOP, MEAN_ON, MEAN_VALUE, MEAN_SIZE, UNRESOLVED, THROUGH, EVER_MEAN, EVER_SD = range(8)
+_COUNTS = [TOP, MEAN_ON, UNRESOLVED, THROUGH]
+"""The columns that weigh facts: zero leaves them out."""
+
+# Blocks of `size` rows that come first in the weights: one row a study.
+GONE, EVERY, LONGEST, FIRST, SECOND = range(5)
+_BLOCKS = 5
 
 
 class _Rows:
-    """Probabilities S(low) - S(high) of `count` patients, as rows of weights on the points."""
+    """The facts as rows of weights on a constant, the survivals and the densities of points."""
 
-    def __init__(self, points: _Points):
-        self.points = points
-        self.rows: list[tuple[float, list[int], list[int]]] = []
-        self.count: list[float] = []
-        self.study: list[int] = []
+    def __init__(self, size: int):
+        self.size = size
+        self.points = _Points()
+        self.rows: list[tuple[float, dict[int, float], dict[int, float]]] = [
+            (1.0, {}, {}) for _ in range(_BLOCKS * size)
+        ]
+        self.count = [0.0] * (_BLOCKS * size)
+        self.owner = list(range(size)) * _BLOCKS
+        self.study = np.zeros((size, 8))
+        self.study[:, [MEAN_VALUE, MEAN_SIZE]] = 1.0
+        self.log_choose: dict[int, tuple[int, int]] = {}
 
-    def add(self, study: int, origin: bool, low: float, high: float, count: float) -> None:
-        from_start = low <= 0
-        plus = [] if from_start else self.points.of(study, origin, low)
-        minus = self.points.of(study, origin, high) if np.isfinite(high) else []
-        self.rows.append((float(from_start), plus, minus))
-        self.count.append(float(count))
-        self.study.append(study)
+    def add(self, fact: dict, s: int) -> None:
+        """Enter one fact of study number `s`."""
+        kind, low, high, count = fact["kind"], fact["low"], fact["high"], float(fact["count"])
+        origin = fact["time_origin"] == "treatment"
+        if fact["through_ever"] and kind != "unresolved":
+            self.study[s, THROUGH] += count
+        if kind in ("right_censored", "interval", "landmark", "order_between"):
+            upper = np.inf if kind == "right_censored" else high
+            self._append(s, self._between(s, origin, low, upper), count)
+        elif kind in ("exact", "order_statistic"):
+            self._append(s, (0.0, {}, _equal(self.points.of(s, origin, low))), count)
+        elif kind == "order_top":
+            self._once(fact, s, TOP, count)
+            self._set(EVERY, s, self._between(s, origin, low, np.inf))
+            self._set(LONGEST, s, self._between(s, origin, high, np.inf))
+            self.count[EVERY * self.size + s] = count
+        elif kind == "mean":
+            self._once(fact, s, MEAN_ON, 1.0)
+            self.study[s, [MEAN_VALUE, MEAN_SIZE]] = low, count
+            nodes, weights = _legendre(high)
+            at = [self.points.of(s, False, t)[0] for t in nodes]
+            self._set(FIRST, s, (0.0, dict(zip(at, weights, strict=True)), {}))
+            self._set(SECOND, s, (0.0, dict(zip(at, weights * nodes, strict=True)), {}))
+        elif kind == "unresolved":
+            self._once(fact, s, UNRESOLVED, count)
+            self._set(GONE, s, self._between(s, origin, 0.0, high))
+            self.log_choose[s] = (int(count), int(fact["min_ever"]))
+        else:
+            raise ValueError(f"unknown kind of fact: {kind}")
 
-    def matrix(self, n: int, constant: float = 1.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Constants, weights (rows by points) and counts; one row of no content when empty."""
-        if not self.rows:
-            return np.ones(1), np.zeros((1, n)), np.zeros(1)
-        weights = np.zeros((len(self.rows), n))
-        for weight, (_, plus, minus) in zip(weights, self.rows, strict=True):
-            for indices, sign in ((plus, 1.0), (minus, -1.0)):
-                for i in indices:
-                    weight[i] += sign / len(indices)
-        constants = np.array([row[0] for row in self.rows]) * constant
-        return constants, weights, np.array(self.count)
+    def _once(self, fact: dict, s: int, column: int, value: float) -> None:
+        if self.study[s, column]:
+            raise ValueError(f"{fact['study_id']}: {fact['kind']} stated twice")
+        self.study[s, column] = value
+
+    def _between(self, s: int, origin: bool, low: float, high: float):
+        """S(low) - S(high), with S(0) = 1 and S(infinity) = 0."""
+        weights = _equal(self.points.of(s, origin, low)) if low > 0 else {}
+        if np.isfinite(high):
+            for i, w in _equal(self.points.of(s, origin, high)).items():
+                weights[i] = weights.get(i, 0.0) - w
+        return float(low <= 0), weights, {}
+
+    def _append(self, s: int, row, count: float) -> None:
+        self.rows.append(row)
+        self.count.append(count)
+        self.owner.append(s)
+
+    def _set(self, block: int, s: int, row) -> None:
+        self.rows[block * self.size + s] = row
+
+    def matrix(self) -> np.ndarray:
+        """Rows of weights; columns: the constant, the survivals, the densities."""
+        n = len(self.points)
+        values = np.zeros((len(self.rows), 1 + 2 * n))
+        for row, (constant, survivals, densities) in zip(values, self.rows, strict=True):
+            row[0] = constant
+            for i, w in survivals.items():
+                row[1 + i] = w
+            for i, w in densities.items():
+                row[1 + n + i] = w
+        return values
+
+    def log_choose_matrix(self) -> np.ndarray:
+        """By study, log of the ways that fewer of the unresolved were free than is known."""
+        width = max([least for _, least in self.log_choose.values()], default=0) + 1
+        table = np.full((self.size, width), _NEVER)
+        for s, (r, least) in self.log_choose.items():
+            table[s] = _log_choose(r, np.arange(width), least)
+        return table
 
 
-def _named(name, *values):
-    return {f"{name}_{part}": v for part, v in zip(("constant", "weights", "count"), values, strict=False)}
-
-
-def _mean_data(rows, n):
-    """Restricted mean and half the second moment as weights on the points (Gauss-Legendre)."""
-    size = max(len(rows), 1)
-    first, second = np.zeros((size, n)), np.zeros((size, n))
-    for i, (_, indices, _, _, nodes, weights) in enumerate(rows):
-        first[i, indices] = weights
-        second[i, indices] = weights * nodes
-    return {
-        "mean_first": first,
-        "mean_second": second,
-        "mean_value": np.array([r[2] for r in rows] or [1.0]),
-        "mean_size": np.array([r[3] for r in rows] or [1.0]),
-        "mean_on": np.array([1.0] * len(rows) or [0.0]),
-    }
-
-
-def _unresolved_data(gone, size, n):
-    """Of `size` studies: patients never free, or resumed (weights), at least so many of them."""
-    width = max([least for _, _, least in gone.values()], default=0) + 1
-    weights, patients, on = np.zeros((size, n)), np.zeros(size), np.zeros(size)
-    log_choose = np.full((size, width), _NEVER)
-    for s, (indices, r, least) in gone.items():
-        weights[s, indices] = 1.0 / len(indices)
-        patients[s], on[s] = r, 1.0
-        log_choose[s] = _log_choose(r, np.arange(width), least)
-    return {
-        "unresolved_weights": weights,
-        "unresolved_size": patients,
-        "unresolved_log_choose": log_choose,
-        "unresolved_on": on,
-    }
+def _equal(indices: list[int]) -> dict[int, float]:
+    """Equal weights on points; a point named twice counts twice."""
+    weights: dict[int, float] = {}
+    for i in indices:
+        weights[i] = weights.get(i, 0.0) + 1.0 / len(indices)
+    return weights
 
 
 def _log_choose(r: int, steps: np.ndarray, below: int) -> np.ndarray:
@@ -275,10 +271,9 @@ def model(size: int):
     import pytensor.tensor as pt
 
     xp = pytensor_ops()
-    blank = arrays(_neutral_facts()).data
+    blank = arrays(_neutral_facts(size)).data | {"family": family_data("weibull")}
     with pm.Model() as graph:
-        d = {name: pm.Data(name, _resize(name, value, size)) for name, value in blank.items()}
-        form = {name: pm.Data(name, value) for name, value in family_data("weibull").items()}
+        d = {name: pm.Data(name, value) for name, value in blank.items()}
         mu = pm.Normal("mu", *priors.get("duration", "mu").params)
         tau = pm.HalfNormal("tau", priors.get("duration", "tau").scale)
         tau_class = pm.HalfNormal("tau_class", priors.get("duration", "tau_class").scale)
@@ -289,48 +284,50 @@ def model(size: int):
         study_z = pm.Normal("study_z", 0, 1, shape=size)
         ever_z = pm.Normal("ever_z", 0, 1, shape=size)
 
-        # survival and density of every point, of the family asked for
-        y = d["log_t"] - mu - tau_class * (d["in_class"] @ class_z) - tau * (d["in_study"] @ study_z)
-        shape, share = theta * form["has_shape"], cure * form["has_cure"]
+        # survival and density at every point, of the family asked for
+        effects = pt.concatenate([pt.ones(1), -tau_class * class_z, -tau * study_z])
+        y = d["points"] @ effects - mu
+        shape, share = theta * d["family"][-2], cure * d["family"][-1]
         forms = [_FAMILY[family](y, shape, share, xp) for family in _FORMS]
-        s = pt.exp(sum(form["form"][i] * f[0] for i, f in enumerate(forms)))
-        f = pt.exp(sum(form["form"][i] * f[1] for i, f in enumerate(forms)) - d["log_t"])
+        log_s = sum(d["family"][i] * form[0] for i, form in enumerate(forms))
+        log_f = sum(d["family"][i] * form[1] for i, form in enumerate(forms)) - d["points"][:, 0]
+        p = d["weights"] @ pt.concatenate([pt.ones(1), pt.exp(log_s), pt.exp(log_f)])
+        p = pt.maximum(p, _TINY)
+        total = (d["count"] * pt.log(p)).sum()
 
-        def probability(name):
-            return pt.maximum(d[f"{name}_constant"] + d[f"{name}_weights"] @ s, _TINY)
+        def block(number):
+            return p[number * size : (number + 1) * size]
 
-        total = pt.dot(d["mass_count"], pt.log(probability("mass")))
-        density = pt.maximum(d["density_constant"] + d["density_weights"] @ f, _TINY)
-        total += pt.dot(d["density_count"], pt.log(density))
+        def column(number):
+            return d["study"][:, number]
 
-        # the longest of k: P(all last a, one lasts b) = S(a)^k - (S(a) - S(b))^k
-        every, one = probability("top_all"), probability("top_one")
-        k = pt.maximum(d["top_all_count"], 1)
-        short = pt.log1p(-pt.minimum(one / every, 1 - 1e-12))
-        top = k * pt.log(every) + pt.log(-pt.expm1(k * short))
-        total += pt.dot(d["top_all_count"] / k, top)
+        # the longest of k: P(all last a, one lasts b) = S(a)^k - (S(a) - S(b))^k; the first
+        # factor S(a)^k is counted above
+        k = pt.maximum(column(TOP), 1)
+        short = pt.log1p(-pt.minimum(block(LONGEST) / block(EVERY), 1 - 1e-12))
+        total += (pt.minimum(column(TOP), 1) * pt.log(-pt.expm1(k * short))).sum()
 
         # a mean: normal on the log scale around the restricted mean
-        restricted = d["mean_first"] @ s + (1 - d["mean_on"])
-        variance = 2 * (d["mean_second"] @ s) - restricted**2
+        restricted = block(FIRST)
+        variance = 2 * block(SECOND) - restricted**2
         reading = priors.get("duration", "mean_reading").scale
-        spread = pt.maximum(variance, 1e-6) / restricted**2 / d["mean_size"] + reading**2
-        off = pt.log(d["mean_value"] / restricted)
-        total += pt.dot(d["mean_on"], -0.5 * off**2 / spread - 0.5 * pt.log(spread))
+        spread = pt.maximum(variance, 1e-6) / restricted**2 / column(MEAN_SIZE) + reading**2
+        off = pt.log(column(MEAN_VALUE) / restricted)
+        total += (column(MEAN_ON) * (-0.5 * off**2 / spread - 0.5 * pt.log(spread))).sum()
 
-        # patients whose ever becoming free is not known: never free (b) or resumed (a)
-        ever = pm.math.sigmoid(d["ever_mean"] + d["ever_sd"] * ever_z)
-        a = pt.maximum(ever * (1 - d["unresolved_weights"] @ s), _TINY)
+        # patients whose ever becoming free is not known: never free (b) or free no longer (a)
+        ever = pm.math.sigmoid(column(EVER_MEAN) + column(EVER_SD) * ever_z)
+        a = pt.maximum(ever * block(GONE), _TINY)
         b = pt.maximum(1 - ever, _TINY)
-        r, steps = d["unresolved_size"], pt.arange(d["unresolved_log_choose"].shape[1])[None, :]
+        r, steps = column(UNRESOLVED), pt.arange(d["log_choose"].shape[1])[None, :]
         fewer = pt.exp(
-            d["unresolved_log_choose"]
+            d["log_choose"]
             + steps * pt.log(a / (a + b))[:, None]
             + pt.maximum(r[:, None] - steps, 0) * pt.log(b / (a + b))[:, None]
         ).sum(axis=1)
-        unresolved = r * pt.log(a + b) + pt.log1p(-pt.minimum(fewer, 1 - 1e-12))
-        total += pt.dot(d["unresolved_on"], unresolved)
-        total += pt.dot(d["through_count"], pt.log(pt.maximum(ever, _TINY)))
+        fewer = pt.minimum(r, 1) * pt.log1p(-pt.minimum(fewer, 1 - 1e-12))
+        total += (r * pt.log(a + b) + fewer).sum()
+        total += (column(THROUGH) * pt.log(pt.maximum(ever, _TINY))).sum()
         pm.Potential("facts", total)
     return graph
 
@@ -343,44 +340,28 @@ def _log1mexp(gap, xp):
     return xp.where(gap < 0.69, small, large)
 
 
-def _neutral_facts() -> pd.DataFrame:
-    """One fact of no content, to give every array a shape."""
+def _neutral_facts(size: int) -> pd.DataFrame:
+    """Facts of no content on `size` studies, to give every array a shape."""
     return pd.DataFrame(
         {
-            "study_id": ["none"], "cell_class": [CLASSES[0]], "kind": ["right_censored"],
-            "low": [SHORTEST], "high": [np.inf], "count": [0.0], "time_origin": ["independence"],
-            "through_ever": [False], "min_ever": [0],
+            "study_id": [f"none {i}" for i in range(size)], "cell_class": CLASSES[0],
+            "kind": "right_censored", "low": SHORTEST, "high": np.inf, "count": 0.0,
+            "time_origin": "independence", "through_ever": False, "min_ever": 0,
         }
     )  # fmt: skip
-
-
-_PER_STUDY = (
-    "through_count", "ever_mean", "ever_sd", "unresolved_weights", "unresolved_size",
-    "unresolved_log_choose", "unresolved_on",
-)  # fmt: skip
-
-
-def _resize(name, value, size):
-    """The neutral value of a `pm.Data`, for `size` studies."""
-    if name == "in_study":
-        return np.zeros((value.shape[0], size))
-    if name in _PER_STUDY:
-        return np.resize(value, (size, *value.shape[1:]))
-    return value
 
 
 _FORMS = ("cure", "lognormal", "loglogistic", "gompertz")
 """What the graph computes: exponential and Weibull are the cure form without shape or share."""
 
 
-def family_data(family: str) -> dict[str, np.ndarray]:
-    """The `pm.Data` values that choose a family."""
+def family_data(family: str) -> np.ndarray:
+    """What chooses a family: one for its form, whether it has a shape, whether a cured share."""
     form = "cure" if family in ("exponential", "weibull") else family
-    return {
-        "form": np.array([float(name == form) for name in _FORMS]),
-        "has_shape": np.array(float(family != "exponential")),
-        "has_cure": np.array(float(family == "cure")),
-    }
+    return np.array(
+        [*(float(name == form) for name in _FORMS), family != "exponential", family == "cure"],
+        float,
+    )
 
 
 def fit(
@@ -398,7 +379,8 @@ def fit(
 
     Raises `sampling.DiagnosticError` when the fit fails the gate.
     """
-    values = (data.without(without) if without else data.data) | family_data(family)
+    values = data.without(without) if without else data.data
+    values = values | {"family": family_data(family)}
     label = name or f"duration {family}" + (f" without {without}" if without else "")
     return sampler(data.size).fit(
         label, seed=seed, data=values, draws=draws, tune=tune, gate=gate, target_accept=0.95
@@ -497,7 +479,8 @@ def predictive_log_likelihood(
     theta, cure = draws["theta"][:, None, None], draws["cure"][:, None, None]
     if through:
         x, log_x = _normal_nodes(9)
-        logit = data.data["ever_mean"][i] + data.data["ever_sd"][i] * x[None, None, :]
+        mean, sd = data.data["study"][i, [EVER_MEAN, EVER_SD]]
+        logit = mean + sd * x[None, None, :]
     else:
         logit, log_x = np.zeros((1, 1, 1)), np.zeros(1)
     value = study_log_likelihood(rows, family, eta, theta, cure, logit)

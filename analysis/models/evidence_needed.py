@@ -1,7 +1,8 @@
 """What would settle it: how much more follow-up a harm or a durability needs, and what it buys.
 
 Assurance is the probability, averaged over what is known today, that a future study reaches its
-aim (O'Hagan, Stevens and Campbell 2005, Pharm Stat 4:187). For a harm the aim is that the
+aim (Pan and Banerjee 2021, arXiv:2112.03509); it can never pass the probability, today, that the
+aim is true (Grieve, "Assurance", doi 10.1201/9781003218531-3). For a harm the aim is that the
 one-sided 95 % upper bound of the rate in the patients of that study falls under a threshold. The
 rate starts from the posterior for a *new* study, so heterogeneity is in it, and is updated by the
 future study's own events, Poisson in its patient-years: exactly, on the draws of the posterior.
@@ -161,7 +162,13 @@ def assurance_rate(rates: np.ndarray, years: float, threshold: float) -> float:
 
 
 def largest_count(rates: np.ndarray, years: float, threshold: float) -> int:
-    """Most events with which the bound is still under the threshold; -1 when not even with none."""
+    """Most events with which the bound stays under the threshold; -1 when not even none will do.
+
+    Where every rate is under the threshold any count will do: the answer is then a number of
+    events no study of that length could have.
+    """
+    if rates[-1] < threshold:
+        return int(np.ceil(100 * (1 + threshold * years)))
     # Above threshold * years events the study's own rate exceeds the threshold.
     low, high = -1, int(np.ceil(threshold * years)) + 1
     while updated_bound(rates, [high], years)[0] < threshold:
@@ -176,7 +183,7 @@ def largest_count(rates: np.ndarray, years: float, threshold: float) -> int:
 
 
 def years_needed(rates: np.ndarray, threshold: float, wanted: float = ASSURANCE) -> float:
-    """Least patient-years for the wanted assurance; infinity when no number reaches it.
+    """Patient-years for the wanted assurance; infinity when no number reaches it.
 
     With endless follow-up the assurance tends to the probability that the rate is under the
     threshold; where that is not above `wanted`, more follow-up of one study cannot help.
@@ -194,7 +201,11 @@ def years_without_event(rates: np.ndarray, threshold: float) -> float:
 
 
 def _first(reached, limit: float = 1e7) -> float:
-    """Smallest number for which `reached` holds, to one part in a hundred; infinity past `limit`."""
+    """Where `reached` first holds, to one part in a hundred, by bisection; infinite past `limit`.
+
+    Counts are whole numbers, so assurance rises in small saw teeth: a crossing, not strictly the
+    first one.
+    """
     if reached(0.0):
         return 0.0
     high = 1.0

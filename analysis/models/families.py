@@ -123,7 +123,7 @@ def _gompertz(y, theta, cure, xp):
     x = xp.exp(_clip(y, -60.0, 6.0, xp))
     gx = xp.minimum(g * x, 12.0)
     scale = xp.expm1(g)
-    cumulative = _clip(LOG2 * xp.expm1(gx) / scale, 1e-30, 1e4, xp)
+    cumulative = _clip(LOG2 * xp.expm1(gx) / scale, 1e-30, 600.0, xp)
     slope = float(np.log(LOG2)) + xp.log(xp.abs(g / scale)) + xp.log(x) + gx
     return -cumulative, slope - cumulative
 
