@@ -7,8 +7,12 @@ the document (PDF through Typst). It knows the part of Quarto the report keeps t
 - a YAML header; ```{python} cells with the options `label`, `fig-cap`, `fig-alt`, `tbl-cap` and
   `include`; inline expressions `{python} ...`;
 - cells that show a Markdown table or a figure;
-- cross-references @fig-..., @tbl-... and @sec-... (sections of the first level);
-- callouts, `::: {.callout-note title="..."}`.
+- cross-references @fig-..., @tbl-... and @sec-... (sections of the first two levels);
+- callouts, `::: {.callout-note title="..."}`, folded away in HTML with `collapse="true"`;
+- equations between dollar signs.
+
+What each format needs beyond pandoc's own writers stands beside the report's style:
+`report/quarto.lua` (callouts), `report/theme.css` (HTML), `report/page.typ` (PDF).
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -209,9 +214,9 @@ def _execute(parts: list[str | Cell], source: Path) -> list[list]:
 
 def _assemble(parts, outputs, work: Path, source: Path) -> str:
     """One Markdown text with figures in `work`, captions numbered and references resolved."""
-    numbers: dict[str, int] = {}
+    numbers: dict[str, int | str] = {}
     seen = {"fig": 0, "tbl": 0}
-    section = 0
+    section = [0, 0]
     for part in parts:
         if isinstance(part, Cell):
             kind = str(part.options.get("label", "")).split("-")[0]
@@ -219,11 +224,11 @@ def _assemble(parts, outputs, work: Path, source: Path) -> str:
                 seen[kind] += 1
                 numbers[part.options["label"]] = seen[kind]
         else:
-            for heading in re.finditer(r"^# (.*)$", part, re.M):
-                section += 1
-                label = re.search(r"#(sec-[\w-]+)", heading[1])
+            for heading in re.finditer(r"^(##?) (.*)$", part, re.M):
+                section = [section[0] + 1, 0] if heading[1] == "#" else [section[0], section[1] + 1]
+                label = re.search(r"#(sec-[\w-]+)", heading[2])
                 if label:
-                    numbers[label[1]] = section
+                    numbers[label[1]] = ".".join(str(n) for n in section if n)
     chunks = []
     for part, results in zip(parts, outputs, strict=True):
         if isinstance(part, Cell):
@@ -232,7 +237,7 @@ def _assemble(parts, outputs, work: Path, source: Path) -> str:
         else:
             pieces = INLINE.split(part)
             pieces[1::2] = results  # every second piece is an inline expression
-            chunks.append(_callouts("".join(pieces)))
+            chunks.append("".join(pieces))
 
     def refer(match: re.Match) -> str:
         label = match[1]
@@ -240,7 +245,8 @@ def _assemble(parts, outputs, work: Path, source: Path) -> str:
             raise RenderError(f"{source.name}: @{label} refers to nothing")
         return f"[{KINDS[label[:3]]} {numbers[label]}](#{label})"
 
-    return REFERENCE.sub(refer, "\n".join(chunks))
+    text = re.sub(r"(\d) %", "\\1\u00a0%", "\n".join(chunks))  # no line breaks between the two
+    return REFERENCE.sub(refer, text)
 
 
 def _show(cell: Cell, results: list, numbers: dict, work: Path, source: Path) -> str:
@@ -254,7 +260,8 @@ def _show(cell: Cell, results: list, numbers: dict, work: Path, source: Path) ->
             table = data["text/markdown"]
             if label.startswith("tbl-"):
                 title = f"Table {numbers[label]}: {caption}"
-                shown.append(f"::: {{#{label} .table-box}}\n\n{table}\n\n: {title}\n\n:::")
+                box = f"#{label} .table-box {_table_width(table)}"
+                shown.append(f"::: {{{box}}}\n\n{table}\n\n: {title}\n\n:::")
             else:
                 shown.append(table)
         elif "image/svg+xml" in data or "image/png" in data:
@@ -264,6 +271,12 @@ def _show(cell: Cell, results: list, numbers: dict, work: Path, source: Path) ->
     if not shown:
         raise RenderError(f"{where}: shows neither a figure nor a table")
     return "\n\n" + "\n\n".join(shown) + "\n\n"
+
+
+def _table_width(table: str) -> str:
+    """The class of a pipe table by its number of columns; narrow screens scroll the wide ones."""
+    columns = table.split("\n", 1)[0].replace("\\|", "").count("|") - 1
+    return ".wide" if columns > 6 else ".middle" if columns > 3 else ".narrow"
 
 
 def _figure(cell: Cell, data: dict, number: int, caption: str, work: Path) -> str:
@@ -280,33 +293,30 @@ def _figure(cell: Cell, data: dict, number: int, caption: str, work: Path) -> st
     return f'::: {{#{label}}}\n\n![Figure {number}: {caption}]({path.name}){{alt="{alt}"}}\n\n:::'
 
 
-def _callouts(text: str) -> str:
-    """Give each callout its title as a first paragraph."""
-    return re.sub(
-        r'^::: \{(\.callout-\w+) title="([^"]+)"\}$',
-        r"::: {.callout \1}\n**\2**\n",
-        text,
-        flags=re.M,
-    )
-
-
 def _pandoc(text: str, header: dict, work: Path, to: str) -> Path:
     import pypandoc
 
     meta = {key: header[key] for key in ("title", "subtitle", "lang") if key in header}
+    if to == "pdf":
+        meta |= {"papersize": "a4", "margin": {"x": "1.9cm", "y": "2cm"}, "fontsize": "10pt",
+                 "page-numbering": "1"}  # fmt: skip
     (work / "meta.yml").write_text(yaml.safe_dump(meta), encoding="utf-8")
     (work / "report.md").write_text(text, encoding="utf-8")
+    for name in ("theme.css", "page.typ", "quarto.lua"):
+        style = resources.files("analysis").joinpath("report", name).read_text("utf-8")
+        (work / name).write_text(style, encoding="utf-8")
     made = work / f"report.{to}"
     words = ["--standalone", "--number-sections", "--toc", "--toc-depth=2",
-             "--metadata-file=meta.yml", "--resource-path=."]  # fmt: skip
+             "--metadata-file=meta.yml", "--resource-path=.",
+             "--lua-filter=quarto.lua"]  # fmt: skip
     if to == "html":
-        style = resources.files("analysis").joinpath("report", "theme.css").read_text("utf-8")
-        (work / "theme.css").write_text(style, encoding="utf-8")
-        words += ["--embed-resources", "--css=theme.css", "--section-divs"]
-    form = "typst" if to == "pdf" else to
+        words += ["--embed-resources", "--css=theme.css", "--section-divs", "--mathml"]
+    if to == "pdf":
+        words += ["--include-in-header=page.typ"]
+    form = {"html": "html5", "pdf": "typst"}.get(to, to)
     out = work / ("report.typ" if to == "pdf" else made.name)
     pandoc = [pypandoc.get_pandoc_path(), "report.md", "--from", "markdown"]
-    words = [*pandoc, "--to", "html5" if to == "html" else form, "--output", out.name, *words]
+    words = [*pandoc, "--to", form, "--output", out.name, *words]
     done = subprocess.run(words, cwd=work, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RenderError(f"pandoc refused the report: {done.stderr.strip()}")
@@ -314,7 +324,37 @@ def _pandoc(text: str, header: dict, work: Path, to: str) -> Path:
         import typst
 
         typst.compile(str(out), output=str(made))
+    if to == "docx":
+        _polish_docx(made)
     return made
+
+
+def _polish_docx(path: Path) -> None:
+    """Give tables lines and small type, and the page narrower margins: pandoc's style has none."""
+    line = '<w:{0} w:val="single" w:sz="4" w:space="0" w:color="C8CDD2"/>'
+    borders = "".join(line.format(side) for side in ("top", "bottom", "insideH"))
+    small = '<w:rPr><w:sz w:val="15"/><w:szCs w:val="15"/></w:rPr>'
+    changes = {
+        "word/styles.xml": [
+            (r'(w:styleId="Table">.*?<w:tblPr>)', rf"\1<w:tblBorders>{borders}</w:tblBorders>"),
+            (r'(w:styleId="Compact">.*?)(</w:style>)', rf"\1{small}\2"),
+        ],
+        "word/document.xml": [
+            (r"<w:sectPr ?/>|<w:sectPr>(?!.*<w:sectPr>)", '<w:sectPr><w:pgMar w:top="1000" '
+             'w:bottom="1000" w:left="1000" w:right="1000" w:header="500" w:footer="500" '
+             'w:gutter="0"/>'),
+        ],
+    }  # fmt: skip
+    with zipfile.ZipFile(path) as old:
+        parts = {name: old.read(name) for name in old.namelist()}
+    for name, edits in changes.items():
+        text = parts[name].decode("utf-8")
+        for pattern, replacement in edits:
+            text = re.sub(pattern, replacement, text, count=1, flags=re.S)
+        parts[name] = text.encode("utf-8")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
+        for name, data in parts.items():
+            new.writestr(name, data)
 
 
 # --- looking at what was made -----------------------------------------------------------------

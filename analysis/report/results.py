@@ -7,9 +7,36 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from analysis import evidence, pipeline
+from analysis.report.outcomes import OUTCOMES
+
+R_SHOWN = 0.4
+"""Pre-post correlation behind a study's own interval in figures: the centre of its prior."""
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """A pooled estimate on the scale readers see (ratios as ratios); NaN where there is none.
+
+    `method` is nuts (a Bayesian credible interval) or hksj (a frequentist confidence interval).
+    """
+
+    mean: float
+    low: float
+    high: float
+    pred_low: float
+    pred_high: float
+    k: float
+    n: float
+    method: str
+    note: str
+
+    @property
+    def interval_name(self) -> str:
+        return "credible" if self.method == "nuts" else "confidence"
 
 
 @dataclass(frozen=True)
@@ -25,9 +52,23 @@ class Results:
     out: Path
     evidence: evidence.Evidence
 
+    def has(self, name: str) -> bool:
+        """Whether the run made this table and it holds at least one row."""
+        return not self.rows(name).empty
+
     def table(self, name: str) -> pd.DataFrame:
         """A table of the run by name. Raises FileNotFoundError where the run made none."""
         return pipeline.read_table(self.out, name)
+
+    def rows(self, name: str) -> pd.DataFrame:
+        """A table of the run by name, empty where the run made none."""
+        path = Path(self.out) / f"{name}.csv"
+        if not path.exists():
+            return pd.DataFrame()
+        try:
+            return self.table(name)
+        except pd.errors.EmptyDataError:
+            return pd.DataFrame()
 
     @cached_property
     def estimates(self) -> pd.DataFrame:
@@ -62,19 +103,62 @@ class Results:
             raise LookupError(f"{len(table)} estimates for {asked}; exactly one was expected")
         return table.iloc[0]
 
-    def pooled(self, outcome: str, controlled: bool):
-        """The pooled mean of one design where at least three studies print a spread, or None.
-
-        Random effects with the Hartung-Knapp interval: with two studies that interval says nothing.
-        """
-        design = "controlled" if controlled else "uncontrolled"
-        row = self.get(outcome, f"mean_{design}", design, group_kind="design", method="hksj")
-        return row if row is not None and row["k_studies"] >= 3 else None
-
     def get(self, outcome: str, estimand: str, group: str = "all", **words: str):
         """The estimate asked for, or None where the data gave none."""
         table = self.find(outcome, estimand, group=group, **words)
         return table.iloc[0] if len(table) == 1 else None
+
+    def pooled(
+        self,
+        outcome: str,
+        controlled: bool,
+        *,
+        kind: str = "all",
+        group: str = "all",
+        suffix: str = "",
+    ) -> Pooled | None:
+        """The pooled mean of an outcome in one kind of design, or None.
+
+        The Bayesian model's where it was run. Otherwise, for all studies, random effects with the
+        Hartung-Knapp interval, from three studies on: with two that interval says nothing.
+        """
+        about = OUTCOMES[outcome]
+        design = "controlled" if controlled else "uncontrolled"
+        row = self.get(about.published, f"mean_{design}{suffix}", group, group_kind=kind,
+                       scale=about.scale)  # fmt: skip
+        if row is None and (kind, suffix) == ("all", "") and outcome != "insulin_dose_abs":
+            row = self.get(about.published, f"mean_{design}", design, group_kind="design",
+                           scale=about.scale, method="hksj")  # fmt: skip
+            row = row if row is not None and row["k_studies"] >= 3 else None
+        if row is None or not np.isfinite(row["mean"]):
+            return None
+        numbers = [float(about.shown(row[name])) for name in
+                   ("mean", "ci_low", "ci_high", "pred_low", "pred_high")]  # fmt: skip
+        return Pooled(*numbers, row["k_studies"], row["n_patients"], row["method"], row["note"])
+
+    def study_effects(self, outcome: str, *, at_diagnosis: bool = False) -> pd.DataFrame:
+        """One headline effect a study, on the model's scale, with the study's own 95 % interval.
+
+        Columns of the effects table, and ci_low, ci_high (at r = 0.4; NaN without a spread);
+        `direction` of a result in words: 1 (higher), -1 (lower), 0 (no clear difference);
+        shrunk_mean, shrunk_low, shrunk_high: the study given all the others (NaN without the
+        model). HbA1c after a baseline at diagnosis only, and without the rest, on request.
+        """
+        table = self.effects
+        apart = table["at_diagnosis"].astype(bool) & (outcome == "hba1c")
+        chosen = table["headline"].astype(bool) & (table["outcome"] == outcome)
+        chosen &= apart if at_diagnosis else (table["pool"].astype(bool) & ~apart)
+        table = table[chosen].copy()
+        half = 1.96 * np.sqrt(table["var_a"] - R_SHOWN * table["var_b"].fillna(0))
+        table["ci_low"], table["ci_high"] = table["y"] - half, table["y"] + half
+        table["direction"] = np.select([table["z_low"] > 0, table["z_high"] < 0], [1, -1], 0)
+        shrunken = ["shrunk_mean", "shrunk_low", "shrunk_high"]
+        if self.has("study_estimates"):
+            model = self.rows("study_estimates").set_index("effect_id")[shrunken]
+            table = table.join(model, on="effect_id")
+        else:
+            table[shrunken] = np.nan
+        return table.reset_index(drop=True)
 
 
 def load(out: Path | str | None = None, raw: Path | str = pipeline.RAW) -> Results:

@@ -1,4 +1,8 @@
-"""How every figure looks: colours safe for colour-blind readers, type, exact reproducibility."""
+"""How every figure looks: colours safe for colour-blind readers, type, exact reproducibility.
+
+Figures are drawn narrow, so that their type stays readable on a telephone 380 pixels wide and in
+a column of print; screens show them larger.
+"""
 
 from __future__ import annotations
 
@@ -10,24 +14,41 @@ import matplotlib as mpl
 BLUE, ORANGE, GREEN, RED, SKY, PURPLE = (
     "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7",
 )  # fmt: skip
-INK, GREY, PALE = "#222222", "#767676", "#D9D9D9"
+INK, GREY, PALE = "#222222", "#6B6B6B", "#E3E6E8"
+
+WIDTH = 4.8
+"""Inches. At 380 pixels the type is then at least three quarters of its size here."""
+SMALL, TEXT = 7.6, 8.4
 
 CLASS_COLOURS = {
     "ahsct": BLUE,
     "psc_islet": RED,
+    "psc_progenitor": "#A6441A",
     "msc_umbilical": GREEN,
     "msc_bone_marrow": "#44AA99",
     "msc_adipose": "#117733",
-    "bm_mnc": ORANGE,
-    "combined": PURPLE,
-    "cord_blood": SKY,
+    "msc_placental": "#7A9A01",
+    "bm_mnc": "#B37400",
+    "combined": "#B0528A",
+    "cord_blood": "#2B8CC4",
     "stem_cell_educator": "#882255",
 }
+FAMILY_COLOURS = (BLUE, RED, GREEN, "#B37400", "#B0528A", "#2B8CC4", INK)
+LIGHTS = {
+    "well supported": (GREEN, "o"),
+    "supported": ("#5FBF9F", "o"),
+    "suggested": (SKY, "D"),
+    "uncertain": ("#B8B8B8", "s"),
+    "doubtful": (ORANGE, "v"),
+    "contradicted": (RED, "X"),
+    "not known": ("white", "o"),
+}
+"""Colour and shape of a verdict: the shape says it without the colour."""
 
 
 def class_colour(cell_class: str) -> str:
     """The colour of a cell class; dark grey for classes without one of their own."""
-    return CLASS_COLOURS.get(cell_class, GREY)
+    return CLASS_COLOURS.get(cell_class, "#555555")
 
 
 def apply() -> None:
@@ -37,18 +58,24 @@ def apply() -> None:
             "svg.hashsalt": "isletmeta",
             "svg.fonttype": "none",
             "font.family": "sans-serif",
-            "font.size": 9.5,
+            "font.sans-serif": ["Arial", "Helvetica", "Liberation Sans", "DejaVu Sans"],
+            "font.size": TEXT,
             "axes.spines.top": False,
             "axes.spines.right": False,
             "axes.edgecolor": GREY,
             "axes.labelcolor": INK,
-            "axes.titlesize": 10.5,
+            "axes.labelsize": TEXT,
+            "axes.titlesize": 9,
             "axes.titleweight": "bold",
             "axes.titlelocation": "left",
+            "axes.axisbelow": True,
             "xtick.color": INK,
             "ytick.color": INK,
+            "xtick.labelsize": TEXT,
+            "ytick.labelsize": TEXT,
             "figure.constrained_layout.use": True,
             "legend.frameon": False,
+            "legend.fontsize": SMALL,
         }
     )
 
@@ -56,12 +83,15 @@ def apply() -> None:
 def notebook() -> None:
     """Make figures appear without a date in them; called by the report's first cell.
 
-    Vector graphics, but for formats that cannot carry them (ISLETMETA_FORMAT is pdf or docx).
+    Vector graphics, but for formats that cannot carry them (ISLETMETA_FORMAT is docx).
     """
+    import logging
+
     from matplotlib_inline.backend_inline import set_matplotlib_formats
 
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     apply()
-    if os.environ.get("ISLETMETA_FORMAT", "html") == "html":
-        set_matplotlib_formats("svg", metadata={"Date": None})
+    if os.environ.get("ISLETMETA_FORMAT", "html") == "docx":
+        set_matplotlib_formats("png", dpi=220)
     else:
-        set_matplotlib_formats("png", dpi=200)
+        set_matplotlib_formats("svg", metadata={"Date": None})

@@ -1,0 +1,121 @@
+"""What the figures share: axes that notebooks show once, rows of a forest, words where data fail.
+
+A figure is made with `new`, never through pyplot, so that a cell shows it exactly once.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.report import style
+from analysis.report.outcomes import Outcome
+
+RATIO_TICKS = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
+
+
+def new(height: float, width: float = style.WIDTH, **words) -> tuple[Figure, Axes]:
+    """A figure with one pair of axes (or a grid of them); shown by the cell that returns it."""
+    figure = Figure(figsize=(width, height))
+    return figure, figure.subplots(**words)
+
+
+def in_words(text: str) -> Figure:
+    """A figure that says in words why there is nothing to draw."""
+    figure, axes = new(0.8)
+    axes.text(0.5, 0.5, text, ha="center", va="center", wrap=True, color=style.GREY,
+              transform=axes.transAxes)  # fmt: skip
+    axes.set_axis_off()
+    return figure
+
+
+def drawn_from(*tables: str) -> Callable:
+    """Decorator: without a row in each of these tables the figure says so in words."""
+
+    def decorate(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+        @functools.wraps(draw)
+        def drawn(results, *arguments, **words) -> Figure:
+            absent = [name for name in tables if not results.has(name)]
+            if absent:
+                return in_words("Nothing to draw: this run has no "
+                                + ", ".join(name.replace("_", " ") for name in absent))  # fmt: skip
+            return draw(results, *arguments, **words)
+
+        return drawn
+
+    return decorate
+
+
+def label_rows(axes: Axes, labels: list[str], *, size: float = style.SMALL) -> None:
+    """One row a label, from the top down, without an axis line on the left."""
+    axes.set_yticks(range(len(labels)), labels, fontsize=size)
+    axes.set_ylim(len(labels) - 0.4, -0.7)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+
+
+def heading(axes: Axes, y: float, text: str) -> None:
+    """A heading between rows, from the left edge of the axes."""
+    axes.text(0.0, y, text, transform=axes.get_yaxis_transform(), fontweight="bold", va="center",
+              fontsize=style.SMALL, color=style.INK,
+              bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8})  # fmt: skip
+
+
+def value_axis(axes: Axes, about: Outcome, limits: tuple[float, float]) -> None:
+    """The axis of an outcome's effects: logarithmic for ratios, with a line at no change."""
+    axes.axvline(about.neutral, color=style.GREY, linewidth=0.8, zorder=0)
+    if about.is_ratio:
+        log_axis(axes, limits, RATIO_TICKS)
+    axes.set_xlim(limits)
+    axes.set_xlabel(about.axis)
+
+
+def log_axis(axes: Axes, limits: tuple[float, float], ticks=RATIO_TICKS) -> None:
+    """A logarithmic x axis with plain numbers."""
+    axes.set_xscale("log")
+    shown = [tick for tick in ticks if limits[0] <= tick <= limits[1]]
+    axes.set_xticks(shown, [f"{tick:g}" for tick in shown])
+    axes.xaxis.minorticks_off()
+    axes.set_xlim(limits)
+
+
+def limits_of(numbers, about: Outcome, *, cut: float = 0.0) -> tuple[float, float]:
+    """Limits that hold the numbers (on the model's scale) and no change, with a margin.
+
+    `cut` leaves out that share of the numbers at each end, so that one wild interval does not
+    flatten all others.
+    """
+    values = np.asarray(numbers, dtype=float).ravel()
+    values = values[np.isfinite(values)]
+    low, high = np.quantile(values, [cut, 1 - cut]) if values.size else (0.0, 0.0)
+    low, high = min(low, 0.0), max(high, 0.0)
+    pad = 0.08 * (high - low) or 0.5
+    return float(about.shown(low - pad)), float(about.shown(high + pad))
+
+
+def span(axes: Axes, low: float, high: float, y: float, **words) -> None:
+    """A horizontal interval with arrow heads where it leaves the axes."""
+    edge_low, edge_high = axes.get_xlim()
+    axes.plot([max(low, edge_low), min(high, edge_high)], [y, y], **words)
+    colour = words.get("color", style.INK)
+    if low < edge_low:
+        axes.plot(edge_low, y, "<", color=colour, ms=3.2, clip_on=False)
+    if high > edge_high:
+        axes.plot(edge_high, y, ">", color=colour, ms=3.2, clip_on=False)
+
+
+def diamond(axes: Axes, low: float, mean: float, high: float, y: float, colour=style.INK) -> None:
+    """A pooled mean with its interval."""
+    axes.fill([low, mean, high, mean], [y, y - 0.3, y, y + 0.3], color=colour, zorder=3, lw=0)
+
+
+def legend_below(figure: Figure, axes: Axes, columns: int = 2) -> None:
+    """The legend under the axes, so that it hides no data on a narrow page."""
+    handles, labels = axes.get_legend_handles_labels()
+    if handles:
+        figure.legend(handles, labels, loc="outside lower center", ncols=columns,
+                      handlelength=1.6, columnspacing=1.2)  # fmt: skip

@@ -1,0 +1,96 @@
+"""Figures of the first page and of the evidence base: claims as lights, the map of the evidence."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis.report import style
+from analysis.report.figures import base
+from analysis.report.results import Results
+from analysis.report.words import count, known, percent, short
+
+MAP_COLUMNS = {
+    "c_peptide": "C-peptide",
+    "hba1c": "HbA1c",
+    "insulin_dose": "insulin\ndose",
+    "independence": "insulin-\nfree",
+    "safety": "harms",
+}
+
+
+@base.drawn_from("claims")
+def claims(results: Results) -> Figure:
+    """Each public claim with a light: colour and shape by verdict, and how probable it is."""
+    table = results.rows("claims")
+    labels = ["\n".join(textwrap.wrap(text, 36)) for text in table["short"]]
+    heights = [0.19 * (label.count("\n") + 1) + 0.16 for label in labels]
+    figure, axes = base.new(sum(heights) + 0.3)
+    edges = pd.Series(heights).cumsum()
+    centres = edges - pd.Series(heights) / 2
+    for y, row in zip(centres, table.to_dict("records"), strict=True):
+        colour, marker = style.LIGHTS.get(row["verdict"], ("white", "o"))
+        axes.plot(0.5, y, marker, ms=11, color=colour, mec=style.GREY, mew=0.8)
+        chance = f" · {percent(row['probability'])}" if known(row["probability"]) else ""
+        axes.text(0.62, y - 0.075, row["verdict"] + chance, va="center", fontsize=style.SMALL,
+                  fontweight="bold")  # fmt: skip
+        behind = f"k {count(row['k_studies'])} · n {count(row['n_patients'])}"
+        axes.text(0.62, y + 0.085, behind, va="center", fontsize=7, color=style.GREY)
+    for y in edges[:-1]:
+        axes.axhline(y, color=style.PALE, lw=0.7)
+    axes.set_yticks(centres, labels, fontsize=style.SMALL)
+    axes.set_ylim(sum(heights), 0)
+    axes.set_xlim(0.42, 1.15)
+    axes.set_xticks([])
+    axes.tick_params(length=0)
+    for side in axes.spines.values():
+        side.set_visible(False)
+    return figure
+
+
+def evidence_map_counts(results: Results) -> pd.DataFrame:
+    """Cohorts (not reports) with evidence, by cell class and outcome; classes by their total."""
+    studies = results.evidence.studies
+    studies = studies[studies["include"] == "yes"].set_index("study_id")
+    outcome = results.effects["outcome"].replace(
+        {"c_peptide_ratio": "c_peptide", "c_peptide_gain": "c_peptide"}
+    )
+    seen = {
+        name: set(results.effects.loc[outcome == name, "study_id"])
+        for name in ("c_peptide", "hba1c", "insulin_dose")
+    }
+    seen["independence"] = set(results.evidence.independence["study_id"])
+    seen["safety"] = set(results.evidence.safety["study_id"])
+    counts = {
+        name: studies[studies.index.isin(ids)].groupby("cell_class")["cohort"].nunique()
+        for name, ids in seen.items()
+    }
+    table = pd.DataFrame(counts).reindex(sorted(studies["cell_class"].unique())).fillna(0)
+    table = table.astype(int)
+    return table.loc[table.sum(axis=1).sort_values(ascending=False, kind="stable").index]
+
+
+def evidence_map(results: Results) -> Figure:
+    """Bubbles: how many cohorts inform each outcome of each cell class; gaps stay visible."""
+    counts = evidence_map_counts(results)[list(MAP_COLUMNS)]
+    figure, axes = base.new(0.33 * len(counts) + 0.7)
+    for y, (cell_class, row) in enumerate(counts.iterrows()):
+        for x, cohorts in enumerate(row):
+            if cohorts:
+                colour = style.class_colour(cell_class)
+                axes.scatter(x, y, s=75 + 26 * cohorts, color=colour, linewidth=0)
+                axes.text(x, y, str(cohorts), ha="center", va="center_baseline", color="white",
+                          fontsize=style.TEXT, fontweight="bold")  # fmt: skip
+            else:
+                axes.text(x, y, "none", ha="center", va="center", color=style.GREY, fontsize=7)
+    axes.set_xticks(range(len(MAP_COLUMNS)), list(MAP_COLUMNS.values()))
+    axes.xaxis.tick_top()
+    axes.set_yticks(range(len(counts)), [short(name) for name in counts.index])
+    axes.set_ylim(len(counts) - 0.4, -0.6)
+    axes.set_xlim(-0.6, len(MAP_COLUMNS) - 0.4)
+    axes.tick_params(length=0)
+    for side in axes.spines.values():
+        side.set_visible(False)
+    return figure

@@ -1,0 +1,124 @@
+"""Tables of the methods and the appendix: priors, diagnostics, checks, versions."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analysis import priors as prior_table
+from analysis.report.outcomes import OUTCOMES
+from analysis.report.results import Results
+from analysis.report.tables.base import Markdown, made_from, markdown
+from analysis.report.words import count, interval, number
+
+
+def _label(outcome: str) -> str:
+    return OUTCOMES[outcome].label if outcome in OUTCOMES else outcome.replace("_", " ")
+
+
+def priors() -> Markdown:
+    """Every prior with its reason."""
+    table = prior_table.table().map(lambda value: str(value).replace("_", " "))
+    table.columns = [name.capitalize() for name in table.columns]
+    return markdown(table)
+
+
+@made_from("prior_posterior")
+def prior_posterior(results: Results) -> Markdown:
+    """Prior beside posterior of the shared parameters: where they agree, the data are silent."""
+    rows = [
+        {
+            "Outcome": _label(row.outcome),
+            "Parameter": row.parameter.replace("_", " "),
+            "Prior mean (SD)": f"{number(row.prior_mean)} ({number(row.prior_sd)})",
+            "Posterior mean (SD)": f"{number(row.posterior_mean)} ({number(row.posterior_sd)})",
+            "SD left": number(row.posterior_sd / row.prior_sd),
+        }
+        for row in results.rows("prior_posterior").itertuples()
+    ]
+    return markdown(pd.DataFrame(rows), ("SD left",))
+
+
+@made_from("change_checks")
+def predictive(results: Results) -> Markdown:
+    """Would the model have produced such studies: before and after seeing them."""
+    rows = [
+        {
+            "Outcome": _label(row.outcome),
+            "Check": f"{row.check} predictive",
+            "Statistic": row.statistic.replace("_", " "),
+            "Observed": number(row.observed),
+            "Predicted, 95 %": f"{number(row.predicted)} ({interval(row.pred_low, row.pred_high)})",
+            "P (replicated ≥ observed)": number(row.tail_probability),
+        }
+        for row in results.rows("change_checks").itertuples()
+    ]
+    return markdown(pd.DataFrame(rows), ("Observed", "P (replicated ≥ observed)"))
+
+
+@made_from("change_loo")
+def leave_one_out_scores(results: Results) -> Markdown:
+    """How well a study is predicted by the others (PSIS-LOO)."""
+    rows = [
+        {
+            "Outcome": _label(row.outcome),
+            "k": count(row.k_studies),
+            "elpd": number(row.elpd, 1),
+            "SE": number(row.se, 1),
+            "Effective parameters": number(row.p, 1),
+            "Worst Pareto k": number(row.worst_pareto_k),
+        }
+        for row in results.rows("change_loo").itertuples()
+    ]
+    return markdown(pd.DataFrame(rows), ("k", "elpd", "SE", "Effective parameters",
+                                         "Worst Pareto k"))  # fmt: skip
+
+
+@made_from("change_exact")
+def exact(results: Results) -> Markdown:
+    """NUTS against the exact posterior on the model both can fit."""
+    rows = [
+        {
+            "Outcome": _label(row.outcome),
+            "Quantity": f"{row.statistic} of {row.quantity}",
+            "NUTS": number(row.nuts, 4),
+            "Exact": number(row.exact, 4),
+            "Monte-Carlo error": number(row.mcse, 4),
+            "Apart, in errors": number(row.difference_in_mcse, 1),
+            "k": count(row.k_studies),
+        }
+        for row in results.rows("change_exact").itertuples()
+    ]
+    return markdown(pd.DataFrame(rows), ("NUTS", "Exact", "Monte-Carlo error",
+                                         "Apart, in errors", "k"))  # fmt: skip
+
+
+def diagnostics(results: Results) -> Markdown:
+    """Every fit and the worst of its diagnostics."""
+    rows = [
+        {
+            "Fit": name.replace("_", " "),
+            "R-hat": number(figures["max_rhat"], 3),
+            "Bulk ESS": count(figures["min_ess_bulk"]),
+            "Tail ESS": count(figures["min_ess_tail"]),
+            "Divergences": count(figures["divergences"]),
+        }
+        for stage in results.manifest.get("stages", {}).values()
+        for name, figures in stage["fits"].items()
+    ]
+    return markdown(pd.DataFrame(rows), ("R-hat", "Bulk ESS", "Tail ESS", "Divergences"))
+
+
+def versions(results: Results) -> Markdown:
+    """What the numbers were made with."""
+    manifest = results.manifest
+    rows = {
+        "isletmeta": manifest.get("isletmeta"),
+        "Python": manifest.get("python"),
+        **manifest.get("packages", {}),
+        "seed": manifest.get("seed"),
+        "code digest": manifest.get("code"),
+        "lock digest": manifest.get("lock"),
+        **{f"data/raw/{name}": digest[:16] for name, digest in manifest.get("data", {}).items()},
+    }
+    known = {what: str(value) for what, value in rows.items() if value is not None}
+    return markdown(pd.DataFrame({"What": list(known), "Value": list(known.values())}))

@@ -1,0 +1,154 @@
+"""Tables of the evidence as extracted: studies, facts with their links, earlier reviews."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from analysis import vocabulary
+from analysis.report.results import Results
+from analysis.report.tables.base import Markdown, link, made_from, markdown
+from analysis.report.words import count, interval, number, short
+
+FACT_COLUMNS = {
+    "outcomes": ["study_id", "arm", "outcome", "months", "n", "statistic", "value", "spread",
+                 "unit", "scale"],
+    "directions": ["study_id", "contrast", "outcome", "months", "direction", "significant",
+                   "p_relation", "p_value"],
+    "responders": ["study_id", "arm", "outcome", "criterion", "months", "n_responders", "n_total"],
+    "independence": ["study_id", "arm", "fact", "k", "n_total", "bound", "months", "value",
+                     "status"],
+    "safety": ["study_id", "arm", "event_category", "n_patients", "n_at_risk", "relation",
+               "bound"],
+}  # fmt: skip
+HEADERS = {
+    "study_id": "Study", "arm": "Arm", "outcome": "Outcome", "months": "Month", "n": "n",
+    "statistic": "As", "value": "Value", "spread": "Spread", "unit": "Unit", "scale": "Scale",
+    "contrast": "Contrast", "direction": "Direction", "significant": "Significant",
+    "p_relation": "P", "p_value": "P value", "criterion": "Criterion",
+    "n_responders": "Responders", "n_total": "Of", "fact": "Fact", "k": "k", "bound": "Bound",
+    "status": "Status", "event_category": "Event", "n_patients": "With event",
+    "n_at_risk": "At risk", "relation": "Related",
+}  # fmt: skip
+
+
+def _name(row) -> str:
+    """Author and year, the year left out where it is not printed."""
+    return f"{row.first_author} {count(row.year)}".removesuffix(" –")
+
+
+def study_table(results: Results) -> Markdown:
+    """Every eligible report with what it was and where it was read."""
+    studies = results.evidence.studies
+    studies = studies[studies["include"] == "yes"].sort_values(
+        ["cell_class", "year", "study_id"], kind="stable"
+    )
+    rows = [
+        {
+            "Study": link(row.source_url, _name(row)),
+            "Cells": short(row.cell_class),
+            "Type": row.diabetes_type,
+            "Design": vocabulary.DESIGNS[row.design],
+            "Treated": count(row.n_treated),
+            "Control": count(row.n_control),
+            "Months": number(row.followup_months, 0),
+            "Country": row.country,
+            "Read in": vocabulary.SEEN_IN[row.seen_in],
+        }
+        for row in studies.itertuples()
+    ]
+    return markdown(pd.DataFrame(rows), ("Treated", "Control", "Months"))
+
+
+def case_reports(results: Results) -> Markdown:
+    """Reports shown and never pooled: single patients, donor islets, press releases."""
+    studies = results.evidence.studies
+    studies = studies[studies["include"] == "context"].sort_values(["year", "study_id"])
+    rows = [
+        {
+            "Report": link(row.source_url, _name(row)),
+            "Cells": short(row.cell_class),
+            "Type": row.diabetes_type,
+            "Treated": count(row.n_treated),
+            "Why it is not pooled": row.exclusion_reason,
+        }
+        for row in studies.itertuples()
+    ]  # fmt: skip
+    return markdown(pd.DataFrame(rows), ("Treated",))
+
+
+def published(results: Results) -> Markdown:
+    """Earlier pooled results, as printed."""
+    rows = [
+        {
+            "Review": link(row.source_url, f"{row.first_author or row.study_id} "
+                           f"{count(row.year)}"),
+            "Patients with": row.population,
+            "Comparison": row.comparison,
+            "Outcome": row.outcome,
+            "k": count(row.k_studies),
+            "n": count(row.n_patients),
+            "Measure": row.measure,
+            "Pooled": number(row.estimate),
+            "95 % interval": interval(row.ci_low, row.ci_high),
+        }
+        for row in results.evidence.published.itertuples()
+    ]  # fmt: skip
+    return markdown(pd.DataFrame(rows), ("k", "n", "Pooled"))
+
+
+def facts(results: Results, name: str) -> Markdown:
+    """Every extracted fact of a table, in the source's own units, with its link."""
+    table = getattr(results.evidence, name)
+    chosen = FACT_COLUMNS[name]
+    shown = table.copy()
+    if name == "outcomes":
+        shown["spread"] = [_spread(row) for row in table.to_dict("records")]
+    shown = shown[chosen].map(_plain)
+    shown.columns = [HEADERS[column] for column in chosen]
+    shown["Source"] = [link(url, f"line {line}") for url, line in
+                       zip(table["source_url"], table["line"], strict=True)]  # fmt: skip
+    return markdown(shown)
+
+
+def _spread(row: dict) -> str:
+    """A printed spread with its kind: `SD 1.2`, `iqr 3 to 5`."""
+    kind = {"unstated": "±", "none": ""}.get(row["spread_kind"], str(row["spread_kind"]).upper())
+    if np.isfinite(row["spread"]):
+        return f"{kind} {row['spread']:g}".strip()
+    if np.isfinite(row["spread_low"]) and np.isfinite(row["spread_high"]):
+        return f"{kind} {row['spread_low']:g} to {row['spread_high']:g}".strip()
+    return ""
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, float):
+        return "" if np.isnan(value) else f"{value:g}"
+    return str(value).replace("_", " ")
+
+
+def by_study(results: Results, outcome: str) -> Markdown:
+    """Each effect of an outcome, study by study: what is too rarely reported to be pooled."""
+    effects = results.effects
+    chosen = effects[(effects["outcome"] == outcome) & effects["headline"].astype(bool)]
+    rows = [
+        {
+            "Study": row.label,
+            "Cells": short(row.cell_class),
+            "Compared with": "control group" if row.controlled else "own baseline",
+            "Month": number(row.months, 0),
+            "n": count(row.n_patients),
+            "Change": number(row.y, 1) if row.kind == "numeric" else "in words only",
+        }
+        for row in chosen.itertuples()
+    ]
+    return markdown(pd.DataFrame(rows), ("Month", "n", "Change"))
+
+
+@made_from("exclusions")
+def exclusions(results: Results) -> Markdown:
+    """Why rows of evidence did not enter a pooled estimate, counted by reason."""
+    table = results.rows("exclusions").groupby(["table", "reason"]).size()
+    table = table.reset_index(name="rows").sort_values("rows", ascending=False, kind="stable")
+    table.columns = ["Table", "Reason", "Rows"]
+    return markdown(table, ("Rows",))

@@ -1,0 +1,117 @@
+"""Numbers and names as people read them: digits, intervals, counts, cell classes, designs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from analysis import vocabulary
+
+SPACE = "\u00a0"
+"""A space at which no line breaks."""
+
+GROUP_WORDS = {
+    "all": "all studies",
+    "T1D": "type 1",
+    "T2D": "type 2",
+    "controlled": "with a control group",
+    "uncontrolled": "without a control group",
+    "at_diagnosis": "baseline at diagnosis",
+}
+METHODS = {
+    "nuts": "NUTS (PyMC)",
+    "exact": "exact (quadrature)",
+    "dl": "DerSimonian–Laird",
+    "pm": "Paule–Mandel",
+    "hksj": "Hartung–Knapp (HKSJ)",
+}
+
+
+def known(value: object) -> bool:
+    """Whether there is a number here."""
+    return value is not None and not isinstance(value, str) and bool(np.isfinite(value))
+
+
+def number(value: float, digits: int = 2) -> str:
+    """A number for people: fixed digits, a true minus sign, an en dash for what is not known."""
+    if not known(value):
+        return "–"
+    text = f"{value:.{digits}f}"
+    if float(text) == 0:
+        text = text.lstrip("-")
+    return text.replace("-", "−")
+
+
+def interval(low: float, high: float, digits: int = 2) -> str:
+    """`low to high`, or an en dash when there is none."""
+    if not (known(low) and known(high)):
+        return "–"
+    return f"{number(low, digits)} to {number(high, digits)}"
+
+
+def count(value: float) -> str:
+    """A whole number, or an en dash."""
+    return "–" if not known(value) else f"{value:.0f}"
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """A share as a percentage; never 0 % or 100 % where the share is neither."""
+    if not known(share):
+        return "–"
+    value = 100 * share
+    if digits == 0 and 0 < share < 1:
+        if value < 1:
+            return f"under 1{SPACE}%"
+        if value > 99:
+            return f"over 99{SPACE}%"
+    return f"{number(value, digits)}{SPACE}%"
+
+
+def percent_interval(low: float, high: float) -> str:
+    """`10 % to 50 %`."""
+    if not (known(low) and known(high)):
+        return "–"
+    return f"{percent(low)} to {percent(high)}"
+
+
+def studies(k: float, one: str = "study", many: str = "studies") -> str:
+    """`1 study`, `4 studies`."""
+    return f"{count(k)} {one if k == 1 else many}"
+
+
+def base(k: float, n: float) -> str:
+    """`k studies, n patients`: what stands behind a number."""
+    patients = "1 patient" if n == 1 else f"{count(n)} patients"
+    return f"{studies(k)}, {patients}"
+
+
+def listed(words: list[str]) -> str:
+    """`a, b and c`."""
+    if len(words) < 2:
+        return "".join(words)
+    return f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def short(cell_class: str) -> str:
+    """A cell class in few letters."""
+    return vocabulary.CELL_CLASS_SHORT.get(cell_class, cell_class.replace("_", " "))
+
+
+def group_label(kind: str, group: str) -> str:
+    """A group of estimates in words."""
+    return short(group) if kind == "cell_class" else GROUP_WORDS.get(group, group.replace("_", " "))
+
+
+def event(category: str) -> str:
+    """A category of harm in words."""
+    return vocabulary.EVENT_CATEGORIES.get(category, category.replace("_", " "))
+
+
+def relation(word: str) -> str:
+    """How an event was said to be related to the treatment."""
+    return vocabulary.RELATIONS.get(word, word.replace("_", " "))
+
+
+def sentence(text: str) -> str:
+    """The text with a capital first letter and one full stop."""
+    text = text.strip().rstrip(".")
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
