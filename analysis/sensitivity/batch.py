@@ -16,6 +16,7 @@ import pandas as pd
 from analysis import exact
 
 SUMMARY = ["mean", "sd", "ci_low", "ci_high", "pred_low", "pred_high", "tau"]
+ANSWERS = [*SUMMARY, "pred_sd", "log_marginal"]
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,6 @@ def below_name(bound: float) -> str:
     return f"below_{bound:g}"
 
 
-def empty_answers(n: int, bounds: Sequence[float]) -> pd.DataFrame:
-    """A table of answers with nothing filled in."""
-    columns = [*SUMMARY, "pred_sd", "log_marginal", *map(below_name, bounds)]
-    return pd.DataFrame(np.nan, index=range(n), columns=columns)
-
-
 def fit_cases(cases: Sequence[Case], bounds: Sequence[float] = ()) -> pd.DataFrame:
     """Summaries of many cases, one row a case.
 
@@ -64,23 +59,20 @@ def fit_cases(cases: Sequence[Case], bounds: Sequence[float] = ()) -> pd.DataFra
     pred_high (of the true effect of a new study), tau (posterior median), pred_sd,
     log_marginal, and the probabilities asked for.
     """
-    table = empty_answers(len(cases), bounds)
+    columns = [*ANSWERS, *map(below_name, bounds)]
+    answers = np.full((len(cases), len(columns)), np.nan)
     groups: dict[tuple, list[int]] = {}
     for position, case in enumerate(cases):
         if len(case.y):
             groups.setdefault((case.bias is not None, type(case.tau)), []).append(position)
     for (with_bias, _), positions in groups.items():
         post = _fit([cases[i] for i in positions], with_bias)
-        answer = np.column_stack(
+        answers[positions] = np.column_stack(
             [post.mu_mean, post.mu_sd, post.mu_low, post.mu_high, post.predictive_low,
-             post.predictive_high, post.tau_median]
+             post.predictive_high, post.tau_median, post.predictive_sd,
+             post.log_marginal_likelihood, *map(post.probability_below, bounds)]
         )  # fmt: skip
-        table.loc[positions, SUMMARY] = answer
-        table.loc[positions, "pred_sd"] = post.predictive_sd
-        table.loc[positions, "log_marginal"] = post.log_marginal_likelihood
-        for bound in bounds:
-            table.loc[positions, below_name(bound)] = post.probability_below(bound)
-    return table
+    return pd.DataFrame(answers, columns=columns)
 
 
 def _fit(cases: list[Case], with_bias: bool) -> exact.ExactBatch:

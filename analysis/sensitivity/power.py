@@ -25,7 +25,7 @@ COLUMNS = ["parameter", "component", "alpha", "mean", "sd", "psense", "diagnosis
 
 
 def _pieces(one: Case, tau: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Design (k, q), prior means and precisions (q,) of its coefficients, total variances (t, k)."""
+    """Design (k, q), prior means and precisions of its coefficients (q,), variances (t, k)."""
     ones = np.ones(len(one.y))
     priors = [one.mu] if one.bias is None else [one.mu, one.bias]
     x = ones[:, None] if one.bias is None else np.column_stack([ones, ~one.controlled])
