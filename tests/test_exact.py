@@ -528,7 +528,8 @@ def test_many_in_chunks(monkeypatch):
     rng = np.random.default_rng(2)
     y, se = rng.normal(size=(9, 6)), rng.uniform(0.2, 1, (9, 6))
     whole = exact.fit_many(y, se).to_frame()
-    monkeypatch.setattr("analysis.exact.batch.CHUNK_ELEMENTS", 2 * 128 * 6)
+    monkeypatch.setattr("analysis.exact.batch.CHUNK_ROWS", 2)
+    monkeypatch.setattr("analysis.exact.model.BLOCK_ELEMENTS", 100)
     pd.testing.assert_frame_equal(exact.fit_many(y, se).to_frame(), whole, rtol=1e-9)
 
 

@@ -28,7 +28,7 @@ from analysis.exact.quadrature import (
     lay,
 )
 
-CHUNK_ELEMENTS = 400_000
+CHUNK_ROWS = 256
 Quantity = Literal["mu", "tau", "predictive"]
 
 
@@ -68,9 +68,8 @@ class ExactBatch:
         return self._problem.n_rows
 
     def _chunks(self) -> Iterator[np.ndarray]:
-        size = max(1, CHUNK_ELEMENTS // (NODES * self._problem.y.shape[1]))
-        for start in range(0, len(self), size):
-            yield np.arange(start, min(start + size, len(self)))
+        for start in range(0, len(self), CHUNK_ROWS):
+            yield np.arange(start, min(start + CHUNK_ROWS, len(self)))
 
     def _posterior(self, index: np.ndarray, place: bool = False) -> TauPosterior:
         """The nodes of some rows; `place` finds them first."""

@@ -10,7 +10,8 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 SMALL_STEP = 1e-6
-THIN = 8
+THIN = 4
+FEW_NODES = 24
 MAX_STEPS = 200
 
 
@@ -53,11 +54,11 @@ def quantile(weight: np.ndarray, mean: np.ndarray, sd: np.ndarray, p: np.ndarray
 
 
 def _lower_quantile(w: np.ndarray, m: np.ndarray, s: np.ndarray, p: np.ndarray) -> np.ndarray:
-    """Quantile at p ≤ ½ of each row, started from the mixture of every eighth component."""
+    """Quantile at p ≤ ½ of each row, started from that of every fourth component, and so on."""
     z = ndtri(p)
     each = m + s * z[:, None]
     low, high = each.min(axis=1), each.max(axis=1)
-    if w.shape[1] > 4 * THIN:
+    if w.shape[1] > FEW_NODES:
         thin = w[:, ::THIN] / w[:, ::THIN].sum(axis=1, keepdims=True)
         x = _lower_quantile(thin, m[:, ::THIN], s[:, ::THIN], p)
     else:

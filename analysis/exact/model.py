@@ -21,6 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 
 LOG_2PI = np.log(2.0 * np.pi)
+BLOCK_ELEMENTS = 65_536  # rows x studies x points at once: half a megabyte an array
+SAFE_RATIO = 1e-36  # its eighth power is still above the smallest double
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Problem:
     def n_rows(self) -> int:
         return self.y.shape[0]
 
-    def rows(self, index: np.ndarray) -> Problem:
+    def rows(self, index: np.ndarray | slice) -> Problem:
         """The same for a selection of data sets."""
         x = self.x if self.x.shape[0] == 1 else self.x[index]
         return Problem(
@@ -58,7 +60,7 @@ class Conditional:
 
     log_likelihood : (rows, points)      beta : (rows, points, q)
     root : (rows, points, q, q) upper triangular R with Cov(β | τ, y)⁻¹ = R'R
-    leverage : (rows, points, k) diagonal of the hat matrix, or None when not asked for
+    leverage : (rows, k, points) diagonal of the hat matrix, or None when not asked for
     """
 
     log_likelihood: np.ndarray
@@ -86,16 +88,45 @@ def condition(problem: Problem, tau: np.ndarray, *, leverage: bool = False) -> C
     ----------
     tau : (rows, points), not negative.
     leverage : also return the diagonal of the hat matrix.
+
+    The work is done in blocks small enough for the processor's cache, so that memory does not
+    grow with the number of studies times points.
     """
-    k, q = problem.k, problem.x.shape[2]
+    rows, points = tau.shape
+    n, q = problem.x.shape[1:]
+    wide = min(points, max(1, BLOCK_ELEMENTS // n))
+    tall = max(1, BLOCK_ELEMENTS // (n * wide))
+    if rows <= tall and points <= wide:
+        return _condition_block(problem, tau, leverage)
+    whole = Conditional(
+        np.empty((rows, points)),
+        np.empty((rows, points, q)),
+        np.empty((rows, points, q, q)),
+        np.empty((rows, problem.k, points)) if leverage else None,
+    )
+    for top in range(0, rows, tall):
+        r = slice(top, top + tall)
+        some_rows = problem.rows(r)
+        for left in range(0, points, wide):
+            t = slice(left, left + wide)
+            block = _condition_block(some_rows, tau[r, t], leverage)
+            whole.log_likelihood[r, t] = block.log_likelihood
+            whole.beta[r, t], whole.root[r, t] = block.beta, block.root
+            if leverage:
+                whole.leverage[r, :, t] = block.leverage
+    return whole
+
+
+def _condition_block(problem: Problem, tau: np.ndarray, leverage: bool) -> Conditional:
+    """`condition` in one piece; arrays are (rows, n, points), the long axis last."""
+    q = problem.x.shape[2]
     square = tau * tau
-    total = problem.variance[:, None, :] + square[:, :, None] * problem.random
-    weight = problem.present[:, None, :] / total
-    log_weights = _sum_log_weights(problem, total[:, :, :k], square)
-    if q == 1:
-        beta, root, residual, hat = _one_coefficient(problem, weight, leverage)
-    else:
-        beta, root, residual, hat = _gram_schmidt(problem, weight, leverage)
+    total = square[:, None, :] * problem.random[:, None]
+    total += problem.variance[:, :, None]
+    log_weights = _sum_log_weights(problem, total[:, : problem.k], square)
+    weight = np.divide(problem.present[:, :, None], total, out=total)
+    least_squares = _one_coefficient if q == 1 else _gram_schmidt
+    beta, root, residual, hat = least_squares(problem, weight, leverage)
     with np.errstate(divide="ignore"):
         log_det = 2.0 * np.log(np.einsum("rtjj->rtj", root)).sum(axis=2)
     n = problem.present.sum(axis=1)[:, None]
@@ -107,14 +138,18 @@ def _sum_log_weights(problem: Problem, total: np.ndarray, square: np.ndarray) ->
     """Σ log w over the rows present, (rows, points).
 
     Logarithms are dear, so one is taken of each product of eight variances, in units of the
-    largest. A masked study has the largest variance (see `data`), hence a factor of exactly one.
+    largest (of each single one when they differ so much that a product could underflow). A masked
+    study has the largest variance (see `data`), hence a factor of exactly one.
     """
     k = problem.k
-    top = problem.variance[:, :k].max(axis=1)[:, None] + square
-    ratio = total / top[:, :, None]
-    products = np.multiply.reduceat(ratio, np.arange(0, k, 8), axis=2)
+    variance = problem.variance[:, :k]
+    largest = variance.max(axis=1)
+    group = 8 if (variance.min(axis=1) / largest).min() > SAFE_RATIO else 1
+    top = largest[:, None] + square
+    ratio = total / top[:, None, :]
+    products = np.multiply.reduceat(ratio, np.arange(0, k, group), axis=1)
     studies = problem.present[:, :k].sum(axis=1)[:, None]
-    value = -np.log(products).sum(axis=2) - studies * np.log(top)
+    value = -np.log(products).sum(axis=1) - studies * np.log(top)
     prior = np.where(problem.present[:, k:], np.log(problem.variance[:, k:]), 0.0).sum(axis=1)
     return value - prior[:, None]
 
@@ -124,15 +159,18 @@ def _one_coefficient(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
     """The same for q = 1, where least squares is a weighted mean."""
     x = np.broadcast_to(problem.x[:, :, 0], problem.y.shape)
-    information = np.matmul(weight, (x * x)[:, :, None])[:, :, 0]
+    sums = np.matmul(np.stack([x * x, x * problem.y], axis=1), weight)
+    information = sums[:, 0]
     with np.errstate(divide="ignore", invalid="ignore"):
-        beta = np.matmul(weight, (x * problem.y)[:, :, None])[:, :, 0] / information
-        residual = problem.y[:, None, :] - x[:, None, :] * beta[:, :, None]
-        squares = np.einsum("rtn,rtn,rtn->rt", weight, residual, residual)
+        beta = sums[:, 1] / information
+        residual = problem.y[:, :, None] - x[:, :, None] * beta[:, None, :]
+        residual *= residual
+        residual *= weight
+        squares = residual.sum(axis=1)
         hat = None
         if leverage:
             studies = slice(0, problem.k)
-            hat = weight[:, :, studies] * (x * x)[:, None, studies] / information[:, :, None]
+            hat = weight[:, studies] * (x * x)[:, studies, None] / information[:, None, :]
     root = np.sqrt(information)[:, :, None, None]
     return beta[:, :, None], root, squares, hat
 
@@ -141,32 +179,32 @@ def _gram_schmidt(
     problem: Problem, weight: np.ndarray, leverage: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
     """β̂, R, the residual sum of squares and the leverages, by modified Gram-Schmidt."""
-    rows, points, _ = weight.shape
+    rows, _, points = weight.shape
     q = problem.x.shape[2]
     root_w = np.sqrt(weight)
-    z = root_w * problem.y[:, None, :]
-    columns = [root_w * problem.x[:, None, :, j] for j in range(q)]
+    z = root_w * problem.y[:, :, None]
+    columns = [root_w * problem.x[:, :, j, None] for j in range(q)]
     root = np.zeros((rows, points, q, q))
     d = np.empty((rows, points, q))
-    hat = np.zeros((rows, points, problem.k)) if leverage else None
+    hat = np.zeros((rows, problem.k, points)) if leverage else None
     with np.errstate(divide="ignore", invalid="ignore"):
         for j in range(q):
-            norm = np.sqrt(np.einsum("rtn,rtn->rt", columns[j], columns[j]))
+            norm = np.sqrt((columns[j] * columns[j]).sum(axis=1))
             root[:, :, j, j] = norm
-            unit = columns[j] / norm[:, :, None]
+            unit = columns[j] / norm[:, None, :]
             for m in range(j + 1, q):
-                dot = np.einsum("rtn,rtn->rt", unit, columns[m])
+                dot = (unit * columns[m]).sum(axis=1)
                 root[:, :, j, m] = dot
-                columns[m] = columns[m] - unit * dot[:, :, None]
-            d[:, :, j] = np.einsum("rtn,rtn->rt", unit, z)
-            z = z - unit * d[:, :, j, None]
+                columns[m] = columns[m] - unit * dot[:, None, :]
+            d[:, :, j] = (unit * z).sum(axis=1)
+            z = z - unit * d[:, None, :, j]
             if hat is not None:
-                hat += unit[:, :, : problem.k] ** 2
+                hat += unit[:, : problem.k] ** 2
     beta = np.empty_like(d)
     for j in range(q - 1, -1, -1):
         known = sum(root[:, :, j, m] * beta[:, :, m] for m in range(j + 1, q))
         beta[:, :, j] = (d[:, :, j] - known) / root[:, :, j, j]
-    return beta, root, np.einsum("rtn,rtn->rt", z, z), hat
+    return beta, root, (z * z).sum(axis=1), hat
 
 
 def typical_variance(problem: Problem) -> np.ndarray:
@@ -186,7 +224,7 @@ def typical_variance(problem: Problem) -> np.ndarray:
     weight = np.where(studies.present, 1.0 / studies.variance, 0.0)
     k = studies.present.sum(axis=1)
     spare = k - studies.x.shape[2]
-    hat = condition(studies, np.zeros((studies.n_rows, 1)), leverage=True).leverage[:, 0, :]
+    hat = condition(studies, np.zeros((studies.n_rows, 1)), leverage=True).leverage[:, :, 0]
     trace = (weight * (1.0 - hat)).sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where((spare > 0) & (trace > 0), spare / trace, k / weight.sum(axis=1))

@@ -321,7 +321,7 @@ class ExactPosterior:
                 "sd": spread,
                 "ci_low": mixture.quantile(weight, mean, sd, level),
                 "ci_high": mixture.quantile(weight, mean, sd, 1.0 - level),
-                "weight": self._posterior.weight[0] @ leverage / q,
+                "weight": leverage @ self._posterior.weight[0] / q,
             },
             index=self._labels,
         )
@@ -334,7 +334,7 @@ class ExactPosterior:
         total = variance + tau2
         pull = variance / total
         fitted = self._problem.x[0, :k] @ given.beta[0].T
-        var_fitted = given.leverage[0].T * total
+        var_fitted = given.leverage[0] * total
         mean = (1.0 - pull) * self._problem.y[0, :k, None] + pull * fitted
         return mean, np.sqrt(tau2 * pull + pull**2 * var_fitted)
 
@@ -404,7 +404,7 @@ def fit(
         given to every coefficient.
     tau_prior : prior of τ in the unit of y. The default HalfNormal(1) suits log ratios and
         standardised differences; on any other scale give one that fits the unit.
-    nodes : nodes of the quadrature; 128 leaves an error far below 1e-6.
+    nodes : nodes of the quadrature; the default leaves an error far below 1e-6.
 
     Raises
     ------

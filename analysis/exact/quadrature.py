@@ -28,7 +28,7 @@ from scipy.special import sici
 from analysis.exact.model import Problem, condition
 from analysis.exact.priors import Fixed, TauPrior
 
-NODES = 128
+NODES = 160
 FIRST_GRID = 64
 ZOOM_GRID = 32
 ZOOM_ROUNDS = 8
