@@ -669,7 +669,7 @@ def prior_grid(results: Results, outcome: str) -> str:
     return (
         f"{about.label}: over {len(table)} combinations of priors the controlled mean of printed "
         f"numbers runs from {number(float(about.shown(low)))} to {number(float(about.shown(high)))}"
-        f"{about.unit} ({studies(table['k_studies'].max())})."
+        f"{about.unit}."
     )
 
 
@@ -678,8 +678,9 @@ def nullify(results: Results) -> str:
     if not results.has("bias_to_nullify"):
         return NOT_RUN
     return (
-        "A bias shared by all uncontrolled studies (better care, natural course, selection) would "
-        "remove their effect if it were as large as the table says."
+        "A bias shared by all studies of a design (better care, natural course, selection) would "
+        "remove their effect if it were as large as the table says. The E-value says how strongly "
+        "an unmeasured cause would have to go with both treatment and result."
     )
 
 

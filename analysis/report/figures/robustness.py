@@ -151,19 +151,48 @@ def cumulative(results: Results) -> Figure:
         results,
         "cumulative",
         lambda table: table,
-        lambda row: f"to {row['label']} · k {count(row['k_studies'])}",
+        lambda row: f"with {row['label']} · k {count(row['k_studies'])}",
     )
+
+
+TAU_PRIORS = {
+    "half_normal": "half-normal, as in the headline",
+    "half_normal_narrow": "half-normal, scale halved",
+    "half_cauchy": "half-Cauchy",
+    "empirical": "empirical (Rhodes 2015)",
+    "zero": "τ = 0: one common effect",
+}
 
 
 @base.drawn_from("prior_grid")
 def prior_grid(results: Results) -> Figure:
     """The controlled means under a grid of priors of the mean and of heterogeneity."""
-    return _panels(
-        results,
-        "prior_grid",
-        lambda table: table.sort_values(["mu_prior_sd", "tau_prior"], kind="stable"),
-        lambda row: f"mean SD {row['mu_prior_sd']:g}, τ {str(row['tau_prior']).replace('_', ' ')}",
-    )
+    table = results.rows("prior_grid")
+    table = table[(table["design"] == "controlled") & table["mean"].notna()]
+    shown = [outcome for outcome in SHOWN if (table["outcome"] == outcome).any()]
+    if not shown:
+        return base.in_words("Too few controlled studies print a number.")
+    figure, grid = base.new(2.3 * len(shown) + 0.4, nrows=len(shown), squeeze=False)
+    for axes, outcome in zip(grid[:, 0], shown, strict=True):
+        about, part = OUTCOMES[outcome], table[table["outcome"] == outcome]
+        names = [name for name in TAU_PRIORS if name in set(part["tau_prior"])]
+        base.label_rows(axes, [TAU_PRIORS[name] for name in names])
+        base.value_axis(axes, about, base.limits_of(part[["ci_low", "ci_high"]], about, cut=0.02))
+        spreads = sorted(part["mu_prior_sd"].unique())
+        for y, name in enumerate(names):
+            own = part[part["tau_prior"] == name].set_index("mu_prior_sd")
+            for place, spread in enumerate(spreads):
+                row, shift = own.loc[spread], 0.7 * (place / (len(spreads) - 1 or 1) - 0.5)
+                colour = style.FAMILY_COLOURS[place % len(style.FAMILY_COLOURS)]
+                base.span(axes, about.shown(row["ci_low"]), about.shown(row["ci_high"]), y + shift,
+                          color=colour, lw=1.3)  # fmt: skip
+                axes.plot(about.shown(row["mean"]), y + shift, "o", ms=2.6, color=colour,
+                          label=f"{spread:g}" if y == 0 else None)  # fmt: skip
+        axes.set_title(about.label)
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    words = [f"SD of the mean's prior {label}" for label in labels]
+    figure.legend(handles, words, loc="outside lower center", ncols=2)
+    return figure
 
 
 @base.drawn_from("funnel")

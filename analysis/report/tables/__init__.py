@@ -2,6 +2,7 @@
 
 from analysis.report.tables.answers import (
     bias,
+    choices,
     claims,
     controls,
     extrapolation,
@@ -15,6 +16,7 @@ from analysis.report.tables.answers import (
     pooled,
     remaining,
     safety,
+    small_study,
     survival,
     three_ways,
     trajectory,
@@ -43,6 +45,7 @@ __all__ = [
     "bias",
     "by_study",
     "case_reports",
+    "choices",
     "claims",
     "controls",
     "diagnostics",
@@ -66,6 +69,7 @@ __all__ = [
     "published",
     "remaining",
     "safety",
+    "small_study",
     "study_table",
     "survival",
     "three_ways",

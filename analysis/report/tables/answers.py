@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pandas as pd
 
 from analysis.report.outcomes import HEADLINES, OUTCOMES
@@ -486,8 +488,69 @@ def shown(row: dict, name: str) -> str:
 
 @made_from("bias_to_nullify")
 def nullify(results: Results) -> Markdown:
-    """How large a bias shared by uncontrolled studies would remove their effect."""
-    return plain(results.rows("bias_to_nullify"))
+    """How large a bias shared by the studies of a design would remove their effect."""
+    rows = [
+        {
+            "Outcome": OUTCOMES[row.outcome].label,
+            "Design": row.design,
+            "k": count(row.k_studies),
+            "n": count(row.n_patients),
+            "In words": minus(row.statement),
+            "E-value": number(row.e_value_mean, 1),
+            "E-value of the interval": number(row.e_value_interval, 1),
+        }
+        for row in results.rows("bias_to_nullify").itertuples()
+    ]
+    return markdown(pd.DataFrame(rows), ("k", "n", "E-value", "E-value of the interval"))
+
+
+@made_from("multiverse_choices")
+def choices(results: Results) -> Markdown:
+    """What each analytic choice does to the results of the multiverse."""
+    table = results.rows("multiverse_choices")
+    meanings = results.rows("multiverse_levels")
+    words = {} if meanings.empty else {
+        (row.choice, str(row.level)): row.meaning for row in meanings.itertuples()
+    }  # fmt: skip
+    rows = [
+        {
+            "Outcome": OUTCOMES[row["outcome"]].label,
+            "Choice": row["choice"].replace("_", " "),
+            "Option": words.get((row["choice"], str(row["level"])), str(row["level"])),
+            "Analyses": count(row["n"]),
+            "Clear improvement": percent(row["share_good_clear"]),
+            "Median of the means": shown(row, "median_mean"),
+            "Variance explained": percent(row["variance_explained"]),
+        }
+        for row in table[table["range"] > 0].to_dict("records")
+    ]
+    return markdown(pd.DataFrame(rows), ("Analyses", "Clear improvement", "Median of the means",
+                                         "Variance explained"))  # fmt: skip
+
+
+@made_from("small_study")
+def small_study(results: Results) -> Markdown:
+    """Egger, Begg, trim and fill: beside the model average, where there are enough studies."""
+    names = {"egger": "Egger", "begg": "Begg", "trim_and_fill": "trim and fill"}
+    rows = [
+        {
+            "Outcome": OUTCOMES[row.outcome].label,
+            "Design": row.design,
+            "Test": names.get(row.test, row.test),
+            "k": count(row.k_studies),
+            "Estimate": number(row.estimate),
+            "95 % interval": interval(row.ci_low, row.ci_high),
+            "P": number(row.p_value),
+            "Mind": row.note or "–",
+        }
+        for row in results.rows("small_study").itertuples()
+    ]
+    return markdown(pd.DataFrame(rows), ("k", "Estimate", "P"))
+
+
+def minus(text: str) -> str:
+    """The text with true minus signs."""
+    return re.sub(r"(?<![\w.])-(?=\d)", "−", text)
 
 
 def plain(table: pd.DataFrame) -> Markdown:
