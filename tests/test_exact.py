@@ -334,6 +334,7 @@ def test_regression_with_fixed_tau_is_weighted_least_squares(regression):
     covariance = np.linalg.inv(x.T @ w @ x)
     beta = covariance @ x.T @ w @ y
     assert post.coefficients.index.to_list() == ["intercept", "dose"]
+    assert post["dose"] is post.coef["dose"]
     assert post.coefficients["mean"].to_numpy() == pytest.approx(beta)
     assert post.coefficients["sd"].to_numpy() == pytest.approx(np.sqrt(np.diag(covariance)))
     mean, new = post.at({"intercept": 1.0, "dose": 2.0})
@@ -531,6 +532,50 @@ def test_many_in_chunks(monkeypatch):
     monkeypatch.setattr("analysis.exact.batch.CHUNK_ROWS", 2)
     monkeypatch.setattr("analysis.exact.model.BLOCK_ELEMENTS", 100)
     pd.testing.assert_frame_equal(exact.fit_many(y, se).to_frame(), whole, rtol=1e-9)
+
+
+def test_many_answer_as_one_does(regression):
+    y, se, design = regression
+    batch = np.stack([y, y[::-1], y + 1])
+    mask = np.ones(batch.shape, dtype=bool)
+    mask[1, [2, 5]] = False
+    priors = {"X": design, "mu_prior": {"dose": exact.Normal(0, 1)}}
+    scale = np.array([0.2, 0.5, 1.0])
+    at = np.array([[1.0, 0.0], [1.0, 2.0], [1.0, -1.0]])
+    many = exact.fit_many(batch, se, mask, tau_prior=exact.HalfCauchy(scale), at=at, **priors)
+    for i in range(3):
+        keep = mask[i]
+        one = exact.fit(
+            batch[i, keep],
+            se[keep],
+            X=design[keep],
+            mu_prior=priors["mu_prior"],
+            tau_prior=exact.HalfCauchy(scale[i]),
+        )
+        mu, predictive = one.at(at[i])
+        for name, quantity in (("mu", mu), ("tau", one.tau), ("predictive", predictive)):
+            rows, row = getattr(many, name), getattr(many[i], name)
+            for other in (row.mean, rows.mean[i]):
+                assert other == pytest.approx(quantity.mean, rel=1e-9)
+            assert rows.sd[i] == pytest.approx(quantity.sd, rel=1e-9)
+            assert rows.median[i] == pytest.approx(quantity.median, rel=1e-8)
+            assert [end[i] for end in rows.interval(0.9)] == pytest.approx(quantity.interval(0.9))
+            assert rows.cdf(0.3)[i] == pytest.approx(quantity.cdf(0.3))
+        assert many[i].shrinkage.to_numpy() == pytest.approx(one.shrinkage.to_numpy(), abs=1e-8)
+        assert many[i].shrinkage.index.to_list() == np.flatnonzero(keep).tolist()
+        assert many[i].sample(3, seed=1)["dose"].to_numpy() == pytest.approx(
+            one.sample(3, seed=1)["dose"].to_numpy()
+        )
+    assert len([*many]) == 3
+    with pytest.raises(ValueError, match="at must be 2"):
+        exact.fit_many(batch, se, X=design, at=[1.0])
+
+
+def test_standard_errors_may_differ_beyond_all_measure():
+    se = np.logspace(-25, 25, 9)
+    post = exact.fit(np.zeros(9), se, tau_prior=exact.Fixed(0.0))
+    expected = -np.log(se).sum() - 4 * np.log(2 * np.pi) - 0.5 * np.log((1 / se**2).sum())
+    assert post.log_marginal_likelihood == pytest.approx(expected)
 
 
 def test_many_with_fixed_tau_per_row():

@@ -7,11 +7,11 @@
 The model is y_i ~ N(x_i β, se_i² + τ²). Given τ everything is normal and has a closed form
 (`model`); τ itself, one number, is integrated over numerically (`quadrature`); what one then
 wants to know is a mixture of normals (`mixture`). No sampling, so no Monte Carlo error: a refit
-takes well under a millisecond, and thousands are done at once (`fit_many`). Source: Röver (2020),
+takes a few milliseconds, and thousands are done at once (`fit_many`). Source: Röver (2020),
 Journal of Statistical Software 93(6); Röver & Friede (2023), Comput Methods Programs Biomed 229.
 """
 
-from analysis.exact.batch import ExactBatch, fit_many
+from analysis.exact.batch import BatchDistribution, ExactBatch, fit_many
 from analysis.exact.posterior import DEFAULT_TAU_PRIOR, Distribution, ExactPosterior, fit
 from analysis.exact.priors import (
     Exponential,
@@ -27,6 +27,7 @@ from analysis.exact.priors import (
 
 __all__ = [
     "DEFAULT_TAU_PRIOR",
+    "BatchDistribution",
     "Distribution",
     "ExactBatch",
     "ExactPosterior",

@@ -17,7 +17,7 @@ import pandas as pd
 from analysis.exact import mixture
 from analysis.exact.data import Design, problem_of
 from analysis.exact.model import Problem
-from analysis.exact.posterior import DEFAULT_TAU_PRIOR
+from analysis.exact.posterior import DEFAULT_TAU_PRIOR, ExactPosterior
 from analysis.exact.priors import Fixed, TauPrior
 from analysis.exact.quadrature import (
     NODES,
@@ -26,10 +26,48 @@ from analysis.exact.quadrature import (
     TauPosterior,
     highest_moment,
     lay,
+    posterior_of_tau,
 )
 
 CHUNK_ROWS = 256
 Quantity = Literal["mu", "tau", "predictive"]
+
+
+class BatchDistribution:
+    """One quantity of every data set: the same questions as `Distribution`, one answer a row.
+
+    mean, sd, median : arrays with one value a row.
+    """
+
+    def __init__(self, batch: ExactBatch, of: Quantity):
+        self._batch, self._of = batch, of
+
+    @property
+    def mean(self) -> np.ndarray:
+        return getattr(self._batch, f"{self._of}_mean")
+
+    @property
+    def sd(self) -> np.ndarray:
+        return getattr(self._batch, f"{self._of}_sd")
+
+    @property
+    def median(self) -> np.ndarray:
+        return getattr(self._batch, f"{self._of}_median")
+
+    def quantile(self, p: float) -> np.ndarray:
+        """Quantile at probability `p`, one a row."""
+        return self._batch.quantile(p, self._of)
+
+    def cdf(self, x: Any) -> np.ndarray:
+        """P(quantity ≤ x), one a row; `x` is a number or one a row."""
+        return self._batch.probability_below(x, self._of)
+
+    def interval(self, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+        """Central credible intervals, an array of lower and one of upper ends."""
+        if not 0 < level < 1:
+            raise ValueError(f"level lies between 0 and 1, got {level!r}")
+        tail = 0.5 * (1.0 - level)
+        return self.quantile(tail), self.quantile(1.0 - tail)
 
 
 class ExactBatch:
@@ -42,19 +80,29 @@ class ExactBatch:
     log_marginal_likelihood : log p(y), density 1 for each flat coefficient.
     beta_mean, beta_sd : (rows, q) regression coefficients, named in `names`.
     k : number of studies that count in each row.
+    mu, tau, predictive : the same as `BatchDistribution`, with .quantile, .cdf and .interval.
 
-    With covariates mu and predictive are at the mean of the columns of X over all k entries.
+    `batch[i]` is the posterior of row i, as `fit` gives it.
     """
 
     def __init__(
-        self, problem: Problem, design: Design, n_flat: np.ndarray, prior: TauPrior, level: float
+        self,
+        problem: Problem,
+        design: Design,
+        n_flat: np.ndarray,
+        prior: TauPrior,
+        level: float,
+        centre: np.ndarray,
     ):
         self._problem, self._prior, self._n_flat = problem, prior, n_flat
+        self._design, self._centre = design, centre
         self.names = list(design.names)
+        self.mu = BatchDistribution(self, "mu")
+        self.tau = BatchDistribution(self, "tau")
+        self.predictive = BatchDistribution(self, "predictive")
         self.level = level
         self.k = problem.present[:, : problem.k].sum(axis=1)
         rows = problem.n_rows
-        self._centre = np.broadcast_to(design.x.mean(axis=1), (design.x.shape[0], len(self.names)))
         # Where the nodes of each row lie: c, U, r of the change of variable, and the range of v.
         self._place = np.zeros((5, rows))
         self.log_marginal_likelihood = np.empty(rows)
@@ -66,6 +114,30 @@ class ExactBatch:
 
     def __len__(self) -> int:
         return self._problem.n_rows
+
+    def __getitem__(self, row: int) -> ExactPosterior:
+        if not -len(self) <= row < len(self):
+            raise IndexError(f"row {row} of a batch of {len(self)}")
+        index = np.array([row % len(self)])
+        problem = self._problem.rows(index)
+        x = self._design.x if self._design.x.shape[0] == 1 else self._design.x[index]
+        here = problem.present[0, : problem.k]
+        keep = np.concatenate([here, np.ones(problem.y.shape[1] - problem.k, dtype=bool)])
+        problem = Problem(
+            problem.y[:, keep],
+            problem.variance[:, keep],
+            problem.present[:, keep],
+            problem.x[:, keep],
+            problem.random[keep],
+            int(here.sum()),
+        )
+        prior, n_flat = self._prior.rows(index), self._n_flat[index]
+        posterior = posterior_of_tau(problem, prior, n_flat, leverage=True)
+        design = Design(x[:, here], self.names, self._design.given)
+        centre = self._centre if self._centre.shape[0] == 1 else self._centre[index]
+        return ExactPosterior(
+            problem, design, int(n_flat[0]), prior, posterior, np.flatnonzero(here), centre[0]
+        )
 
     def _chunks(self) -> Iterator[np.ndarray]:
         for start in range(0, len(self), CHUNK_ROWS):
@@ -176,6 +248,7 @@ def fit_many(
     mu_prior: Any = None,
     tau_prior: TauPrior = DEFAULT_TAU_PRIOR,
     level: float = 0.95,
+    at: Any = None,
 ) -> ExactBatch:
     """Exact posteriors of many data sets in vectorised passes, the numbers of `fit` one by one.
 
@@ -189,6 +262,9 @@ def fit_many(
         inf in the rows with a flat prior.
     tau_prior : as in `fit`; its parameters may be arrays with one value a row.
     level : probability of the central intervals.
+    at : (q,) or (batch, q), the values of the columns of X at which mu and predictive are wanted.
+        None: the mean of the columns over all k entries, masked ones included, the same point for
+        every row; so give `at` when masks and covariates come together.
 
     Raises
     ------
@@ -197,6 +273,10 @@ def fit_many(
     if not 0 < level < 1:
         raise ValueError(f"level lies between 0 and 1, got {level!r}")
     problem, design, n_flat = problem_of(y, se, mask, X, mu_prior, tau_prior, batch=True)
-    batch = ExactBatch(problem, design, n_flat, tau_prior, level)
+    q = len(design.names)
+    centre = design.x.mean(axis=1) if at is None else np.atleast_2d(np.asarray(at, dtype=float))
+    if centre.shape not in ((1, q), (problem.n_rows, q)) or not np.isfinite(centre).all():
+        raise ValueError(f"at must be {q} finite numbers, or as many for each row")
+    batch = ExactBatch(problem, design, n_flat, tau_prior, level, centre)
     batch._fill()
     return batch

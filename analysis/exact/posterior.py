@@ -235,19 +235,20 @@ class ExactPosterior:
         tau_prior: TauPrior,
         posterior: TauPosterior,
         labels: Any,
+        centre: np.ndarray | None = None,
     ):
         self._problem, self._design, self._prior = problem, design, tau_prior
         self._posterior, self._labels = posterior, labels
         self.tau_prior = tau_prior
         self.k = problem.k
-        fixed = isinstance(tau_prior, Fixed) or np.isfinite(tau_prior.end)
+        fixed = isinstance(tau_prior, Fixed) or np.all(np.isfinite(tau_prior.end))
         self._moment = (
-            np.inf if fixed else float(highest_moment(tau_prior, np.float64(self.k), n_flat))
+            np.inf if fixed else np.ravel(highest_moment(tau_prior, self.k, n_flat))[0].item()
         )
         self._flat = n_flat > 0
         self.log_marginal_likelihood = float(posterior.log_marginal[0])
         self.tau = TauDistribution(problem, tau_prior, posterior, self._moment)
-        self._centre = design.x[0].mean(axis=0)
+        self._centre = design.x[0].mean(axis=0) if centre is None else centre
 
     def at(self, x: Any) -> tuple[Distribution, Distribution]:
         """The mean effect x'β and the true effect of a new study there, as distributions.
@@ -284,6 +285,10 @@ class ExactPosterior:
     def coef(self) -> dict[str, Distribution]:
         unit = np.eye(len(self._design.names))
         return {name: self.at(unit[j])[0] for j, name in enumerate(self._design.names)}
+
+    def __getitem__(self, name: str) -> Distribution:
+        """The coefficient of a column of X by its name."""
+        return self.coef[name]
 
     @cached_property
     def coefficients(self) -> pd.DataFrame:
