@@ -1,0 +1,145 @@
+"""Classical tests for small-study effects: Egger's regression, trim and fill, rank correlation.
+
+They ask whether small studies report larger effects than large ones, which publication by
+significance would cause, and so would real differences between small and large studies. None of
+them can answer with few studies (Sterne et al. 2011, BMJ 343:d4002: at least ten).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+MIN_STUDIES = 3
+MAX_ROUNDS = 100
+
+
+@dataclass(frozen=True)
+class Asymmetry:
+    """One test of funnel asymmetry.
+
+    `estimate` is the intercept (Egger), Kendall's tau (Begg) or the mean with the filled studies
+    (trim and fill).
+    """
+
+    estimate: float
+    ci_low: float
+    ci_high: float
+    p_value: float
+    k_studies: int
+
+
+@dataclass(frozen=True)
+class Filled:
+    """Trim and fill: the mean with the mirrored studies, and those studies."""
+
+    result: Asymmetry
+    y: np.ndarray
+    se: np.ndarray
+
+    @property
+    def k_filled(self) -> int:
+        return len(self.y)
+
+
+def _checked(y, se) -> tuple[np.ndarray, np.ndarray]:
+    y, se = np.asarray(y, dtype=float), np.asarray(se, dtype=float)
+    if y.ndim != 1 or y.shape != se.shape:
+        raise ValueError(f"y and se must be of one length, got {y.shape} and {se.shape}")
+    if len(y) < MIN_STUDIES:
+        raise ValueError(f"{len(y)} studies: a test of asymmetry needs at least {MIN_STUDIES}")
+    if not (np.isfinite(y).all() and np.isfinite(se).all() and (se > 0).all()):
+        raise ValueError("y must be finite and se finite and above zero")
+    return y, se
+
+
+def egger(y, se) -> Asymmetry:
+    """Egger's regression of y / se on 1 / se: the intercept is zero where the funnel is symmetric.
+
+    Egger et al. 1997, BMJ 315:629; interval and p-value by t with k - 2 degrees of freedom.
+
+    Parameters
+    ----------
+    y, se : estimates and standard errors, shape (k,), k >= 3.
+
+    Raises ValueError for fewer than three studies, an impossible value or equal standard errors.
+    """
+    import statsmodels.api as sm
+
+    y, se = _checked(y, se)
+    if np.ptp(se) <= 1e-9 * se.max():
+        raise ValueError("all standard errors are equal: no funnel to look at")
+    fit = sm.OLS(y / se, sm.add_constant(1 / se)).fit()
+    low, high = fit.conf_int()[0]
+    return Asymmetry(float(fit.params[0]), float(low), float(high), float(fit.pvalues[0]), len(y))
+
+
+def begg(y, se) -> Asymmetry:
+    """Rank correlation of standardised effects with their variances (Begg & Mazumdar 1994,
+    Biometrics 50:1088): Kendall's tau with an exact p-value where no ranks are tied.
+
+    Raises ValueError as `egger`.
+    """
+    y, se = _checked(y, se)
+    variance = se**2
+    weight = 1 / variance
+    mean = (weight * y).sum() / weight.sum()
+    standard = (y - mean) / np.sqrt(variance - 1 / weight.sum())
+    found = stats.kendalltau(standard, variance)
+    return Asymmetry(float(found.statistic), math.nan, math.nan, float(found.pvalue), len(y))
+
+
+def trim_and_fill(y, se, *, side: int) -> Filled:
+    """Trim and fill with the estimator L0 (Duval & Tweedie 2000, Biometrics 56:455).
+
+    Studies on the favoured side without a mirror image are trimmed until their number is stable,
+    then mirrored about the mean of the rest. Means by random effects (Paule & Mandel's tau).
+
+    Parameters
+    ----------
+    y, se : estimates and standard errors, shape (k,), k >= 3.
+    side : +1 where large values are favoured, so that studies are missing below; -1 the reverse.
+
+    Raises ValueError as `egger`, or when the number of missing studies does not settle.
+    """
+    y, se = _checked(y, se)
+    if side not in (1, -1):
+        raise ValueError(f"side is +1 or -1, not {side}")
+    order = np.argsort(side * y, kind="stable")
+    values, errors = side * y[order], se[order]
+    k, missing = len(y), 0
+    for _ in range(MAX_ROUNDS):
+        kept = k - missing
+        mean, _ = random_effects(values[:kept], errors[:kept])
+        centred = values - mean
+        ranks = stats.rankdata(np.abs(centred), method="ordinal")
+        right = ranks[centred > 0].sum()
+        found = min(max(0, round((4 * right - k * (k + 1)) / (2 * k - 1))), k - 2)
+        if found == missing:
+            break
+        missing = found
+    else:
+        raise ValueError("trim and fill does not settle on a number of missing studies")
+    mirrored = side * (mean - centred[k - missing :])
+    copied = errors[k - missing :]
+    full, error = random_effects(np.append(y, mirrored), np.append(se, copied))
+    half = stats.norm.isf(0.025) * error
+    p_value = 2 * float(stats.norm.sf(abs(full) / error))
+    return Filled(
+        Asymmetry(full, float(full - half), float(full + half), p_value, k), mirrored, copied
+    )
+
+
+def random_effects(y: np.ndarray, se: np.ndarray) -> tuple[float, float]:
+    """Random-effects mean and standard error with Paule & Mandel's tau, by statsmodels."""
+    from statsmodels.stats.meta_analysis import combine_effects
+
+    if len(y) == 1:
+        return float(y[0]), float(se[0])
+    with np.errstate(invalid="ignore"):  # a negative tau^2 makes its own square roots NaN
+        fit = combine_effects(y, se**2, method_re="pm")
+    weight = 1 / (se**2 + max(float(fit.tau2), 0.0))
+    return float((weight * y).sum() / weight.sum()), float(weight.sum() ** -0.5)
