@@ -87,6 +87,8 @@ INDEPENDENCE = (
           "between studies: odds may differ several-fold"),
     Prior("ever_independent", "tau_class", "HalfNormal", (1.0,), "log odds",
           "between cell classes: odds may differ several-fold"),
+    Prior("ever_independent", "moderator", "Normal", (0, 1.0), "log odds",
+          "diabetes type, onset, conditioning, control group: odds may differ several-fold"),
     Prior("duration", "mu", "Normal", (3.2, 1.0), "log months",
           "median log scale: e^3.2 is about two years; 95 % from 3 months to 15 years"),
     Prior("duration", "tau", "HalfNormal", (0.5,), "log months",
@@ -115,7 +117,53 @@ SAFETY = (
           "between cell classes: as between studies"),
 )  # fmt: skip
 
-PRIORS = CHANGE + INDEPENDENCE + SAFETY
+def _trajectory(outcome, unit, mu, tau, bias, drift, tau_slope) -> tuple[Prior, ...]:
+    """The priors of one outcome's course over time."""
+    rows = (
+        ("mu", "Normal", (0, mu), "full effect before any decline; as the mean in the change model"),
+        ("tau", "HalfNormal", (tau,), "between studies: of one class and of different classes "
+         "together"),
+        ("bias", "Normal", (0, bias), "difference of uncontrolled from controlled studies, coming "
+         "and going with the effect; as in the change model"),
+        ("drift", "Normal", (0, drift), "natural course in uncontrolled studies, per year; either "
+         "sign"),
+        ("tau_slope", "HalfNormal", (tau_slope,), "between studies: drift per year of a study away "
+         "from the common course"),
+    )  # fmt: skip
+    units = {"drift": f"{unit} per year", "tau_slope": f"{unit} per year"}
+    model = f"trajectory_{outcome}"
+    return tuple(Prior(model, name, d, p, units.get(name, unit), why) for name, d, p, why in rows)
+
+
+TRAJECTORY = (
+    *_trajectory("c_peptide_ratio", "log ratio", 1.0, 0.6, 0.4, 0.4, 0.3),
+    *_trajectory("c_peptide_gain", "nmol/L", 0.5, 0.3, 0.2, 0.1, 0.1),
+    *_trajectory("hba1c", "percentage points", 2.0, 0.9, 0.5, 0.3, 0.3),
+    Prior("trajectory", "log_rise", "Normal", (1.1, 0.7), "log months",
+          "time constant of the rise: median 3 months, 95 % from 3 weeks to 12 months; most effects "
+          "printed at 3 months are near those at 6"),
+    Prior("trajectory", "log_half_life", "Normal", (3.6, 1.0), "log months",
+          "half-life of the effect once reached: median 3 years, 95 % from 5 months to 22 years, so "
+          "that a quick loss and practical permanence are both allowed"),
+)  # fmt: skip
+
+PSMA = "RoBMA-PSMA: Bartos et al. 2023, Res Synth Methods 14:99, Appendix B"
+
+SELECTION = (
+    Prior("selection", "included", "Bernoulli", (0.5,), "probability",
+          "each of effect, heterogeneity and bias is present or absent with even odds; the half "
+          "for bias is shared by six weight functions (1/2), PET (1/4) and PEESE (1/4)", PSMA),
+    Prior("selection", "weights", "uniform Dirichlet of the steps", (1,), "relative probability "
+          "of publication", "falls with the p-value in steps; every step equally likely a priori",
+          PSMA),
+    Prior("selection", "pet", "HalfCauchy", (1.0,), "y per standard error",
+          "slope on the standard error; bias in the favoured direction only", PSMA),
+    Prior("selection", "peese", "HalfCauchy", (5.0,), "y per squared standard error, in SDs of "
+          "individual change", "slope on the variance; divided by the SD of change of the outcome "
+          "(exp of the centre of log_sd) to be on the outcome's scale", PSMA),
+)  # fmt: skip
+
+PRIORS = CHANGE + INDEPENDENCE + SAFETY + TRAJECTORY + SELECTION
 
 
 def get(model: str, parameter: str) -> Prior:
