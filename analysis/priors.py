@@ -120,7 +120,7 @@ SAFETY = (
 def _trajectory(outcome, unit, mu, tau, bias, drift, tau_slope) -> tuple[Prior, ...]:
     """The priors of one outcome's course over time."""
     rows = (
-        ("mu", "Normal", (0, mu), "full effect before any decline; as the mean in the change model"),
+        ("mu", "Normal", (0, mu), "full effect before any decline; as in the change model"),
         ("tau", "HalfNormal", (tau,), "between studies: of one class and of different classes "
          "together"),
         ("bias", "Normal", (0, bias), "difference of uncontrolled from controlled studies, coming "
@@ -140,11 +140,11 @@ TRAJECTORY = (
     *_trajectory("c_peptide_gain", "nmol/L", 0.5, 0.3, 0.2, 0.1, 0.1),
     *_trajectory("hba1c", "percentage points", 2.0, 0.9, 0.5, 0.3, 0.3),
     Prior("trajectory", "log_rise", "Normal", (1.1, 0.7), "log months",
-          "time constant of the rise: median 3 months, 95 % from 3 weeks to 12 months; most effects "
-          "printed at 3 months are near those at 6"),
+          "time constant of the rise: median 3 months, 95 % from 3 weeks to 12 months; most "
+          "effects printed at 3 months are near those at 6"),
     Prior("trajectory", "log_half_life", "Normal", (3.6, 1.0), "log months",
-          "half-life of the effect once reached: median 3 years, 95 % from 5 months to 22 years, so "
-          "that a quick loss and practical permanence are both allowed"),
+          "half-life of the effect once reached: median 3 years, 95 % from 5 months to 22 years, "
+          "so that a quick loss and practical permanence are both allowed"),
 )  # fmt: skip
 
 PSMA = "RoBMA-PSMA: Bartos et al. 2023, Res Synth Methods 14:99, Appendix B"
