@@ -36,7 +36,7 @@ def run(
     -------
     ModelResult: estimates with method "exact"; tables leave_one_out, cumulative, influence,
     prior_grid, power_scaling, bias_to_nullify, multiverse, multiverse_levels, multiverse_choices,
-    multiverse_summary. An outcome without a study has no rows.
+    multiverse_summary. An outcome without a study has no rows, but for the last and the levels.
     """
     tell = progress or (lambda text: None)
     store = EffectStore(evidence)
@@ -58,8 +58,6 @@ def run(
             keep("power_scaling", power.power_scaling(store, outcome, design, seed))
             if design != "both":
                 keep("bias_to_nullify", nullify.bias_to_nullify(store, outcome, design))
-        if store.table(outcome).empty:
-            continue
         tell(f"{outcome}: multiverse")
         important = IMPORTANT.get(outcome, (None,))[0]
         table, levels = multiverse.run(store, outcome, good=good, important=important, seed=seed)

@@ -10,6 +10,7 @@ the multiverse describe how far a conclusion depends on choices; they are not pr
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -23,8 +24,8 @@ from analysis.sensitivity.refits import bias_prior, mu_prior, tau_priors
 
 N_SPECS = 2400
 FEWEST = 2
+DECIMALS = 4
 CENTRE_R, SPREAD_R = priors.get("change", "r").params
-DIGITS = 5
 
 DATA_CHOICES = {
     "design": {
@@ -98,6 +99,9 @@ MODEL_CHOICES = {
     },
 }
 CHOICES = {**DATA_CHOICES, **MODEL_CHOICES}
+NUMBERS = ["mean", "sd", "ci_low", "ci_high", "pred_low", "pred_high"]
+COLUMNS = ["outcome", "spec", *CHOICES, "dataset", "k_studies", "n_patients", *NUMBERS, "p_good",
+           "p_important", "conclusion"]  # fmt: skip
 MU_FACTORS = {"normal": 1.0, "sceptical": 0.5, "wide": 5.0}
 ONLY = {  # levels of outcomes for which a choice does not arise
     "hba1c": {"measure": ("any",), "new_onset": ("left_out",)},
@@ -144,7 +148,9 @@ def specifications(offered: dict[str, list], n: int, seed: int) -> pd.DataFrame:
     seed : seed of the sample.
     """
     possible = math.prod(len(options) for options in offered.values())
-    n = min(n, possible)
+    if possible <= n:
+        every = itertools.product(*offered.values())
+        return pd.DataFrame(every, columns=list(offered), dtype=object)
     default = {choice: options[0] for choice, options in offered.items()}
     near = [
         {**default, choice: level} for choice, options in offered.items() for level in options[1:]
@@ -154,9 +160,9 @@ def specifications(offered: dict[str, list], n: int, seed: int) -> pd.DataFrame:
     while len(specs) < n:
         sample = {}
         for choice, options in offered.items():
-            codes = np.resize(np.arange(len(options)), max(n, possible if n == possible else n))
+            codes = np.resize(np.arange(len(options)), n)
             sample[choice] = np.array(options, dtype=object)[rng.permutation(codes)]
-        specs = pd.concat([specs, pd.DataFrame(sample).astype(object)]).drop_duplicates()
+        specs = pd.concat([specs, pd.DataFrame(sample)]).drop_duplicates()
     return specs.iloc[:n].reset_index(drop=True)
 
 
@@ -167,7 +173,7 @@ def run(
     good: int,
     important: float | None,
     seed: int,
-    n: int = N_SPECS,
+    n: int | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Every specification with its result, and the table of levels.
 
@@ -175,6 +181,7 @@ def run(
     ----------
     good : 1 where a rise is good, -1 where a fall is.
     important : clinically important effect with its sign, or None where none is agreed.
+    n : number of specifications; default `N_SPECS`.
 
     Returns
     -------
@@ -184,45 +191,17 @@ def run(
     interval lies beyond zero or not, and too_few below two studies.
     """
     known = levels(store, outcome)
+    if store.table(outcome).empty:
+        return pd.DataFrame(columns=COLUMNS), known
     offered = {
         choice: part["level"].tolist()
         for choice, part in known[known["offered"]].groupby("choice", sort=False)
     }
-    specs = specifications(offered, n, seed)
-    prior_of_tau = tau_priors(outcome)
-    datasets: dict[tuple, tuple[int, batch.Case]] = {}
-    analyses: dict[tuple, int] = {}
-    todo: dict[bool, list[tuple[int, batch.Case]]] = {True: [], False: []}
-    rows, place = [], []
-    for spec in specs.to_dict("records"):
-        choices = DataChoices(**{name: spec[name] for name in DATA_CHOICES})
-        index, y, se, _ = store.numbers(outcome, choices)
-        columns = store.columns(outcome, choices)
-        order = np.lexsort([se, y])
-        controlled = columns["controlled"][index][order]
-        key = (choices.design == "both", y[order].tobytes(), se[order].tobytes(),
-               controlled.tobytes())  # fmt: skip
-        number = datasets.setdefault(key, len(datasets))
-        fixed, robust_family = spec["family"] == "fixed", spec["family"] == "student_t"
-        tau_name = "" if fixed else spec["tau_prior"]
-        analysis = (number, spec["mu_prior"], tau_name, robust_family)
-        if analysis not in analyses:
-            analyses[analysis] = len(analyses)
-            case = batch.Case(
-                y[order],
-                se[order],
-                controlled,
-                mu_prior(outcome, MU_FACTORS[spec["mu_prior"]]),
-                exact.Fixed(0.0) if fixed else prior_of_tau[tau_name],
-                bias_prior(outcome) if choices.design == "both" else None,
-            )
-            todo[robust_family].append((analyses[analysis], case))
-        place.append(analyses[analysis])
-        n_patients = np.nansum(columns["n_patients"][index])
-        rows.append({"dataset": number, "k_studies": len(index), "n_patients": n_patients})
+    specs = specifications(offered, n or N_SPECS, seed)
+    data, cases, place = _analyses(store, outcome, specs)
     bounds = [0.0] if important is None else [0.0, important]
-    answers = _answers(todo, bounds).iloc[place].reset_index(drop=True)
-    table = pd.concat([specs, pd.DataFrame(rows), answers], axis=1)
+    answers = _fit(cases, bounds).iloc[place].reset_index(drop=True)
+    table = pd.concat([specs, data, answers], axis=1)
     table.insert(0, "outcome", outcome)
     table.insert(1, "spec", np.arange(len(table)))
     below = table[batch.below_name(0.0)]
@@ -232,21 +211,59 @@ def run(
         beyond = table[batch.below_name(important)]
         table["p_important"] = 1 - beyond if good > 0 else beyond
     table["conclusion"] = _conclusion(table, good)
-    numbers = ["mean", "sd", "ci_low", "ci_high", "pred_low", "pred_high"]
-    table[numbers] = table[numbers].round(DIGITS - 1)
-    table[["p_good", "p_important"]] = table[["p_good", "p_important"]].round(DIGITS - 1)
-    kept = ["outcome", "spec", *CHOICES, "dataset", "k_studies", "n_patients", *numbers,
-            "p_good", "p_important", "conclusion"]  # fmt: skip
-    return table[kept], known
+    numbers = [*NUMBERS, "p_good", "p_important"]
+    table[numbers] = table[numbers].round(DECIMALS)
+    return table[COLUMNS], known
 
 
-def _answers(todo: dict[bool, list], bounds: list[float]) -> pd.DataFrame:
-    """The fits of both families, by the number of the analysis."""
+Analysis = tuple[bool, batch.Case]
+"""Whether the random effects are Student-t, and the case to fit."""
+
+
+def _analyses(
+    store: EffectStore, outcome: str, specs: pd.DataFrame
+) -> tuple[pd.DataFrame, list[Analysis], list[int]]:
+    """What every specification comes down to; specifications that are alike share one analysis.
+
+    Returns
+    -------
+    One row a specification (dataset, k_studies, n_patients); the distinct analyses; for each
+    specification the position of its analysis.
+    """
+    taus = tau_priors(outcome)
+    datasets: dict[tuple, int] = {}
+    positions: dict[tuple, int] = {}
+    cases: list[Analysis] = []
+    rows, place = [], []
+    for spec in specs.to_dict("records"):
+        choices = DataChoices(**{name: spec[name] for name in DATA_CHOICES})
+        index, y, se, _ = store.numbers(outcome, choices)
+        columns = store.columns(outcome, choices)
+        order = np.lexsort([se, y])
+        y, se, controlled = y[order], se[order], columns["controlled"][index][order]
+        data = (choices.design == "both", y.tobytes(), se.tobytes(), controlled.tobytes())
+        number = datasets.setdefault(data, len(datasets))
+        n_patients = int(np.nansum(columns["n_patients"][index]))
+        rows.append({"dataset": number, "k_studies": len(index), "n_patients": n_patients})
+        fixed, student = spec["family"] == "fixed", spec["family"] == "student_t"
+        key = (number, spec["mu_prior"], None if fixed else spec["tau_prior"], student)
+        if key not in positions:
+            positions[key] = len(cases)
+            mu = mu_prior(outcome, MU_FACTORS[spec["mu_prior"]])
+            tau = exact.Fixed(0.0) if fixed else taus[spec["tau_prior"]]
+            bias = bias_prior(outcome) if choices.design == "both" else None
+            cases.append((student, batch.Case(y, se, controlled, mu, tau, bias)))
+        place.append(positions[key])
+    return pd.DataFrame(rows), cases, place
+
+
+def _fit(cases: list[Analysis], bounds: list[float]) -> pd.DataFrame:
+    """The answers of both families of random effects, in the order of the cases."""
     parts = []
-    for robust_family, fit in ((False, batch.fit_cases), (True, robust.fit_cases)):
-        numbers = [number for number, _ in todo[robust_family]]
-        part = fit([case for _, case in todo[robust_family]], bounds)
-        part.index = pd.Index(numbers, dtype=int)
+    for family, fit in ((False, batch.fit_cases), (True, robust.fit_cases)):
+        index = [position for position, (student, _) in enumerate(cases) if student == family]
+        part = fit([cases[position][1] for position in index], bounds)
+        part.index = pd.Index(index, dtype=int)
         parts.append(part)
     return pd.concat([part for part in parts if len(part)]).sort_index()
 
@@ -307,6 +324,7 @@ def summary(table: pd.DataFrame, known: pd.DataFrame, choices: pd.DataFrame) -> 
     variance_explained by it. Shares are of the usable specifications.
     """
     possible = math.prod(known[known["offered"]].groupby("choice").size())
+    table = table.astype({name: float for name in [*NUMBERS, "p_good", "p_important"]})
     strongest = choices.sort_values("variance_explained", ascending=False, kind="stable").head(1)
     rows = []
     for design in ("all", *DATA_CHOICES["design"]):
@@ -315,7 +333,7 @@ def summary(table: pd.DataFrame, known: pd.DataFrame, choices: pd.DataFrame) -> 
         important = usable["p_important"].dropna()
         rows.append(
             {
-                "outcome": part["outcome"].iloc[0] if len(part) else known["outcome"].iloc[0],
+                "outcome": known["outcome"].iloc[0],
                 "design": design,
                 "n_specs": len(part),
                 "n_possible": possible if design == "all" else math.nan,
