@@ -9,16 +9,19 @@ Rules for durations (`layer`). Eligible are rows on treated patients of studies 
 1. A study's facts are read as the richest of: all patients listed; order statistics (range,
    median) with the listed best or worst patients; landmark counts; the listed worst, or a longest
    or shortest duration alone; a mean.
-2. Of a cohort the report observed longest is used (then most patients); reports that are an
-   earlier report, a subset or a duplicate only where nothing else speaks.
+2. Of reports on the same patients (one cohort, or a declared or possible overlap) the one observed
+   longest is used (then most patients); reports that are an earlier report, a subset or a duplicate
+   only where nothing else speaks.
 3. Counts at a time after treatment (`at_time`) start with the onset of independence; durations
    (`lasted`, patients, summaries) start when insulin was stopped.
-4. The longest duration of a range or listing may be unfinished: it is a lower bound.
+4. The longest duration of a range or listing may be unfinished: it is a lower bound. The month in
+   which a listed worst patient resumed may count from treatment: it is an upper bound.
 5. The number ever independent is the denominator of a landmark where it is known exactly; else the
    unresolved patients (never free, or free no longer) enter through the probability of ever
    becoming free.
 
-Rules for ever independent (`ever_counts`): one count a cohort, that of the primary report.
+Rules for ever independent (`ever_counts`): one count for the same patients, that of the primary
+report.
 """
 
 from __future__ import annotations
@@ -27,9 +30,12 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import pandas as pd
 
+from analysis.effects.rules import Rules
+from analysis.effects.select import patient_groups
 from analysis.evidence import Evidence
 
 EARLIEST_LANDMARK = 6.0
@@ -58,14 +64,14 @@ KINDS = {
 }
 
 FACT_COLUMNS = [
-    "study_id", "cohort", "cell_class", "diabetes_type", "kind", "low", "high", "count",
+    "study_id", "label", "cohort", "cell_class", "diabetes_type", "kind", "low", "high", "count",
     "time_origin", "through_ever", "min_ever", "k_ever", "n_total", "source_rows", "reason",
 ]  # fmt: skip
 
 EXCLUSION_COLUMNS = ["table", "line", "study_id", "arm", "fact", "stage", "reason"]
 
 EVER_COLUMNS = [
-    "study_id", "cohort", "cell_class", "diabetes_type", "design", "controlled", "onset",
+    "study_id", "label", "cohort", "cell_class", "diabetes_type", "design", "controlled", "onset",
     "conditioning", "k", "n", "bound", "k_control", "n_control", "source_rows",
 ]  # fmt: skip
 
@@ -147,11 +153,11 @@ def layer(evidence: Evidence) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def ever_counts(evidence: Evidence) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """One count of ever independent a cohort.
+    """One count of ever independent for the same patients.
 
     `bound` is `exact` or `at_least` (the count is a lower bound). `onset` is `new` where the
     study states that diabetes was new (words, or at most 6 months), `longstanding` where it states
-    at least a year, else `unstated`. Of several reports of a cohort the primary one counts, then
+    at least a year, else `unstated`. Of reports on the same patients the primary one counts, then
     the one with most patients, then an exact count, then the latest.
 
     Returns
@@ -186,13 +192,13 @@ def ever_counts(evidence: Evidence) -> tuple[pd.DataFrame, pd.DataFrame]:
             row["bound"] != "at_least",
             _number(study["year"]),
         )
-        held = best.get(study["cohort"])
+        held = best.get(study["patients"])
         if held is None or rank > held[0]:
             if held is not None:
-                notes[held[2]["line"]] = f"same cohort as {study_id}, whose count is used"
-            best[study["cohort"]] = (rank, study, row)
+                notes[held[2]["line"]] = f"same patients as {study_id}, whose count is used"
+            best[study["patients"]] = (rank, study, row)
         else:
-            notes[row["line"]] = f"same cohort as {held[1]['study_id']}, whose count is used"
+            notes[row["line"]] = f"same patients as {held[1]['study_id']}, whose count is used"
     counts = pd.DataFrame(
         [_ever_row(study, row, evidence) for _, study, row in best.values()], columns=EVER_COLUMNS
     )
@@ -203,8 +209,8 @@ def ever_counts(evidence: Evidence) -> tuple[pd.DataFrame, pd.DataFrame]:
 def ever_contrasts(evidence: Evidence) -> pd.DataFrame:
     """Studies that count ever independent in a treated and in a control arm.
 
-    Returns study_id, cohort, cell_class, diabetes_type, k, n, k_control, n_control, source_rows,
-    one row a study with include=yes. Two such studies of one cohort both appear.
+    Returns study_id, label, cohort, cell_class, diabetes_type, k, n, k_control, n_control and
+    source_rows, one row a study with include=yes. Two such studies of one cohort both appear.
     """
     studies = _studies(evidence)
     rows = evidence.independence[evidence.independence["fact"] == "ever"]
@@ -222,8 +228,8 @@ def ever_contrasts(evidence: Evidence) -> pd.DataFrame:
         if row["controlled"]:
             found.append(row)
     columns = [
-        "study_id", "cohort", "cell_class", "diabetes_type", "k", "n", "k_control", "n_control",
-        "source_rows",
+        "study_id", "label", "cohort", "cell_class", "diabetes_type", "k", "n", "k_control",
+        "n_control", "source_rows",
     ]  # fmt: skip
     return pd.DataFrame(found, columns=columns)
 
@@ -403,7 +409,8 @@ def _with_resumed(study, k, low, high, resumed, lines) -> list[Piece]:
     free = k - k_resumed
     if free:
         followed = _number(study["followup_months"])
-        to_the_end = not math.isnan(high) and followed <= high + 1
+        whole = study.get("followup_kind", "") == "minimum"
+        to_the_end = whole and not math.isnan(high) and followed <= high + 1
         if to_the_end:
             why = "still free at the end of follow-up, which the range reaches"
             pieces.append(Piece("right_censored", high, math.inf, free, lines, why))
@@ -466,7 +473,7 @@ def _landmarks(study, rows, resumed, ever):
                     _origin(first), through, least,
                 )
             )  # fmt: skip
-        for mark, later in zip(marks, marks[1:], strict=False):
+        for mark, later in pairwise(marks):
             gone = mark["k"] - later["k"]
             if gone:
                 both = (mark["line"], later["line"])
@@ -495,7 +502,7 @@ def _last_mark(rows, last, lines, through) -> Piece:
         top = max(longest, key=lambda r: r["value"])
         return Piece("order_top", last["months"], top["value"], last["k"],
                      (last["line"], top["line"], *lines),
-                     "free at the landmark, the longest of them longer", origin, through)  # fmt: skip
+                     "free at the landmark, one of them longer", origin, through)  # fmt: skip
     return Piece("landmark", last["months"], math.inf, last["k"], (last["line"], *lines),
                  "free at the last landmark", origin, through)  # fmt: skip
 
@@ -516,11 +523,9 @@ def _extremes(study, rows, resumed, ever):
     k = int(sizes[0])
     pieces, floor = [], 0.0
     for r in worst:
-        why = "the worst of the independent patients"
-        pieces.append(
-            Piece("order_statistic", max(r["value"], SHORTEST), r["value"], 1, (r["line"],), why,
-                  _origin(r))
-        )  # fmt: skip
+        why = "among the worst of the independent; the month may count from treatment"
+        month = max(r["value"], SHORTEST)
+        pieces.append(Piece("interval", 0.0, month, 1, (r["line"],), why, _origin(r)))
         floor = max(floor, r["value"])
     if shortest and not worst:
         value = max(shortest["value"], SHORTEST)
@@ -684,7 +689,18 @@ def _number(value) -> float:
 
 
 def _studies(evidence: Evidence) -> dict[str, dict]:
-    return {s["study_id"]: s for s in evidence.studies.to_dict("records")}
+    groups = patient_groups(evidence.studies, Rules())
+    return {
+        s["study_id"]: {**s, "patients": groups[s["study_id"]], "label": label_of(s)}
+        for s in evidence.studies.to_dict("records")
+    }
+
+
+def label_of(study: dict) -> str:
+    """First author and year, for figures."""
+    year = _number(study["year"])
+    author = re.sub(r"( [A-Z]{1,3})+$", "", str(study["first_author"]))
+    return f"{author} {'' if math.isnan(year) else int(year)}".strip()
 
 
 def _ineligible(study: dict) -> str:
@@ -701,7 +717,7 @@ def _ineligible(study: dict) -> str:
 def _one_a_cohort(
     candidates: list[Candidate],
 ) -> tuple[list[Candidate], list[tuple[Candidate, str]]]:
-    """One report a cohort; and of two cohorts that share patients, the one observed longer."""
+    """One report on the same patients: no lesser report, then the one observed longest."""
 
     def rank(c: Candidate) -> tuple:
         return (c.study["cohort_role"] not in _LESSER_ROLES, c.observed, c.patients)
@@ -710,26 +726,15 @@ def _one_a_cohort(
     chosen: list[Candidate] = []
     beaten: list[tuple[Candidate, str]] = []
     for candidate in ordered:
-        rival = next((c for c in chosen if _share_patients(c.study, candidate.study)), None)
+        rival = next(
+            (c for c in chosen if c.study["patients"] == candidate.study["patients"]), None
+        )
         if rival is None:
             chosen.append(candidate)
         else:
             beaten.append((candidate, f"same patients as {rival.study['study_id']}, which is used"))
     position = {id(c): i for i, c in enumerate(candidates)}
     return sorted(chosen, key=lambda c: position[id(c)]), beaten
-
-
-def _share_patients(a: dict, b: dict) -> bool:
-    """Same cohort, or one declares that it shares patients with the other."""
-    if a["cohort"] == b["cohort"]:
-        return True
-    for one, other in ((a, b), (b, a)):
-        declared = str(one.get("overlaps_with", "")).split()
-        if one.get("overlap_kind", "") == "shared_patients" and (
-            other["cohort"] in declared or other["study_id"] in declared
-        ):
-            return True
-    return False
 
 
 # --- tables -----------------------------------------------------------------------------------
@@ -742,6 +747,7 @@ def _facts_table(chosen: list[Candidate]) -> pd.DataFrame:
             rows.append(
                 {
                     "study_id": c.study["study_id"],
+                    "label": c.study["label"],
                     "cohort": c.study["cohort"],
                     "cell_class": c.study["cell_class"],
                     "diabetes_type": c.study["diabetes_type"],
@@ -763,6 +769,11 @@ def _facts_table(chosen: list[Candidate]) -> pd.DataFrame:
 
 def _references(lines: Iterable[int]) -> str:
     return ";".join(f"independence:{line}" for line in sorted(set(lines)))
+
+
+def used_lines(facts: pd.DataFrame) -> set[int]:
+    """The line numbers of independence.csv behind a table of facts or counts."""
+    return _lines(facts["source_rows"])
 
 
 def _lines(references: Iterable[str]) -> set[int]:
@@ -806,6 +817,7 @@ def _ever_row(study: dict, row: dict, evidence: Evidence) -> dict:
     lines = [row["line"], *(r["line"] for r in control_rows[:1])]
     return {
         "study_id": study["study_id"],
+        "label": study["label"],
         "cohort": study["cohort"],
         "cell_class": study["cell_class"],
         "diabetes_type": study["diabetes_type"],

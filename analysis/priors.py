@@ -163,7 +163,16 @@ SELECTION = (
           "(exp of the centre of log_sd) to be on the outcome's scale", PSMA),
 )  # fmt: skip
 
-PRIORS = CHANGE + INDEPENDENCE + SAFETY + TRAJECTORY + SELECTION
+JOINT = (
+    Prior("joint", "rho", "LKJ", (2.0,), "correlation",
+          "between studies, true effects on C-peptide and on HbA1c: either sign, centred at none; "
+          "for two outcomes 2 Beta(2, 2) - 1, standard deviation 0.45"),
+    Prior("joint", "rho_within", "TruncatedNormal(-0.95, 0.95)", (-0.3, 0.25), "correlation",
+          "within studies, sampling errors: patients who keep more C-peptide tend to have the lower "
+          "HbA1c; no study prints it, so it stays at its prior"),
+)  # fmt: skip
+
+PRIORS = CHANGE + INDEPENDENCE + SAFETY + TRAJECTORY + SELECTION + JOINT
 
 
 def get(model: str, parameter: str) -> Prior:
