@@ -20,6 +20,7 @@ class Outcome:
     name : its name in the effects table.
     published : its name in the table of estimates.
     label : its name in a heading or a table.
+    noun : its name in the middle of a sentence.
     scale : the scale of its estimates that the report shows intervals from.
     unit : the unit after a number in a sentence, with its leading space.
     axis : label of the axis of a figure.
@@ -30,6 +31,7 @@ class Outcome:
     name: str
     published: str
     label: str
+    noun: str
     scale: str
     unit: str
     axis: str
@@ -52,21 +54,78 @@ class Outcome:
 
 
 _ALL = (
-    Outcome("c_peptide_ratio", "c_peptide_ratio", "C-peptide, ratio", "log_ratio", " times",
-            "ratio of C-peptide (log scale; right of 1: more insulin made)", 1),
-    Outcome("c_peptide_gain", "c_peptide_gain", "C-peptide, gain", "difference", " nmol/L",
-            "change of C-peptide, nmol/L (right of 0: more insulin made)", 1),
-    Outcome("hba1c", "hba1c", "HbA1c", "difference", " percentage points",
-            "change of HbA1c, percentage points (left of 0: better)", -1),
-    Outcome("insulin_dose", "insulin_dose", "Insulin dose, ratio", "log_ratio", " times",
-            "ratio of insulin dose (log scale; left of 1: less insulin)", -1),
-    Outcome("insulin_dose_abs", "insulin_dose", "Insulin dose, change", "difference",
-            " IU/kg/day", "change of insulin dose, IU/kg/day (left of 0: less insulin)", -1),
-    Outcome("time_in_range", "time_in_range", "Time in range", "difference",
-            " percentage points", "change of time in range, percentage points", 1, 1),
-    Outcome("severe_hypoglycaemia", "severe_hypoglycaemia", "Severe hypoglycaemia, ratio",
-            "log_ratio", " times", "ratio of severe hypoglycaemia (log scale)", -1),
-)  # fmt: skip
+    Outcome(
+        "c_peptide_ratio",
+        "c_peptide_ratio",
+        "C-peptide, ratio",
+        "C-peptide",
+        "log_ratio",
+        " times",
+        "ratio of C-peptide (log scale; right of 1: more insulin made)",
+        1,
+    ),
+    Outcome(
+        "c_peptide_gain",
+        "c_peptide_gain",
+        "C-peptide, gain",
+        "C-peptide",
+        "difference",
+        " nmol/L",
+        "change of C-peptide, nmol/L (right of 0: more insulin made)",
+        1,
+    ),
+    Outcome(
+        "hba1c",
+        "hba1c",
+        "HbA1c",
+        "HbA1c",
+        "difference",
+        " percentage points",
+        "change of HbA1c, percentage points (left of 0: better)",
+        -1,
+    ),
+    Outcome(
+        "insulin_dose",
+        "insulin_dose",
+        "Insulin dose, ratio",
+        "the insulin dose",
+        "log_ratio",
+        " times",
+        "ratio of insulin dose (log scale; left of 1: less insulin)",
+        -1,
+    ),
+    Outcome(
+        "insulin_dose_abs",
+        "insulin_dose",
+        "Insulin dose, change",
+        "the insulin dose",
+        "difference",
+        " IU/kg/day",
+        "change of insulin dose, IU/kg/day (left of 0: less insulin)",
+        -1,
+    ),
+    Outcome(
+        "time_in_range",
+        "time_in_range",
+        "Time in range",
+        "time in range",
+        "difference",
+        " percentage points",
+        "change of time in range, percentage points",
+        1,
+        1,
+    ),
+    Outcome(
+        "severe_hypoglycaemia",
+        "severe_hypoglycaemia",
+        "Severe hypoglycaemia, ratio",
+        "severe hypoglycaemia",
+        "log_ratio",
+        " times",
+        "ratio of severe hypoglycaemia (log scale)",
+        -1,
+    ),
+)
 OUTCOMES = {outcome.name: outcome for outcome in _ALL}
 HEADLINES = ("c_peptide_ratio", "c_peptide_gain", "hba1c", "insulin_dose")
 DESIGNS = {

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from analysis import vocabulary
 from analysis.report.figures.overview import evidence_map_counts
-from analysis.report.outcomes import HEADLINES, OUTCOMES
+from analysis.report.outcomes import OUTCOMES
 from analysis.report.results import Pooled, Results
 from analysis.report.words import (
     base,
     count,
     event,
+    factor,
     group_label,
     interval,
     known,
@@ -108,17 +109,29 @@ def mean_effect(results: Results, outcome: str, controlled: bool) -> str:
     counted = f"{base(len(table), table['n_patients'].sum())}{told}"
     found = results.pooled(outcome, controlled)
     if found is None:
-        return f"Studied {where} ({counted}), too few print numbers with a spread to pool."
+        return f"{where.capitalize()} ({counted}), too few print a number and a spread to pool."
     basis = counted
     if found.method != "nuts":
         basis += f"; pooled from the {base(found.k, found.n)} that print a spread"
-    text = f"Studied {where} ({basis}), the mean is {value(found, outcome)}"
+    text = f"{where.capitalize()} ({basis}), {_changed(found, outcome, controlled)}"
     if known(found.pred_low):
         digits = OUTCOMES[outcome].digits
         text += f"; a new study may find {interval(found.pred_low, found.pred_high, digits)}"
     if "nearly as wide as its prior" in found.note:
         text += "; the interval is nearly as wide as the prior, so the data say little"
     return text + "."
+
+
+def _changed(found: Pooled, outcome: str, controlled: bool) -> str:
+    """`C-peptide was 1.7 times that of the controls (…)`, or `HbA1c changed by …`."""
+    about = OUTCOMES[outcome]
+    if not about.is_ratio:
+        more = " against the controls" if controlled else ""
+        return f"{about.noun} changed by {value(found, outcome)}{more}"
+    whose = "that of the controls" if controlled else "that before treatment"
+    mean = number(found.mean, about.digits)
+    ends = interval(found.low, found.high, about.digits)
+    return f"{about.noun} was {mean} times {whose} (95 % {found.interval_name} interval {ends})"
 
 
 def beyond(results: Results, outcome: str, controlled: bool = True) -> str:
@@ -150,10 +163,14 @@ def words_matter(results: Results, outcome: str) -> str:
     printed = results.pooled(outcome, True, suffix="_numbers_only")
     if all_told is None or printed is None or all_told.method != "nuts":
         return ""
+    table = results.study_effects(outcome)
+    told = table[table["controlled"].astype(bool) & (table["kind"] != "numeric")]
+    null = int((told["direction"] == 0).sum())
     return (
         f"With printed numbers alone the controlled mean would be {value(printed, outcome)} "
-        f"({base(printed.k, printed.n)}); results given only in words, most of them null, move it "
-        f"to {number(all_told.mean, OUTCOMES[outcome].digits)}{OUTCOMES[outcome].unit} "
+        f"({base(printed.k, printed.n)}); the results given only in words ({null} of {len(told)} "
+        f"of them null) move it to "
+        f"{number(all_told.mean, OUTCOMES[outcome].digits)}{OUTCOMES[outcome].unit} "
         f"({base(all_told.k, all_told.n)})."
     )
 
@@ -233,7 +250,7 @@ def types_differ(results: Results, outcome: str) -> str:
                 parts.append(f"{label}, {design}, {base(found.k, found.n)}")
                 break
     if not parts:
-        return ""
+        return f"{OUTCOMES[outcome].label}: no estimate by type."
     return sentence(f"{OUTCOMES[outcome].label}: " + "; ".join(parts))
 
 
@@ -569,25 +586,23 @@ def claims_summary(results: Results) -> str:
         "not known",
     ]  # fmt: skip
     counts = table["verdict"].value_counts()
-    parts = [f"{counts[word]} {word}" for word in order if word in counts.index]
+    parts = [f"{counts[word]} {'is' if counts[word] == 1 else 'are'} {word}" for word in order
+             if word in counts.index]  # fmt: skip
     return f"Of {len(table)} public claims, {listed(parts)}."
 
 
-def designs_differ(results: Results) -> str:
-    """For each outcome, controlled against uncontrolled: what the missing control group does."""
-    parts = []
-    for outcome in HEADLINES:
-        with_control = results.pooled(outcome, True)
-        without = results.pooled(outcome, False)
-        if with_control is None or without is None:
-            continue
-        about = OUTCOMES[outcome]
-        parts.append(
-            f"{about.label}: {number(with_control.mean)}{about.unit} with a control group "
-            f"({base(with_control.k, with_control.n)}), {number(without.mean)} without "
-            f"({base(without.k, without.n)})"
-        )
-    return sentence("; ".join(parts)) if parts else ""
+def designs_differ(results: Results, outcome: str) -> str:
+    """Controlled against uncontrolled: what the missing control group does."""
+    with_control = results.pooled(outcome, True)
+    without = results.pooled(outcome, False)
+    about = OUTCOMES[outcome]
+    if with_control is None or without is None:
+        return f"{about.label}: the two designs cannot be compared."
+    return (
+        f"{about.label}: {number(with_control.mean)}{about.unit} with a control group "
+        f"({base(with_control.k, with_control.n)}), {number(without.mean)}{about.unit} without "
+        f"({base(without.k, without.n)})."
+    )
 
 
 def multiverse(results: Results, outcome: str) -> str:
@@ -613,6 +628,8 @@ def multiverse(results: Results, outcome: str) -> str:
             f"; with controlled studies alone the share is "
             f"{percent(alone.iloc[0]['share_good_clear'])}"
         )
+    if one["n_too_few"]:
+        text += f"; {count(one['n_too_few'])} more leave fewer than two studies"
     if one["most_influential"]:
         text += f". The choice that matters most is {one['most_influential'].replace('_', ' ')}"
         text += f" ({percent(one['variance_explained'])} of the variance of the means)"
@@ -652,7 +669,7 @@ def bias(results: Results, outcome: str) -> str:
         f"{about.label} (controlled, {base(one['k_studies'], one['n_patients'])}): averaged over "
         f"models with and without publication bias the mean is "
         f"{number(float(about.shown(one['mean'])))}{about.unit} (95 % credible interval {ends}); "
-        f"the Bayes factor for bias is {number(one['bf_bias'], 1)}. {sentence(one['statement'])}"
+        f"the Bayes factor for bias is {factor(one['bf_bias'])}. {sentence(one['statement'])}"
     )
 
 

@@ -134,7 +134,8 @@ class Results:
             return None
         numbers = [float(about.shown(row[name])) for name in
                    ("mean", "ci_low", "ci_high", "pred_low", "pred_high")]  # fmt: skip
-        return Pooled(*numbers, row["k_studies"], row["n_patients"], row["method"], row["note"])
+        note = row["note"] if isinstance(row["note"], str) else ""
+        return Pooled(*numbers, row["k_studies"], row["n_patients"], row["method"], note)
 
     def study_effects(self, outcome: str, *, at_diagnosis: bool = False) -> pd.DataFrame:
         """One headline effect a study, on the model's scale, with the study's own 95 % interval.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from analysis import vocabulary
@@ -66,6 +68,20 @@ def percent(share: float, digits: int = 0) -> str:
     return f"{number(value, digits)}{SPACE}%"
 
 
+def chance(probability: float) -> str:
+    """A probability as a percentage; never certain in either direction."""
+    if not known(probability):
+        return "–"
+    return percent(min(max(probability, 1e-6), 1 - 1e-6))
+
+
+def factor(value: float) -> str:
+    """A Bayes factor in few digits: nobody needs to read more than `over 1000`."""
+    if known(value) and value > 1000:
+        return "over 1000"
+    return number(value, 2 if known(value) and value < 1 else 1)
+
+
 def percent_interval(low: float, high: float) -> str:
     """`10 % to 50 %`."""
     if not (known(low) and known(high)):
@@ -115,3 +131,12 @@ def sentence(text: str) -> str:
     """The text with a capital first letter and one full stop."""
     text = text.strip().rstrip(".")
     return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
+def review(row: dict) -> str:
+    """A review's author and year; from its key where no author was printed."""
+    if row["first_author"]:
+        return f"{row['first_author'].split()[0]} {count(row['year'])}".removesuffix(" –")
+    name = re.match(r"[a-z]+(?=\d)", row["study_id"])
+    year = re.search(r"(19|20)\d\d", row["study_id"])
+    return f"{name[0].capitalize() if name else row['study_id']} {year[0] if year else ''}".strip()

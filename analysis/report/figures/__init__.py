@@ -1,6 +1,6 @@
 """The pictures of the report. Each function takes `Results` and gives one matplotlib figure."""
 
-from analysis.report.figures.change import by_type, forest, ridges, trajectory
+from analysis.report.figures.change import at_diagnosis, by_type, forest, ridges, trajectory
 from analysis.report.figures.durability import durability, ever, families, swimmer
 from analysis.report.figures.overview import claims, evidence_map
 from analysis.report.figures.robustness import (
@@ -15,6 +15,7 @@ from analysis.report.figures.robustness import (
 from analysis.report.figures.safety import bounds, needed, next_trial, silence, strategies
 
 __all__ = [
+    "at_diagnosis",
     "bounds",
     "by_type",
     "calibration",

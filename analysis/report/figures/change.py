@@ -19,14 +19,28 @@ def forest(results: Results, outcome: str) -> Figure:
 
     Above, grey: the study alone with its 95 % interval, hollow where no spread is printed, text
     where the result is given in words only. Below, coloured: the same study given all the others
-    (shrunken). Diamond: pooled mean; dashed: 95 % prediction interval. HbA1c after a baseline at
-    diagnosis stands apart.
+    (shrunken). Diamond: pooled mean; dashed: 95 % prediction interval.
     """
-    about = OUTCOMES[outcome]
-    blocks = _blocks(results, outcome)
-    if not blocks:
+    studies = results.study_effects(outcome)
+    rows = []
+    for controlled, title in DESIGNS.items():
+        part = studies[studies["controlled"].astype(bool) == controlled]
+        pooled = results.pooled(outcome, controlled)
+        rows += _block(title.split(" (")[0].capitalize(), part, pooled)
+    return _forest(rows, OUTCOMES[outcome])
+
+
+def at_diagnosis(results: Results) -> Figure:
+    """HbA1c after a baseline at diagnosis: apart, because it falls on insulin alone."""
+    studies = results.study_effects("hba1c", at_diagnosis=True)
+    pooled = results.pooled("hba1c", False, kind="design", group="at_diagnosis")
+    return _forest(_block("Baseline at diagnosis", studies, pooled), OUTCOMES["hba1c"])
+
+
+def _forest(rows: list[tuple], about: Outcome) -> Figure:
+    """A forest of rows (kind, label, data)."""
+    if not rows:
         return base.in_words(f"No study reports {about.label} in a form that can be compared.")
-    rows = [row for block in blocks for row in block]
     figure, axes = base.new(0.29 * len(rows) + 0.8)
     base.label_rows(axes, [text for _, text, _ in rows])
     ends = [row[name] for kind, _, row in rows if kind == "study"
@@ -40,21 +54,6 @@ def forest(results: Results, outcome: str) -> Figure:
         else:
             _draw_pooled(axes, y, row)
     return figure
-
-
-def _blocks(results: Results, outcome: str) -> list[list[tuple]]:
-    """Rows (kind, label, data) of each design that has studies."""
-    blocks = []
-    studies = results.study_effects(outcome)
-    for controlled, title in DESIGNS.items():
-        part = studies[studies["controlled"].astype(bool) == controlled]
-        pooled = results.pooled(outcome, controlled)
-        blocks.append(_block(title.split(" (")[0].capitalize(), part, pooled))
-    if outcome == "hba1c":
-        apart = results.study_effects(outcome, at_diagnosis=True)
-        pooled = results.pooled(outcome, False, kind="design", group="at_diagnosis")
-        blocks.append(_block("Baseline at diagnosis: falls on insulin alone", apart, pooled))
-    return [block for block in blocks if block]
 
 
 def _block(title, studies, pooled) -> list[tuple]:
@@ -83,10 +82,11 @@ def _draw_study(axes, y: float, row: dict, about: Outcome) -> None:
         axes.plot(about.shown(row["y"]), above, "o", ms=3.6, color=style.GREY,
                   mfc=style.GREY if spread else "white")  # fmt: skip
     else:
-        place = {-1: (0.02, "left"), 0: (0.5, "center"), 1: (0.98, "right")}[row["direction"]]
-        axes.text(place[0], above, IN_WORDS[row["direction"]], fontsize=6.6, va="center",
-                  ha=place[1], color=style.GREY, transform=axes.get_yaxis_transform(),
-                  bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4})  # fmt: skip
+        side = {-1: "right", 0: "center", 1: "left"}[row["direction"]]
+        axes.annotate(IN_WORDS[row["direction"]], (about.neutral, above), fontsize=6.6,
+                      va="center", ha=side, color=style.GREY, textcoords="offset points",
+                      xytext=(4 * row["direction"], 0),
+                      bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4})  # fmt: skip
     if shrunken:
         base.span(axes, about.shown(row["shrunk_low"]), about.shown(row["shrunk_high"]), y + 0.17,
                   color=colour, lw=2, solid_capstyle="butt")  # fmt: skip
@@ -111,8 +111,10 @@ def ridges(results: Results, outcome: str) -> Figure:
         return base.in_words(f"No class of cells has an estimate of {about.label}.")
     groups = list(dict.fromkeys(table["group"]))
     studies = results.study_effects(outcome)
-    figure, axes = base.new(0.5 * len(groups) + 1.0)
-    base.label_rows(axes, [_ridge_label(studies, group) for group in groups], size=style.TEXT)
+    figure, axes = base.new(0.54 * len(groups) + 1.0)
+    base.label_rows(axes, [_ridge_label(studies, group) for group in groups], size=7.2)
+    for label in axes.get_yticklabels():
+        label.set(multialignment="right", linespacing=1.05)
     axes.set_ylim(len(groups) - 0.75, -1.0)
     lines = {"predictive": "a new study", "mean": "mean of the class", "prior": "prior of the mean"}
     for y, group in enumerate(groups):
@@ -142,9 +144,13 @@ def ridges(results: Results, outcome: str) -> Figure:
 
 def _ridge_label(studies, group: str) -> str:
     own = studies if group == "all" else studies[studies["cell_class"] == group]
-    alone = " (leans on prior)" if len(own) == 1 else ""
     name = "all classes" if group == "all" else short(group)
-    return f"{name}\nk {len(own)} · n {count(own['n_patients'].sum())}{alone}"
+    lines = [name, f"k {len(own)} · n {count(own['n_patients'].sum())}"]
+    if len(own) and not own["controlled"].astype(bool).any():
+        lines.append("no control group")
+    if len(own) == 1:
+        lines.append("leans on the prior")
+    return "\n".join(lines)
 
 
 def by_type(results: Results) -> Figure:
@@ -162,7 +168,8 @@ def by_type(results: Results) -> Figure:
         about = OUTCOMES[name]
         rows = _type_rows(results, name)
         base.label_rows(axes, [text for text, _, _ in rows])
-        ends = [np.log(v) if about.is_ratio else v for _, p, _ in rows for v in (p.low, p.high)]
+        ends = [np.log(v) if about.is_ratio else v for _, pooled, _ in rows
+                for v in (pooled.low, pooled.high, pooled.pred_low, pooled.pred_high)]  # fmt: skip
         base.value_axis(axes, about, base.limits_of(ends, about))
         for y, (_, pooled, kind) in enumerate(rows):
             colour = style.BLUE if kind == "T1D" else "#B37400"

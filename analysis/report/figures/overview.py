@@ -10,8 +10,10 @@ from matplotlib.figure import Figure
 from analysis.report import style
 from analysis.report.figures import base
 from analysis.report.results import Results
-from analysis.report.words import count, known, percent, short
+from analysis.report.words import chance, count, known, short
 
+CLAIM_LETTERS = 50
+"""Letters of a claim in a line."""
 MAP_COLUMNS = {
     "c_peptide": "C-peptide",
     "hba1c": "HbA1c",
@@ -25,28 +27,27 @@ MAP_COLUMNS = {
 def claims(results: Results) -> Figure:
     """Each public claim with a light: colour and shape by verdict, and how probable it is."""
     table = results.rows("claims")
-    labels = ["\n".join(textwrap.wrap(text, 36)) for text in table["short"]]
-    heights = [0.19 * (label.count("\n") + 1) + 0.16 for label in labels]
-    figure, axes = base.new(sum(heights) + 0.3)
-    edges = pd.Series(heights).cumsum()
-    centres = edges - pd.Series(heights) / 2
-    for y, row in zip(centres, table.to_dict("records"), strict=True):
+    texts = ["\n".join(textwrap.wrap(text, CLAIM_LETTERS)) for text in table["claim"]]
+    heights = [0.135 * max(text.count("\n") + 1, 2) + 0.14 for text in texts]
+    figure, axes = base.new(sum(heights) + 0.1)
+    top = 0.0
+    for text, height, row in zip(texts, heights, table.to_dict("records"), strict=True):
+        y = top + height / 2
         colour, marker = style.LIGHTS.get(row["verdict"], ("white", "o"))
-        axes.plot(0.5, y, marker, ms=11, color=colour, mec=style.GREY, mew=0.8)
-        chance = f" · {percent(row['probability'])}" if known(row["probability"]) else ""
-        axes.text(0.62, y - 0.075, row["verdict"] + chance, va="center", fontsize=style.SMALL,
+        axes.plot(0.03, y, marker, ms=10, color=colour, mec=style.GREY, mew=0.8)
+        axes.text(0.075, y, text, va="center", fontsize=style.SMALL, linespacing=1.15)
+        likely = f" · {chance(row['probability'])}" if known(row["probability"]) else ""
+        axes.text(0.70, y - 0.065, row["verdict"] + likely, va="center", fontsize=style.SMALL,
                   fontweight="bold")  # fmt: skip
-        behind = f"k {count(row['k_studies'])} · n {count(row['n_patients'])}"
-        axes.text(0.62, y + 0.085, behind, va="center", fontsize=7, color=style.GREY)
-    for y in edges[:-1]:
-        axes.axhline(y, color=style.PALE, lw=0.7)
-    axes.set_yticks(centres, labels, fontsize=style.SMALL)
+        behind = "no study"
+        if row["k_studies"] > 0:
+            behind = f"k {count(row['k_studies'])} · n {count(row['n_patients'])}"
+        axes.text(0.70, y + 0.075, behind, va="center", fontsize=7, color=style.GREY)
+        top += height
+        axes.axhline(top, color=style.PALE, lw=0.7)
     axes.set_ylim(sum(heights), 0)
-    axes.set_xlim(0.42, 1.15)
-    axes.set_xticks([])
-    axes.tick_params(length=0)
-    for side in axes.spines.values():
-        side.set_visible(False)
+    axes.set_xlim(0, 1)
+    axes.set_axis_off()
     return figure
 
 

@@ -11,7 +11,7 @@ from analysis.report import style
 from analysis.report.figures import base
 from analysis.report.outcomes import OUTCOMES, Outcome
 from analysis.report.results import Results
-from analysis.report.words import count
+from analysis.report.words import count, review
 
 SHOWN = ("hba1c", "c_peptide_ratio")
 CONCLUSION = {"good": style.BLUE, "open": "#B8B8B8", "harm": style.RED}
@@ -19,6 +19,12 @@ CHOICES = (
     "design", "words", "missing_spread", "medians", "unstated_spread", "r", "window", "overlaps",
     "sources", "measure", "new_onset", "mu_prior", "tau_prior", "family",
 )  # fmt: skip
+NAMES = {
+    "missing_spread": "no spread", "unstated_spread": "spread ±", "r": "correlation r",
+    "overlaps": "overlap", "new_onset": "at diagnosis", "mu_prior": "prior of mean",
+    "tau_prior": "prior of τ", "family": "random effects", "window": "months",
+    "words": "in words", "sources": "read in",
+}  # fmt: skip
 BINS, INTERVALS = 60, 400
 
 
@@ -85,7 +91,7 @@ def _draw_choices(axes, table: pd.DataFrame, levels: list[tuple]) -> None:
         axes.fill_between(edges, y + 0.45, y + 0.45 - 0.9 * share, step="post", color=style.BLUE,
                           lw=0)  # fmt: skip
         text = str(level).replace("_", " ")
-        title = choice.replace("_", " ")
+        title = NAMES.get(choice, choice.replace("_", " "))
         names.append(f"{title}: {text}" if choice != before else text)
         ticks.append(y)
         before = choice
@@ -210,9 +216,15 @@ def funnel(results: Results) -> Figure:
         largest = 1.1 * part["se"].max()
         for design, (marker, colour) in marks.items():
             own = part[part["design"] == design]
+            added = own["filled"].astype(str).isin(["True", "1", "1.0"])
             if len(own):
-                axes.plot(about.shown(own["y"].to_numpy()), own["se"], marker, color=colour, ms=5,
-                          linestyle="none", label=f"{design} (k {len(own)})")  # fmt: skip
+                axes.plot(about.shown(own.loc[~added, "y"].to_numpy()), own.loc[~added, "se"],
+                          marker, color=colour, ms=5, linestyle="none",
+                          label=f"{design} (k {(~added).sum()})")  # fmt: skip
+            if added.any():
+                axes.plot(about.shown(own.loc[added, "y"].to_numpy()), own.loc[added, "se"], marker,
+                          color=colour, mfc="white", ms=5, linestyle="none",
+                          label="trim and fill would add")  # fmt: skip
         pooled = results.pooled(outcome, True) or results.pooled(outcome, False)
         if pooled is not None:
             centre = np.log(pooled.mean) if about.is_ratio else pooled.mean
@@ -222,7 +234,6 @@ def funnel(results: Results) -> Figure:
                           linestyle="-" if sign == 0 else "--", zorder=0)  # fmt: skip
         axes.set_ylim(largest, 0)
         axes.set_ylabel("standard error")
-        low, high = base.limits_of(part["y"], about)
         span = [centre - 1.96 * largest, centre + 1.96 * largest] if pooled is not None else []
         low, high = base.limits_of([*part["y"], *span], about)
         base.value_axis(axes, about, (low, high))
@@ -238,7 +249,7 @@ def earlier(results: Results) -> Figure:
     table = table[(table["outcome"] == "HbA1c") & table["measure"].isin(["MD", "WMD"])]
     table = table[table["estimate_signed"].notna()].sort_values(["year", "study_id", "line"])
     rows: list[tuple] = [
-        (f"{r['first_author'] or r['study_id']} {count(r['year'])}, {r['population']}",
+        (f"{review(r)}, {r['population'].replace(' and ', '+')}",
          (r["estimate_signed"], r["ci_low_signed"], r["ci_high_signed"]), style.GREY)
         for r in table.to_dict("records")
     ]  # fmt: skip

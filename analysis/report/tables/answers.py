@@ -11,8 +11,10 @@ from analysis.report.results import Pooled, Results
 from analysis.report.tables.base import Markdown, made_from, markdown
 from analysis.report.words import (
     METHODS,
+    chance,
     count,
     event,
+    factor,
     group_label,
     interval,
     known,
@@ -33,7 +35,7 @@ def claims(results: Results) -> Markdown:
         {
             "Claim": row.claim,
             "Verdict": f"**{row.verdict}**",
-            "Chance that it is true": percent(row.probability),
+            "Chance": chance(row.probability),
             "k": count(row.k_studies),
             "n": count(row.n_patients),
             "What it rests on": row.evidence,
@@ -308,12 +310,13 @@ def safety(results: Results) -> Markdown:
             "With event": count(row.events),
             "Per 100 patient-years (95 %)": _rate(row),
             "Upper bound": number(row.rate_upper95, 1),
-            "If silence meant none": number(row.unreported_as_zero_upper95, 1),
+            "If silence meant none": number(row.unreported_as_zero_upper95, 2),
             "Rule of three": percent(row.rule_of_three) if known(row.rule_of_three) else "–",
         }
         for row in results.rows("safety_summary").itertuples()
     ]
-    return markdown(pd.DataFrame(rows), ("k", "n", "With event", "Upper bound"))
+    return markdown(pd.DataFrame(rows), ("k", "n", "With event", "Upper bound",
+                                         "If silence meant none", "Rule of three"))  # fmt: skip
 
 
 def _rate(row) -> str:
@@ -465,9 +468,9 @@ def bias(results: Results) -> Markdown:
             "Design": row["design"],
             "k": count(row["k_studies"]),
             "n": count(row["n_patients"]),
-            "BF effect": number(row["bf_effect"], 1),
-            "BF heterogeneity": number(row["bf_heterogeneity"], 1),
-            "BF bias": number(row["bf_bias"], 1),
+            "BF effect": factor(row["bf_effect"]),
+            "BF spread": factor(row["bf_heterogeneity"]),
+            "BF bias": factor(row["bf_bias"]),
             "Averaged": shown(row, "mean"),
             "95 % interval": interval(
                 *(OUTCOMES[row["outcome"]].shown(row[name]) for name in ("ci_low", "ci_high"))
@@ -477,7 +480,7 @@ def bias(results: Results) -> Markdown:
         }
         for row in results.rows("bias_summary").to_dict("records")
     ]
-    numbers = ("k", "n", "BF effect", "BF heterogeneity", "BF bias", "Averaged", "Unadjusted")
+    numbers = ("k", "n", "BF effect", "BF spread", "BF bias", "Averaged", "Unadjusted")
     return markdown(pd.DataFrame(rows), numbers)
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from analysis import vocabulary
 from analysis.report.results import Results
 from analysis.report.tables.base import Markdown, link, made_from, markdown
-from analysis.report.words import count, interval, number, short
+from analysis.report.words import count, interval, number, review, short
 
 FACT_COLUMNS = {
     "outcomes": ["study_id", "arm", "outcome", "months", "n", "statistic", "value", "spread",
@@ -81,19 +81,18 @@ def published(results: Results) -> Markdown:
     """Earlier pooled results, as printed."""
     rows = [
         {
-            "Review": link(row.source_url, f"{row.first_author or row.study_id} "
-                           f"{count(row.year)}"),
-            "Patients with": row.population,
-            "Comparison": row.comparison,
-            "Outcome": row.outcome,
-            "k": count(row.k_studies),
-            "n": count(row.n_patients),
-            "Measure": row.measure,
-            "Pooled": number(row.estimate),
-            "95 % interval": interval(row.ci_low, row.ci_high),
+            "Review": link(row["source_url"], review(row)),
+            "Patients with": row["population"],
+            "Comparison": row["comparison"],
+            "Outcome": row["outcome"],
+            "k": count(row["k_studies"]),
+            "n": count(row["n_patients"]),
+            "Measure": row["measure"],
+            "Pooled": number(row["estimate"]),
+            "95 % interval": interval(row["ci_low"], row["ci_high"]),
         }
-        for row in results.evidence.published.itertuples()
-    ]  # fmt: skip
+        for row in results.evidence.published.to_dict("records")
+    ]
     return markdown(pd.DataFrame(rows), ("k", "n", "Pooled"))
 
 

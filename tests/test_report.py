@@ -1,0 +1,276 @@
+"""The report's figures, tables and sentences: on invented results, on the tracked ones, on none."""
+
+import dataclasses
+import inspect
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import synthetic_results
+from matplotlib.figure import Figure
+
+from analysis.report import figures, prose, style, tables
+from analysis.report.results import Results
+from analysis.report.tables.base import Markdown, markdown
+from analysis.report.words import (
+    base,
+    chance,
+    factor,
+    interval,
+    listed,
+    number,
+    percent,
+    review,
+    sentence,
+)
+
+OUTCOMES = ("c_peptide_ratio", "hba1c", "insulin_dose_abs")
+NOT_A_NUMBER = re.compile(r"(?<![\w-])(nan|NaN|None|inf|undefined)(?![\w-])")
+
+
+@pytest.fixture(scope="module")
+def core(evidence, tmp_path_factory):
+    """Only what every run has: effects and exclusions, no estimates, no other table."""
+    from analysis import effects
+
+    folder = tmp_path_factory.mktemp("core")
+    built = effects.build(evidence)
+    built.effects.to_csv(folder / "effects.csv", index=False)
+    synthetic_results.estimates().iloc[:0].to_csv(folder / "estimates.csv", index=False)
+    return Results(folder, evidence)
+
+
+@pytest.fixture(scope="module")
+def full(core, evidence, tmp_path_factory):
+    """Invented results with every table the report knows."""
+    folder = tmp_path_factory.mktemp("full")
+    core.effects.to_csv(folder / "effects.csv", index=False)
+    synthetic_results.estimates().to_csv(folder / "estimates.csv", index=False)
+    made = synthetic_results.tables(core.effects, evidence.independence)
+    for name, table in made.items():
+        table.to_csv(folder / f"{name}.csv", index=False)
+    tracked = Results(synthetic_results.TRACKED, evidence)
+    for name in ("safety_summary", "safety_silent", "safety_by_strategy", "safety_controls",
+                 "safety_lower_bounds", "exclusions"):  # fmt: skip
+        tracked.table(name).to_csv(folder / f"{name}.csv", index=False)
+    return Results(folder, evidence)
+
+
+@pytest.fixture(scope="module")
+def empty(core, full, evidence, tmp_path_factory):
+    """Every table is there and none has a row."""
+    folder = tmp_path_factory.mktemp("empty")
+    for path in full.out.glob("*.csv"):
+        keep = path.name == "effects.csv"
+        pd.read_csv(path).iloc[: None if keep else 0].to_csv(folder / path.name, index=False)
+    return Results(folder, evidence)
+
+
+def calls(module):
+    """Each public function of a module with the arguments the report may give it."""
+    found = []
+    for name in module.__all__ if hasattr(module, "__all__") else vars(module):
+        function = getattr(module, name)
+        if not inspect.isfunction(function) or name.startswith("_"):
+            continue
+        names = list(inspect.signature(function).parameters)
+        imported = not hasattr(module, "__all__") and function.__module__ != module.__name__
+        if imported or names[:1] != ["results"]:
+            continue
+        if "outcome" in names[1:2]:
+            more = [(o, True) if "controlled" in names[2:3] else (o,) for o in OUTCOMES]
+        elif "category" in names[1:2]:
+            more = [("death",), ("serious_adverse_event",), ("graft_loss",)]
+        elif "name" in names[1:2]:
+            more = [(n,) for n in ("outcomes", "directions", "responders", "independence",
+                                   "safety")]  # fmt: skip
+        else:
+            more = [()]
+        found += [pytest.param(function, m, id="-".join([name, *map(str, m)])) for m in more]
+    return found
+
+
+@pytest.fixture(params=["full", "core", "empty"])
+def results(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.mark.parametrize(("draw", "words"), calls(figures))
+def test_every_figure_is_drawn_or_says_why_not(results, draw, words):
+    style.apply()
+    figure = draw(results, *words)
+    assert isinstance(figure, Figure)
+    assert figure.get_size_inches()[0] == pytest.approx(style.WIDTH)
+    shown = [text.get_text() for axes in figure.axes for text in axes.findobj(match=_is_text)]
+    assert any(text.strip() for text in shown)
+    assert not [text for text in shown if NOT_A_NUMBER.search(text)]
+
+
+def _is_text(artist):
+    return hasattr(artist, "get_text")
+
+
+@pytest.mark.parametrize(("make", "words"), calls(tables))
+def test_every_table_has_a_row_or_says_why_not(results, make, words):
+    made = make(results, *words)
+    assert isinstance(made, Markdown)
+    lines = made.text.splitlines()
+    assert len(lines) >= 3
+    assert re.fullmatch(r"\|(:?-+:?\|)+", lines[1])
+    columns = {re.sub(r"\\\|", "", line).count("|") for line in lines}
+    assert len(columns) == 1
+    assert not NOT_A_NUMBER.search(made.text)
+
+
+@pytest.mark.parametrize(("say", "words"), calls(prose))
+def test_every_sentence_is_one(results, say, words):
+    text = say(results, *words)
+    assert isinstance(text, str)
+    assert not NOT_A_NUMBER.search(text)
+    if text:
+        assert text[-1] in ".)"
+        assert text[0].isupper() or text[0].isdigit()
+
+
+NEEDS_COUNTS = [
+    (prose.mean_effect, ("hba1c", True)),
+    (prose.mean_effect, ("c_peptide_ratio", False)),
+    (prose.beyond, ("hba1c",)),
+    (prose.words_matter, ("hba1c",)),
+    (prose.heterogeneity, ("hba1c",)),
+    (prose.ever_independent, ()),
+    (prose.durability, ()),
+    (prose.remaining, ("hba1c",)),
+    (prose.plain_blood_sugar, ()),
+    (prose.plain_insulin, ()),
+    (prose.plain_independence, ()),
+    (prose.types_differ, ("hba1c",)),
+    (prose.designs_differ, ("hba1c",)),
+    (prose.bias, ("hba1c",)),
+    (prose.harm, ("death",)),
+    (prose.earlier, ()),
+]
+
+
+@pytest.mark.parametrize(("say", "words"), NEEDS_COUNTS)
+def test_no_result_without_studies_and_patients(full, say, words):
+    text = say(full, *words)
+    assert re.search(r"\d+ (studies|study|cohorts|patients)|1 study", text), text
+
+
+def test_a_sentence_takes_its_numbers_from_the_estimates(full):
+    text = prose.mean_effect(full, "c_peptide_ratio", True)
+    mean, low, high = (f"{np.exp(value):.2f}" for value in (0.4, 0.1, 0.7))
+    assert f"{mean} times that of the controls (95 % credible interval {low} to {high})" in text
+
+
+def test_a_change_of_the_estimates_changes_the_sentence(full, tmp_path):
+    other = dataclasses.replace(full, out=tmp_path)
+    for path in full.out.glob("*.csv"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    table = full.estimates.copy()
+    table.loc[table["outcome"] == "hba1c", ["mean", "ci_low", "ci_high"]] = [-9.87, -11, -8]
+    table.to_csv(tmp_path / "estimates.csv", index=False)
+    assert "−9.87" in prose.mean_effect(other, "hba1c", True)
+    assert "−9.87" not in prose.mean_effect(full, "hba1c", True)
+
+
+def test_words_are_counted_as_what_they_say(full):
+    text = prose.words_matter(full, "hba1c")
+    studies = full.study_effects("hba1c")
+    told = studies[studies["controlled"].astype(bool) & (studies["kind"] != "numeric")]
+    null = (told["direction"] == 0).sum()
+    assert f"({null} of {len(told)} of them null)" in text
+
+
+def test_controlled_and_uncontrolled_stand_apart(full):
+    for outcome in ("hba1c", "c_peptide_ratio"):
+        text = tables.pooled(full, outcome).text
+        for line in text.splitlines()[2:]:
+            assert ("control group" in line) != ("own baseline" in line)
+
+
+def test_a_class_of_one_study_leans_on_the_prior(full):
+    lines = tables.pooled(full, "hba1c").text.splitlines()
+    alone = [line for line in lines if "PSC islets" in line]
+    assert alone
+    assert all("leans on the prior" in line for line in alone)
+
+
+def test_at_diagnosis_never_shares_the_forest(full):
+    inside = set(full.study_effects("hba1c")["study_id"])
+    apart = set(full.study_effects("hba1c", at_diagnosis=True)["study_id"])
+    assert apart
+    assert not inside & apart
+
+
+def test_an_unsettled_harm_says_that_no_study_suffices(full):
+    text = prose.settle(full)
+    assert "no single further study suffices" in text
+    assert "1 200 more patient-years" in text
+
+
+def test_silence_is_not_zero(full):
+    text = prose.tumour_question(full)
+    assert "do not" in text
+    assert "leaves room" in text
+
+
+def test_without_the_bayesian_model_the_frequentist_mean_is_named_so(full, tmp_path):
+    table = full.estimates
+    table = table[(table["method"] != "nuts")]
+    for path in full.out.glob("*.csv"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    table.to_csv(tmp_path / "estimates.csv", index=False)
+    text = prose.mean_effect(Results(tmp_path, full.evidence), "hba1c", True)
+    assert "confidence interval" in text
+    assert "pooled from the 4 studies" in text
+
+
+# --- words -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (number(-0.004), "0.00"),
+        (number(-1.5, 1), "−1.5"),
+        (number(np.nan), "–"),
+        (number(None), "–"),
+        (interval(-1, 2, 0), "−1 to 2"),
+        (interval(np.nan, 2), "–"),
+        (percent(0.004), "under 1\u00a0%"),
+        (percent(0.996), "over 99\u00a0%"),
+        (percent(0.5), "50\u00a0%"),
+        (percent(0.0), "0\u00a0%"),
+        (chance(1.0), "over 99\u00a0%"),
+        (chance(0.0), "under 1\u00a0%"),
+        (chance(np.nan), "–"),
+        (factor(2e10), "over 1000"),
+        (factor(0.25), "0.25"),
+        (base(1, 12), "1 study, 12 patients"),
+        (base(4, 1), "4 studies, 1 patient"),
+        (listed(["a", "b", "c"]), "a, b and c"),
+        (listed([]), ""),
+        (sentence("it is so."), "It is so."),
+        (review({"first_author": "Sun SY", "year": 2020.0, "study_id": "sun2020"}), "Sun 2020"),
+        (review({"first_author": "", "year": np.nan, "study_id": "guo2019"}), "Guo 2019"),
+    ],
+)
+def test_numbers_as_people_read_them(made, expected):
+    assert made == expected
+
+
+def test_a_table_escapes_what_would_break_it():
+    text = markdown(pd.DataFrame({"a": ["x|y", "one\ntwo"], "b": [1, 2]})).text
+    assert "x\\|y" in text
+    assert "one two" in text
+    assert len(text.splitlines()) == 4
+
+
+def test_wide_columns_get_wide_rules():
+    text = markdown(pd.DataFrame({"n": ["1"], "words": ["many words " * 10]})).text
+    first, second = (len(rule) for rule in text.splitlines()[1].strip("|").split("|"))
+    assert first < 6
+    assert second > 40
