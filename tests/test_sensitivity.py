@@ -166,12 +166,11 @@ def test_student_t_effects_by_brute_force():
     mu = np.linspace(-7.0, 7.0, 141)
     x = np.linspace(-15, 15, 1201)
 
-    def likelihood(y, se, t):
-        # y - mu is the sum of a t with 4 degrees of freedom, times tau, and a normal error.
-        kernel = stats.norm.pdf((y - mu)[:, None] - x, 0, se)
-        return integrate.trapezoid(kernel * stats.t(4).pdf(x / t) / t, x, axis=1)
-
-    density = np.array([likelihood(Y[0], SE[0], t) * likelihood(Y[1], SE[1], t) for t in tau])
+    # y - mu is the sum of a t with 4 degrees of freedom, times tau, and a normal error.
+    effect = np.array([stats.t(4).pdf(x / t) / t for t in tau]) * (x[1] - x[0])
+    density = np.ones((tau.size, mu.size))
+    for y, se in zip(Y[:2], SE[:2], strict=True):
+        density *= effect @ stats.norm.pdf((y - mu)[None, :] - x[:, None], 0, se)
     density *= np.exp(one.tau.logpdf(tau[None])[0])[:, None]
     marginal = integrate.trapezoid(density, tau, axis=0) * stats.norm.pdf(mu, 0, 2)
     marginal /= marginal.sum()
@@ -448,7 +447,8 @@ def test_e_value_of_published_examples():
 # --- little evidence ------------------------------------------------------------------------------
 
 
-def test_one_study_only(evidence):
+def test_one_study_only(evidence, monkeypatch):
+    monkeypatch.setattr(multiverse, "N_SPECS", 60)
     lone = limited(evidence, lambda t: t["study_id"] == "cai2016")
     found = sensitivity.run(lone, seed=1)
     left = found.tables["leave_one_out"].query("outcome == 'hba1c' and design == 'controlled'")
@@ -467,7 +467,8 @@ def test_one_study_only(evidence):
     assert row["k_studies"] == 1
 
 
-def test_an_outcome_without_a_study(evidence):
+def test_an_outcome_without_a_study(evidence, monkeypatch):
+    monkeypatch.setattr(multiverse, "N_SPECS", 60)
     none = limited(evidence, lambda t: t["outcome"].eq("hba1c") & t["study_id"].ne("zhao2013"))
     found = sensitivity.run(none, seed=1)
     assert set(found.estimates["outcome"]) == {"hba1c"}
@@ -478,7 +479,7 @@ def test_an_outcome_without_a_study(evidence):
     assert (empty["n_specs"] == 0).all()
 
 
-def test_estimates_and_determinism(evidence, result, monkeypatch):
+def test_designs_are_never_mixed_in_the_estimates(result):
     rows = result.estimates
     assert list(rows.columns) == ESTIMATE_COLUMNS
     assert set(rows["method"]) == {"exact"}
@@ -488,8 +489,13 @@ def test_estimates_and_determinism(evidence, result, monkeypatch):
         assert set(rows.loc[rows["outcome"] == outcome, "group"]) == {
             "controlled", "uncontrolled", "all"
         }  # fmt: skip
-    monkeypatch.setattr(multiverse, "N_SPECS", 100)
-    monkeypatch.setattr(sensitivity, "OUTCOMES", ("hba1c",))
-    first, second = (sensitivity.run(evidence, seed=5).tables for _ in range(2))
-    for name, table in first.items():
-        pd.testing.assert_frame_equal(table, second[name])
+
+
+def test_the_same_seed_gives_the_same_tables(store):
+    arguments = {"good": -1, "important": -0.3, "n": 80}
+    first, second = (multiverse.run(store, "hba1c", seed=5, **arguments)[0] for _ in range(2))
+    pd.testing.assert_frame_equal(first, second)
+    other = multiverse.run(store, "hba1c", seed=6, **arguments)[0]
+    assert not first[list(multiverse.CHOICES)].equals(other[list(multiverse.CHOICES)])
+    scaled = [power.power_scaling(store, "hba1c", "controlled", 5) for _ in range(2)]
+    pd.testing.assert_frame_equal(*scaled)
