@@ -172,7 +172,21 @@ JOINT = (
           "HbA1c; no study prints it, so it stays at its prior"),
 )  # fmt: skip
 
-PRIORS = CHANGE + INDEPENDENCE + SAFETY + TRAJECTORY + SELECTION + JOINT
+SENSITIVITY = (
+    Prior("sensitivity", "mu_sceptical", "Normal", (0, 0.5), "SDs of the outcome's prior of mu",
+          "a reader who expects small effects: the headline's prior with half the SD"),
+    Prior("sensitivity", "mu_wide", "Normal", (0, 5.0), "SDs of the outcome's prior of mu",
+          "a prior that says nearly nothing, and stays proper with two studies"),
+    Prior("sensitivity", "tau_narrow", "HalfNormal", (0.5,), "scales of the outcome's prior of tau",
+          "studies more alike than the headline allows"),
+    Prior("sensitivity", "tau_half_cauchy", "HalfCauchy", (0.5,),
+          "scales of the outcome's prior of tau", "most mass near small heterogeneity, a heavy tail "
+          "for a large one", "Gelman 2006, Bayesian Analysis 1:515-534"),
+    Prior("sensitivity", "effect_df", "StudentT (fixed)", (4.0,), "degrees of freedom",
+          "heavy-tailed random effects that let one odd study be odd"),
+)  # fmt: skip
+
+PRIORS = CHANGE + INDEPENDENCE + SAFETY + TRAJECTORY + SELECTION + JOINT + SENSITIVITY
 
 
 def get(model: str, parameter: str) -> Prior:

@@ -102,7 +102,11 @@ CHOICES = {**DATA_CHOICES, **MODEL_CHOICES}
 NUMBERS = ["mean", "sd", "ci_low", "ci_high", "pred_low", "pred_high"]
 COLUMNS = ["outcome", "spec", *CHOICES, "dataset", "k_studies", "n_patients", *NUMBERS, "p_good",
            "p_important", "conclusion"]  # fmt: skip
-MU_FACTORS = {"normal": 1.0, "sceptical": 0.5, "wide": 5.0}
+MU_FACTORS = {
+    "normal": 1.0,
+    "sceptical": priors.get("sensitivity", "mu_sceptical").scale,
+    "wide": priors.get("sensitivity", "mu_wide").scale,
+}
 ONLY = {  # levels of outcomes for which a choice does not arise
     "hba1c": {"measure": ("any",), "new_onset": ("left_out",)},
     "insulin_dose": {"measure": ("any",)},

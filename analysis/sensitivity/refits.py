@@ -40,10 +40,13 @@ def tau_priors(outcome: str) -> dict[str, exact.TauPrior]:
     scale = priors.get(outcome, "tau").scale
     location, spread = priors.get("heterogeneity", "smd").params
     log_sd = priors.get(outcome, "log_sd").params[0]
+    narrow, cauchy = (
+        priors.get("sensitivity", name).scale for name in ("tau_narrow", "tau_half_cauchy")
+    )
     return {
         "half_normal": exact.HalfNormal(scale),
-        "half_normal_narrow": exact.HalfNormal(0.5 * scale),
-        "half_cauchy": exact.HalfCauchy(0.5 * scale),
+        "half_normal_narrow": exact.HalfNormal(narrow * scale),
+        "half_cauchy": exact.HalfCauchy(cauchy * scale),
         "empirical": exact.LogNormal(0.5 * location + log_sd, 0.5 * spread),
     }
 
