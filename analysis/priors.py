@@ -180,8 +180,8 @@ SENSITIVITY = (
     Prior("sensitivity", "tau_narrow", "HalfNormal", (0.5,), "scales of the outcome's prior of tau",
           "studies more alike than the headline allows"),
     Prior("sensitivity", "tau_half_cauchy", "HalfCauchy", (0.5,),
-          "scales of the outcome's prior of tau", "most mass near small heterogeneity, a heavy tail "
-          "for a large one", "Gelman 2006, Bayesian Analysis 1:515-534"),
+          "scales of the outcome's prior of tau", "most mass near small heterogeneity, a heavy "
+          "tail for a large one", "Gelman 2006, Bayesian Analysis 1:515-534"),
     Prior("sensitivity", "effect_df", "StudentT (fixed)", (4.0,), "degrees of freedom",
           "heavy-tailed random effects that let one odd study be odd"),
 )  # fmt: skip
