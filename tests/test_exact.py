@@ -150,6 +150,7 @@ def test_fixed_tau_is_the_weighted_mean(tau):
     pull = SE**2 / (SE**2 + tau**2)
     assert post.shrinkage["mean"].to_numpy() == pytest.approx((1 - pull) * Y + pull * mean)
     assert post.tau.mean == tau and post.tau.sd == 0 and post.tau.quantile(0.3) == tau
+    assert post.tau.interval(kind="shortest") == (tau, tau)
     residuals = stats.norm.logpdf(Y, mean, np.sqrt(SE**2 + tau**2)).sum()
     assert post.log_marginal_likelihood == pytest.approx(
         residuals + 0.5 * np.log(2 * np.pi) + np.log(sd)
@@ -626,6 +627,9 @@ def test_identical_studies_pull_tau_to_zero():
         ([[1.0, 2.0]], [[1.0, 1.0]], r"y must have shape \(k,\)"),
         ([], [], r"no study"),
         (["a"], [1.0], r"y must be numbers"),
+        (pd.Series([1.0, pd.NA], dtype="object"), [1.0, 1.0], r"y must be finite: row 1 is nan"),
+        ([1.0, 2.0], [1.0, 1e-200], r"se must be between .* row 1 is 1e-200"),
+        ([1.0, 1e160], [1.0, 1.0], r"y must be at most .* row 1 is 1e\+160"),
     ],
 )
 def test_bad_data_is_refused_by_row(y, se, message):

@@ -16,6 +16,7 @@ from analysis.exact.model import Problem
 from analysis.exact.priors import Normal, TauPrior
 
 RANK_TOLERANCE = 1e-10
+LARGEST = 1e120  # beyond it squares and their products leave the range of doubles
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,10 @@ def problem_of(
     present = _mask(mask, y.shape)
     _check_values("y", y, present & ~np.isfinite(y), "finite", batch)
     _check_values("se", se, present & ~(np.isfinite(se) & (se > 0)), "finite and above zero", batch)
+    rule = f"at most {LARGEST:g} in size (rescale)"
+    _check_values("y", y, present & (np.abs(y) > LARGEST), rule, batch)
+    rule = f"between {1 / LARGEST:g} and {LARGEST:g} (rescale)"
+    _check_values("se", se, present & ((se > LARGEST) | (se < 1 / LARGEST)), rule, batch)
     none = np.flatnonzero(~present.any(axis=1))
     if none.size:
         raise ValueError(f"row {none[0]} has no study: every entry is masked")
@@ -91,6 +96,8 @@ def problem_of(
 
 def _numbers(name: str, values: Any) -> np.ndarray:
     try:
+        if isinstance(values, pd.Series | pd.DataFrame):
+            return values.to_numpy(dtype=float, na_value=np.nan)
         return np.asarray(values, dtype=float)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be numbers: {error}") from None

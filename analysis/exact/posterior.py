@@ -80,6 +80,8 @@ class Distribution:
             return float(low), float(high)
         if kind != "shortest":
             raise ValueError(f'kind is "central" or "shortest", got {kind!r}')
+        if self.sd == 0.0:  # a point mass
+            return self.median, self.median
         return self._shortest(level)
 
     def _shortest(self, level: float) -> tuple[float, float]:
