@@ -1,4 +1,5 @@
--- Quarto's callouts for pandoc's own writers: a titled box, folded away in HTML on request.
+-- What pandoc's own writers lack: Quarto's callouts (a titled box, folded away in HTML on request),
+-- and tables whose caption stays in place while a narrow screen scrolls them sideways.
 
 local function is_callout(div)
   for _, class in ipairs(div.classes) do
@@ -10,7 +11,30 @@ local function escaped(text)
   return text:gsub("&", "&amp;"):gsub("<", "&lt;"):gsub(">", "&gt;")
 end
 
+-- <figure> with the caption above and the table in a box that scrolls.
+local function scrolling_table(div)
+  local caption, blocks = nil, pandoc.List()
+  for _, block in ipairs(div.content) do
+    if block.t == "Table" then
+      caption = block.caption.long
+      block.caption = pandoc.Caption()
+    end
+    blocks:insert(block)
+  end
+  local classes = table.concat(div.classes, " ")
+  local head = pandoc.List({pandoc.RawBlock("html",
+    string.format('<figure id="%s" class="%s"><figcaption>', div.identifier, classes))})
+  head:extend(caption or {})
+  head:insert(pandoc.RawBlock("html", '</figcaption><div class="scroll" tabindex="0">'))
+  head:extend(blocks)
+  head:insert(pandoc.RawBlock("html", "</div></figure>"))
+  return head
+end
+
 function Div(div)
+  if FORMAT:match("html") and div.classes:includes("table-box") then
+    return scrolling_table(div)
+  end
   local class = is_callout(div)
   if not class then return nil end
   local title = div.attributes.title or ""

@@ -16,9 +16,9 @@ BLUE, ORANGE, GREEN, RED, SKY, PURPLE = (
 )  # fmt: skip
 INK, GREY, PALE = "#222222", "#6B6B6B", "#E3E6E8"
 
-WIDTH = 4.8
-"""Inches. At 380 pixels the type is then at least three quarters of its size here."""
-SMALL, TEXT = 7.6, 8.4
+WIDTH = 4.1
+"""Inches. A page 380 pixels wide then shows the type at nine tenths of its size here."""
+SMALL, TEXT = 7.6, 8.2
 
 CLASS_COLOURS = {
     "ahsct": BLUE,
@@ -83,7 +83,8 @@ def apply() -> None:
 def notebook() -> None:
     """Make figures appear without a date in them; called by the report's first cell.
 
-    Vector graphics, but for formats that cannot carry them (ISLETMETA_FORMAT is docx).
+    Vector graphics, but for formats that cannot carry them (ISLETMETA_FORMAT is docx). A PDF gets
+    its letters as outlines, so that it looks the same whatever fonts a machine has.
     """
     import logging
 
@@ -91,7 +92,9 @@ def notebook() -> None:
 
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     apply()
-    if os.environ.get("ISLETMETA_FORMAT", "html") == "docx":
-        set_matplotlib_formats("png", dpi=220)
+    target = os.environ.get("ISLETMETA_FORMAT", "html")
+    if target == "docx":
+        set_matplotlib_formats("png", dpi=220, bbox_inches=None)
     else:
-        set_matplotlib_formats("svg", metadata={"Date": None})
+        mpl.rcParams["svg.fonttype"] = "path" if target == "pdf" else "none"
+        set_matplotlib_formats("svg", metadata={"Date": None}, bbox_inches=None)

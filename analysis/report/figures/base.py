@@ -71,7 +71,7 @@ def value_axis(axes: Axes, about: Outcome, limits: tuple[float, float]) -> None:
     if about.is_ratio:
         log_axis(axes, limits, RATIO_TICKS)
     axes.set_xlim(limits)
-    axes.set_xlabel(about.axis)
+    axes.set_xlabel(about.axis, loc="right")
 
 
 def log_axis(axes: Axes, limits: tuple[float, float], ticks=RATIO_TICKS) -> None:

@@ -223,7 +223,7 @@ def trajectory(results: Results, outcome: str) -> Figure:
     nearest = [behind.iloc[int(np.argmin(np.abs(behind.index.to_numpy() - m)))] for m in months]
     labels = [f"{m}\n{count(k)}" for m, k in zip(months, nearest, strict=True)]
     axes.set_xticks(months, labels)
-    axes.set_xlabel("months since treatment (below: number of studies)")
+    axes.set_xlabel("months since treatment (below: studies with data then or later)", loc="right")
     axes.set_ylabel(about.axis.split(" (")[0])
     base.legend_below(figure, axes, 3)
     return figure

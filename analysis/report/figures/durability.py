@@ -45,7 +45,7 @@ def ever(results: Results) -> Figure:
     base.label_rows(axes, [text for text, _ in rows])
     axes.set_xlim(0, 1)
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
-    axes.set_xlabel("patients ever free of insulin")
+    axes.set_xlabel("patients ever free of insulin", loc="right")
     for y, (_, row) in enumerate(rows):
         if isinstance(row, pd.Series):
             colour = style.class_colour(row["group"]) if row["group"] != "all" else style.INK
@@ -107,7 +107,8 @@ def durability(results: Results, population: str = "given_ever") -> Figure:
             axes.plot(own["months"], np.full(len(own), 0.025), "|", color=colour, ms=5, mew=0.7)
         kind = part["group_kind"].iloc[0]
         title = "all classes" if group == "all" else group_label(kind, group)
-        axes.set_title(title, fontsize=8.4)
+        title += _sizes(results, kind, group)
+        axes.set_title(title, fontsize=8)
         axes.set_ylim(0, 1)
         axes.set_xlim(0, part["months"].max())
         axes.set_xticks([m for m in (0, 24, 60, 120) if m <= part["months"].max()])
@@ -119,6 +120,18 @@ def durability(results: Results, population: str = "given_ever") -> Figure:
     whom = "of those ever free" if population == "given_ever" else "of all treated"
     figure.supylabel(f"free of insulin, {whom}", fontsize=style.TEXT)
     return figure
+
+
+def _sizes(results: Results, kind: str, group: str) -> str:
+    """Studies and patients behind a curve."""
+    table = results.rows("durability_extrapolation")
+    if table.empty:
+        return ""
+    row = table[(table["group_kind"] == kind) & (table["group"] == group)]
+    if row.empty:
+        return ""
+    one = row.iloc[0]
+    return f" · k {count(one['k_studies'])} · n {count(one['n_patients'])}"
 
 
 def _shade_beyond(axes, part: pd.DataFrame) -> None:
@@ -157,7 +170,7 @@ def families(results: Results) -> Figure:
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
     axes.set_xticks(MONTHS)
     axes.set_xlim(0, table["months"].max())
-    axes.set_xlabel("months since freedom from insulin began")
+    axes.set_xlabel("months since freedom from insulin began", loc="right")
     axes.set_ylabel("still free of insulin")
     base.legend_below(figure, axes, 2)
     return figure
@@ -190,7 +203,7 @@ def swimmer(results: Results) -> Figure:
                       if row["study_id"] != before else "")  # fmt: skip
         before = row["study_id"]
     base.label_rows(axes, labels, size=7)
-    axes.set_xlabel("months free of insulin")
+    axes.set_xlabel("months free of insulin", loc="right")
     axes.set_xlim(0, 1.05 * table["months"].max())
     seen = {STATUS[s] for s in table["status"] if s in STATUS}
     for marker, words in sorted(seen):

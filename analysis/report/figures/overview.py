@@ -12,7 +12,7 @@ from analysis.report.figures import base
 from analysis.report.results import Results
 from analysis.report.words import chance, count, known, short
 
-CLAIM_LETTERS = 50
+CLAIM_LETTERS = 39
 """Letters of a claim in a line."""
 MAP_COLUMNS = {
     "c_peptide": "C-peptide",
@@ -36,12 +36,12 @@ def claims(results: Results) -> Figure:
         colour, marker = style.LIGHTS.get(row["verdict"], ("white", "o"))
         axes.plot(0.03, y, marker, ms=10, color=colour, mec=style.GREY, mew=0.8)
         axes.text(0.075, y, text, va="center", fontsize=style.SMALL, linespacing=1.15)
-        likely = f" · {chance(row['probability'])}" if known(row["probability"]) else ""
-        axes.text(0.70, y - 0.065, row["verdict"] + likely, va="center", fontsize=style.SMALL,
+        likely = f"{chance(row['probability'])} · " if known(row["probability"]) else ""
+        axes.text(0.70, y - 0.065, row["verdict"], va="center", fontsize=style.SMALL,
                   fontweight="bold")  # fmt: skip
         behind = "no study"
         if row["k_studies"] > 0:
-            behind = f"k {count(row['k_studies'])} · n {count(row['n_patients'])}"
+            behind = f"{likely}k {count(row['k_studies'])} · n {count(row['n_patients'])}"
         axes.text(0.70, y + 0.075, behind, va="center", fontsize=7, color=style.GREY)
         top += height
         axes.axhline(top, color=style.PALE, lw=0.7)

@@ -45,7 +45,7 @@ def bounds(results: Results) -> Figure:
     axes.plot([], [], "|", color=style.RED, ms=9, mew=1.8, label="95 % upper bound")
     axes.plot([], [], "d", color="#B37400", mfc="white", ms=4, linestyle="none",
               label="the same, if all studies were alike")  # fmt: skip
-    axes.set_xlabel("patients with the event per 100 patient-years (log scale)")
+    axes.set_xlabel("patients with the event per 100 patient-years (log scale)", loc="right")
     axes.grid(axis="x", color=style.PALE, lw=0.6)
     base.legend_below(figure, axes, 2)
     return figure
@@ -80,7 +80,7 @@ def silence(results: Results) -> Figure:
     base.label_rows(axes, labels)
     axes.set_xlim(0, 1)
     axes.set_xticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
-    axes.set_xlabel("share of treated patients whose report counts the harm")
+    axes.set_xlabel("share of treated patients whose report counts the harm", loc="right")
     base.legend_below(figure, axes, 2)
     return figure
 
@@ -104,7 +104,7 @@ def strategies(results: Results) -> Figure:
             continue
         base.span(axes, row["rate_ci_low"], row["rate_ci_high"], y, color=style.BLUE, lw=2)
         axes.plot(row["rate_mean"], y, "s", ms=4, color=style.BLUE)
-    axes.set_xlabel("patients with the event per 100 patient-years (log scale)")
+    axes.set_xlabel("patients with the event per 100 patient-years (log scale)", loc="right")
     axes.grid(axis="x", color=style.PALE, lw=0.6)
     return figure
 
@@ -131,7 +131,7 @@ def needed(results: Results) -> Figure:
     axes.axhline(0.8, color=style.GREY, lw=0.8, zorder=0)
     axes.text(table["patient_years"].min(), 0.815, " 80 %", fontsize=7, color=style.GREY)
     base.log_axis(axes, (table["patient_years"].min(), table["patient_years"].max()), NEEDED_TICKS)
-    axes.set_xlabel("patient-years of follow-up still to come (log scale)")
+    axes.set_xlabel("patient-years of follow-up still to come (log scale)", loc="right")
     axes.set_ylabel("chance that it is settled")
     axes.set_ylim(0, 1.02)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
@@ -155,6 +155,6 @@ def next_trial(results: Results) -> Figure:
         design = "controlled" if row["estimand"] == "mean_controlled" else "uncontrolled"
         labels.append(f"{short(row['group'])}, {design} · k {count(row['k_studies'])}")
     base.label_rows(axes, labels)
-    axes.set_xlabel("narrowing of the 95 % interval, percentage points of HbA1c")
+    axes.set_xlabel("narrowing of the 95 % interval, percentage points of HbA1c", loc="right")
     axes.set_xlim(0, 1.1 * float(np.nanmax(table[column])))
     return figure

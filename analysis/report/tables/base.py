@@ -13,8 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-WIDEST = 46
+WIDEST = 42
 """A column is never given more than this many letters of width; its longer cells break."""
+MARGIN = 3
+"""Letters of room for the bold type of a header and the gap between columns."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def _widths(names: list[str], cells: list[list[str]]) -> list[int]:
         seen = [len(_visible(cell)) for cell in column]
         word = max(len(w) for cell in (name, *column) for w in (_visible(cell).split() or [""]))
         typical = int(np.quantile(seen, 0.9))
-        widths.append(int(min(max(word, typical, 3), WIDEST)))
+        widths.append(min(max(word, typical) + MARGIN, WIDEST))
     return widths
 
 
