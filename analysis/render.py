@@ -329,29 +329,37 @@ def _pandoc(text: str, header: dict, work: Path, to: str) -> Path:
     return made
 
 
+TABLE_TEXT = (
+    '<w:style w:type="paragraph" w:customStyle="1" w:styleId="TableText">'
+    '<w:name w:val="Table Text"/><w:basedOn w:val="Compact"/><w:rPr><w:sz w:val="14"/>'
+    '<w:szCs w:val="14"/></w:rPr></w:style>'
+)
+MARGINS = (
+    '<w:pgMar w:top="1000" w:bottom="1000" w:left="1000" w:right="1000" w:header="500" '
+    'w:footer="500" w:gutter="0"/>'
+)
+
+
 def _polish_docx(path: Path) -> None:
     """Give tables lines and small type, and the page narrower margins: pandoc's style has none."""
     line = '<w:{0} w:val="single" w:sz="4" w:space="0" w:color="C8CDD2"/>'
     borders = "".join(line.format(side) for side in ("top", "bottom", "insideH"))
-    small = '<w:rPr><w:sz w:val="15"/><w:szCs w:val="15"/></w:rPr>'
-    changes = {
-        "word/styles.xml": [
-            (r'(w:styleId="Table">.*?<w:tblPr>)', rf"\1<w:tblBorders>{borders}</w:tblBorders>"),
-            (r'(w:styleId="Compact">.*?)(</w:style>)', rf"\1{small}\2"),
-        ],
-        "word/document.xml": [
-            (r"<w:sectPr ?/>|<w:sectPr>(?!.*<w:sectPr>)", '<w:sectPr><w:pgMar w:top="1000" '
-             'w:bottom="1000" w:left="1000" w:right="1000" w:header="500" w:footer="500" '
-             'w:gutter="0"/>'),
-        ],
-    }  # fmt: skip
     with zipfile.ZipFile(path) as old:
         parts = {name: old.read(name) for name in old.namelist()}
-    for name, edits in changes.items():
-        text = parts[name].decode("utf-8")
-        for pattern, replacement in edits:
-            text = re.sub(pattern, replacement, text, count=1, flags=re.S)
-        parts[name] = text.encode("utf-8")
+    styles = parts["word/styles.xml"].decode("utf-8")
+    in_table = r'(w:styleId="Table"[^>]*>.*?<w:tblPr>)'
+    styles = re.sub(in_table, rf"\1<w:tblBorders>{borders}</w:tblBorders>", styles, flags=re.S)
+    parts["word/styles.xml"] = styles.replace("</w:styles>", f"{TABLE_TEXT}</w:styles>").encode()
+    text = parts["word/document.xml"].decode("utf-8")
+    text = re.sub(
+        r"<w:tbl>.*?</w:tbl>",
+        lambda table: table[0].replace('w:val="Compact"', 'w:val="TableText"'),
+        text,
+        flags=re.S,
+    )
+    text = re.sub(r"<w:pgMar[^>]*/>", "", text)
+    text = re.sub(r"<w:sectPr([^>]*?)/>", r"<w:sectPr\1></w:sectPr>", text)
+    parts["word/document.xml"] = text.replace("</w:sectPr>", f"{MARGINS}</w:sectPr>").encode()
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
         for name, data in parts.items():
             new.writestr(name, data)

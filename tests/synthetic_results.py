@@ -4,6 +4,7 @@ The numbers are invented and plausible; what matters is that every column is the
 case a reader may meet occurs (a single study, a result in words, a lower bound, no number).
 """
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,23 @@ CLASSES = ("ahsct", "psc_islet", "msc_umbilical")
 MONTHS = np.arange(0, 121, 6)
 
 
-def tables(effects: pd.DataFrame, facts: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Every optional table by name; `effects` gives the real effect ids, `facts` study ids."""
+SAFETY = ("safety_summary", "safety_silent", "safety_by_strategy", "safety_controls",
+          "safety_lower_bounds", "exclusions")  # fmt: skip
+
+
+def write(folder: Path, effects: pd.DataFrame) -> Path:
+    """A folder of results with every table: invented ones, and the tracked ones of `SAFETY`."""
+    effects.to_csv(folder / "effects.csv", index=False)
+    estimates().to_csv(folder / "estimates.csv", index=False)
+    for name, table in tables(effects).items():
+        table.to_csv(folder / f"{name}.csv", index=False)
+    for name in (*(f"{name}.csv" for name in SAFETY), "manifest.json"):
+        shutil.copy(TRACKED / name, folder / name)
+    return folder
+
+
+def tables(effects: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Every optional table by name; `effects` gives the real effect ids."""
     return {
         **_change(effects),
         **_independence(),

@@ -44,16 +44,7 @@ def core(evidence, tmp_path_factory):
 @pytest.fixture(scope="module")
 def full(core, evidence, tmp_path_factory):
     """Invented results with every table the report knows."""
-    folder = tmp_path_factory.mktemp("full")
-    core.effects.to_csv(folder / "effects.csv", index=False)
-    synthetic_results.estimates().to_csv(folder / "estimates.csv", index=False)
-    made = synthetic_results.tables(core.effects, evidence.independence)
-    for name, table in made.items():
-        table.to_csv(folder / f"{name}.csv", index=False)
-    tracked = Results(synthetic_results.TRACKED, evidence)
-    for name in ("safety_summary", "safety_silent", "safety_by_strategy", "safety_controls",
-                 "safety_lower_bounds", "exclusions"):  # fmt: skip
-        tracked.table(name).to_csv(folder / f"{name}.csv", index=False)
+    folder = synthetic_results.write(tmp_path_factory.mktemp("full"), core.effects)
     return Results(folder, evidence)
 
 
