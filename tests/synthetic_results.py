@@ -349,6 +349,9 @@ def _claims() -> pd.DataFrame:
 
 def _calibration() -> pd.DataFrame:
     return pd.DataFrame(
-        [{"model": model, "parameter": parameter, "bin": b, "count": 10 + b % 3}
-         for model in ("change", "safety") for parameter in ("mu", "tau") for b in range(10)]
+        [{"model": model, "parameter": parameter, "method": "nuts", "n_replicates": 200,
+          "n_gate": 0, "n_divergent": 0, "draws": 400, "chi2_p": 0.4, "ecdf_p": 0.5,
+          "coverage_50": 0.5, "coverage_90": 0.91, "coverage_95": 0.94,
+          "histogram": ";".join(["10"] * 20)}
+         for model in ("change", "safety") for parameter in ("mu", "tau")]
     )  # fmt: skip

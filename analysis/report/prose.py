@@ -8,6 +8,7 @@ escapes Markdown in inline expressions.
 from __future__ import annotations
 
 from analysis import vocabulary
+from analysis.models.families import LABELS
 from analysis.report.figures.overview import evidence_map_counts
 from analysis.report.outcomes import OUTCOMES
 from analysis.report.results import Pooled, Results
@@ -306,7 +307,8 @@ def durability(results: Results) -> str:
         if row is not None:
             last = row
             ends = percent_interval(row["ci_low"], row["ci_high"])
-            parts.append(f"{percent(row['mean'])} (95 % {ends}) after {words}")
+            named = "95 % credible interval " if not parts else ""
+            parts.append(f"{percent(row['mean'])} ({named}{ends}) after {words}")
     if not parts:
         return "How long freedom from insulin lasts was not estimated in this run."
     text = (
@@ -355,11 +357,15 @@ def families_disagree(results: Results) -> str:
     if len(table) < 2:
         return ""
     low, high = table.loc[table["s_120"].idxmin()], table.loc[table["s_120"].idxmax()]
+
+    def between(column: str) -> str:
+        return percent_interval(table[column].min(), table[column].max())
+
     return (
-        f"The {len(table)} survival families agree where there are data and part beyond them: at "
-        f"five years they give {percent_interval(table['s_60'].min(), table['s_60'].max())}, at "
-        f"ten years from {percent(low['s_120'])} ({low['family']}) to {percent(high['s_120'])} "
-        f"({high['family']}). The average carries this disagreement."
+        f"The {len(table)} survival families give {between('s_12')} at one year, "
+        f"{between('s_60')} at five, and at ten from {percent(low['s_120'])} "
+        f"({LABELS.get(low['family'], low['family'])}) to {percent(high['s_120'])} "
+        f"({LABELS.get(high['family'], high['family'])}). Their average carries this disagreement."
     )
 
 
@@ -703,13 +709,15 @@ def nullify(results: Results) -> str:
 
 def calibration(results: Results) -> str:
     """What simulation-based calibration found."""
-    table = results.rows("calibration")
+    table = results.calibration()
     if table.empty:
         return "Simulation-based calibration was not run with these results (make calibrate)."
-    models = table["model"].nunique()
+    low, high = table["coverage_95"].min(), table["coverage_95"].max()
     return (
-        f"{studies(models, 'model was', 'models were')} fitted to data simulated from the prior; "
-        "the true values should fall anywhere among the posterior draws with equal probability."
+        f"{count(len(table))} quantities of {count(table['model'].nunique())} models were fitted "
+        f"to data simulated from the prior ({count(table['n_replicates'].min())} times or more): "
+        f"95 % intervals held the true value in {percent(low, 1)} to {percent(high, 1)} of the "
+        "simulations."
     )
 
 

@@ -16,6 +16,9 @@ from analysis.report.outcomes import OUTCOMES
 R_SHOWN = 0.4
 """Pre-post correlation behind a study's own interval in figures: the centre of its prior."""
 
+CALIBRATION = Path("docs/calibration.csv")
+"""Simulation-based calibration takes long: it is run apart and its table tracked here."""
+
 
 @dataclass(frozen=True)
 class Pooled:
@@ -69,6 +72,12 @@ class Results:
             return self.table(name)
         except pd.errors.EmptyDataError:
             return pd.DataFrame()
+
+    def calibration(self) -> pd.DataFrame:
+        """What `make calibrate` found: of the run's folder, else the tracked one; or empty."""
+        if self.has("calibration"):
+            return self.rows("calibration")
+        return pd.read_csv(CALIBRATION) if CALIBRATION.exists() else pd.DataFrame()
 
     @cached_property
     def estimates(self) -> pd.DataFrame:

@@ -117,6 +117,11 @@ def group_label(kind: str, group: str) -> str:
     return short(group) if kind == "cell_class" else GROUP_WORDS.get(group, group.replace("_", " "))
 
 
+def study(label: str) -> str:
+    """A study's label without what stands in brackets."""
+    return re.sub(r"\s*\([^)]*\)", "", str(label))
+
+
 def event(category: str) -> str:
     """A category of harm in words."""
     return vocabulary.EVENT_CATEGORIES.get(category, category.replace("_", " "))

@@ -9,7 +9,7 @@ from analysis.report import style
 from analysis.report.figures import base
 from analysis.report.outcomes import DESIGNS, OUTCOMES, Outcome
 from analysis.report.results import Results
-from analysis.report.words import count, group_label, short
+from analysis.report.words import count, group_label, short, study
 
 IN_WORDS = {-1: "◂ in words: lower", 0: "in words: no clear difference", 1: "in words: higher ▸"}
 
@@ -63,7 +63,7 @@ def _block(title, studies, pooled) -> list[tuple]:
     for row in studies.sort_values(["cell_class", "year", "label"], kind="stable").to_dict(
         "records"
     ):
-        label = f"{row['label']} · {short(row['cell_class'])} · n {count(row['n_patients'])}"
+        label = f"{study(row['label'])} · {short(row['cell_class'])} · n {count(row['n_patients'])}"
         rows.append(("study", label, row))
     if pooled is not None:
         rows.append(("pooled", f"pooled · k {count(pooled.k)} · n {count(pooled.n)}", pooled))

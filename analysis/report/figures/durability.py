@@ -10,14 +10,14 @@ from analysis.models.families import LABELS
 from analysis.report import style
 from analysis.report.figures import base
 from analysis.report.results import Results
-from analysis.report.words import count, group_label, short
+from analysis.report.words import count, group_label, short, study
 
 MONTHS = (0, 12, 24, 36, 60, 84, 120)
 AVERAGE = ("average", "stacked")
 STATUS = {
     "resumed": ("X", "insulin resumed"),
-    "ongoing": (">", "still free of insulin"),
-    "censored": (">", "at least this long"),
+    "ongoing": (">", "still free, or at least this long"),
+    "censored": (">", "still free, or at least this long"),
     "died": ("s", "died free of insulin"),
 }
 
@@ -32,7 +32,9 @@ def ever(results: Results) -> Figure:
     for cell_class, part in facts.groupby("cell_class", sort=False):
         for row in part.to_dict("records"):
             at_least = "≥ " if row.get("bound") == "at_least" else ""
-            rows.append((f"{row['label']} · {at_least}{count(row['k'])} of {count(row['n'])}", row))
+            rows.append(
+                (f"{study(row['label'])} · {at_least}{count(row['k'])} of {count(row['n'])}", row)
+            )
         pooled = results.get("ever_independent", "p_ever", cell_class, group_kind="cell_class")
         if pooled is not None:
             lean = ", leans on prior" if len(part) == 1 else ""
@@ -44,7 +46,7 @@ def ever(results: Results) -> Figure:
     figure, axes = base.new(0.235 * len(rows) + 0.7)
     base.label_rows(axes, [text for text, _ in rows])
     axes.set_xlim(0, 1)
-    axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
+    axes.set_xticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
     axes.set_xlabel("patients ever free of insulin", loc="right")
     for y, (_, row) in enumerate(rows):
         if isinstance(row, pd.Series):
@@ -186,7 +188,7 @@ def _weights(results: Results) -> dict[str, float]:
 
 @base.drawn_from("swimmer")
 def swimmer(results: Results) -> Figure:
-    """Every patient whose own duration was printed; hollow bars did not enter as draws."""
+    """Every patient whose own duration was printed; hollow bars do not enter the model."""
     table = results.rows("swimmer").sort_values(
         ["cell_class", "study_id", "months"], ascending=[True, True, False], kind="stable"
     )
@@ -199,7 +201,7 @@ def swimmer(results: Results) -> Figure:
                   edgecolor=colour, linewidth=0.6, alpha=0.75)  # fmt: skip
         marker = STATUS.get(row["status"], ("o", ""))[0]
         axes.plot(row["months"], y, marker, color=style.INK, ms=3)
-        labels.append(f"{row['label']} · {short(row['cell_class'])}"
+        labels.append(f"{study(row['label'])} · {short(row['cell_class'])}"
                       if row["study_id"] != before else "")  # fmt: skip
         before = row["study_id"]
     base.label_rows(axes, labels, size=7)
@@ -208,6 +210,6 @@ def swimmer(results: Results) -> Figure:
     seen = {STATUS[s] for s in table["status"] if s in STATUS}
     for marker, words in sorted(seen):
         axes.plot([], [], marker, color=style.INK, ms=4, linestyle="none", label=words)
-    axes.bar([0], [0], color="white", edgecolor=style.GREY, label="listed, not drawn at random")
+    axes.bar([0], [0], color="white", edgecolor=style.GREY, label="does not enter the model")
     base.legend_below(figure, axes, 2)
     return figure

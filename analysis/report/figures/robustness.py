@@ -271,27 +271,25 @@ def earlier(results: Results) -> Figure:
     return figure
 
 
-@base.drawn_from("calibration")
 def calibration(results: Results) -> Figure:
     """Rank histograms of simulation-based calibration with the band of a calibrated model."""
     from scipy import stats
 
-    table = results.rows("calibration")
-    groups = list(table.groupby(["model", "parameter"], sort=False))
+    table = results.calibration()
+    if table.empty:
+        return base.in_words("Simulation-based calibration was not run (make calibrate).")
     columns = 3
-    lines = int(np.ceil(len(groups) / columns))
-    figure, grid = base.new(1.15 * lines + 0.5, nrows=lines, ncols=columns, squeeze=False,
-                            sharex=True)  # fmt: skip
-    for axes, ((model, parameter), part) in zip(grid.ravel(), groups, strict=False):
-        part = part.sort_values("bin")
-        total, bins = part["count"].sum(), len(part)
-        low, high = stats.binom.ppf([0.005, 0.995], total, 1 / bins)
+    lines = int(np.ceil(len(table) / columns))
+    figure, grid = base.new(0.95 * lines + 0.3, nrows=lines, ncols=columns, squeeze=False)
+    for axes, row in zip(grid.ravel(), table.to_dict("records"), strict=False):
+        counts = np.array([float(n) for n in str(row["histogram"]).split(";")])
+        low, high = stats.binom.ppf([0.005, 0.995], counts.sum(), 1 / len(counts))
         axes.axhspan(low, high, color=style.PALE, lw=0, zorder=0)
-        axes.bar(np.arange(bins), part["count"], width=0.9, color=style.BLUE)
-        axes.set_title(f"{model}: {parameter}".replace("_", " "), fontsize=7)
+        axes.bar(np.arange(len(counts)), counts, width=0.9, color=style.BLUE)
+        axes.set_title(f"{row['model']}\n{row['parameter']}".replace("_", " "), fontsize=6.4)
         axes.set_xticks([])
         axes.set_yticks([])
-    for axes in grid.ravel()[len(groups) :]:
+    for axes in grid.ravel()[len(table) :]:
         axes.set_visible(False)
-    figure.supxlabel("rank of the true value", fontsize=style.TEXT)
+    figure.supxlabel("rank of the true value among posterior draws", fontsize=style.TEXT)
     return figure

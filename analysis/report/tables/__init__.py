@@ -23,6 +23,7 @@ from analysis.report.tables.answers import (
 )
 from analysis.report.tables.base import Markdown, markdown
 from analysis.report.tables.checks import (
+    calibration,
     diagnostics,
     exact,
     leave_one_out_scores,
@@ -44,6 +45,7 @@ __all__ = [
     "Markdown",
     "bias",
     "by_study",
+    "calibration",
     "case_reports",
     "choices",
     "claims",

@@ -8,7 +8,7 @@ from analysis import priors as prior_table
 from analysis.report.outcomes import OUTCOMES
 from analysis.report.results import Results
 from analysis.report.tables.base import Markdown, made_from, markdown
-from analysis.report.words import count, interval, number
+from analysis.report.words import count, interval, number, percent
 
 
 def _label(outcome: str) -> str:
@@ -122,3 +122,21 @@ def versions(results: Results) -> Markdown:
     }
     known = {what: str(value) for what, value in rows.items() if value is not None}
     return markdown(pd.DataFrame({"What": list(known), "Value": list(known.values())}))
+
+
+def calibration(results: Results) -> Markdown:
+    """Simulation-based calibration: how often intervals hold the true value, and two tests."""
+    rows = [
+        {
+            "Model": row.model.replace("_", " "),
+            "Quantity": row.parameter.replace("_", " "),
+            "Simulated": count(row.n_replicates),
+            "In 50 % intervals": percent(row.coverage_50),
+            "In 90 %": percent(row.coverage_90),
+            "In 95 %": percent(row.coverage_95),
+            "P (uniform ranks)": number(row.ecdf_p),
+        }
+        for row in results.calibration().itertuples()
+    ]
+    return markdown(pd.DataFrame(rows), ("Simulated", "In 50 % intervals", "In 90 %", "In 95 %",
+                                         "P (uniform ranks)"))  # fmt: skip
