@@ -679,6 +679,22 @@ def bias(results: Results, outcome: str) -> str:
     )
 
 
+def joint(results: Results) -> str:
+    """Whether studies with more C-peptide also have a lower HbA1c."""
+    table = results.rows("joint_summary")
+    rho = table[table["parameter"] == "rho"] if len(table) else table
+    if rho.empty:
+        return NOT_RUN
+    one = rho.iloc[0]
+    both = results.rows("joint_estimates")
+    behind = f"; {studies(both['k_both'].iloc[0])} report both" if len(both) else ""
+    return (
+        f"Between studies, the effects on C-peptide and on HbA1c correlate by "
+        f"{number(one['mean'])} (95 % credible interval {interval(one['ci_low'], one['ci_high'])}; "
+        f"prior {number(one['prior_mean'])} with SD {number(one['prior_sd'])}{behind})."
+    )
+
+
 def prior_grid(results: Results, outcome: str) -> str:
     """How far the controlled mean moves with the priors."""
     table = results.rows("prior_grid")

@@ -433,8 +433,10 @@ def three_ways(results: Results) -> Markdown:
     named = [OUTCOMES[name].published for name in HEADLINES]
     table = table[(table["group_kind"] == "design") & table["outcome"].isin(named)
                   & table["method"].isin(list(METHODS)) & table["mean"].notna()]  # fmt: skip
-    table = table[table["estimand"].str.startswith("mean_")
-                  & table["scale"].isin(["difference", "log_ratio"])]  # fmt: skip
+    table = table[
+        table["estimand"].isin(["mean_controlled", "mean_uncontrolled"])
+        & table["scale"].isin(["difference", "log_ratio"])
+    ]
     rows = [
         {
             "Outcome": f"{row.outcome.replace('_', ' ')} ({row.unit})",
@@ -564,3 +566,29 @@ def plain(table: pd.DataFrame) -> Markdown:
         if name.startswith(("k_", "n_")):
             cells[name] = [count(float(x)) for x in table[name]]
     return markdown(cells.rename(columns=shown_columns))
+
+
+@made_from("joint_estimates")
+def joint(results: Results) -> Markdown:
+    """C-peptide and HbA1c fitted together beside each alone."""
+    rows = []
+    for row in results.rows("joint_estimates").to_dict("records"):
+        ends = {
+            name: interval(
+                *(OUTCOMES[row["outcome"]].shown(row[f"{end}_{name}"])
+                  for end in ("ci_low", "ci_high"))
+            )
+            for name in ("joint", "alone")
+        }  # fmt: skip
+        rows.append(
+            {
+                "Outcome": OUTCOMES[row["outcome"]].label,
+                "Design": row["design"],
+                "k": count(row["k_studies"]),
+                "n": count(row["n_patients"]),
+                "Together": f"{shown(row, 'mean_joint')} ({ends['joint']})",
+                "Alone": f"{shown(row, 'mean_alone')} ({ends['alone']})",
+                "In words": minus(row["statement"]),
+            }
+        )
+    return markdown(pd.DataFrame(rows), ("k", "n"))
