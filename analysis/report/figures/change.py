@@ -11,7 +11,7 @@ from analysis.report.outcomes import DESIGNS, OUTCOMES, Outcome
 from analysis.report.results import Results
 from analysis.report.words import count, group_label, short, study
 
-IN_WORDS = {-1: "◂ in words: lower", 0: "in words: no clear difference", 1: "in words: higher ▸"}
+IN_WORDS = {-1: "◂ lower", 0: "no clear difference", 1: "higher ▸"}
 
 
 def forest(results: Results, outcome: str) -> Figure:
