@@ -449,6 +449,7 @@ def test_e_value_of_published_examples():
 
 def test_one_study_only(evidence, monkeypatch):
     monkeypatch.setattr(multiverse, "N_SPECS", 60)
+    monkeypatch.setattr(sensitivity, "OUTCOMES", ("hba1c",))
     lone = limited(evidence, lambda t: t["study_id"] == "cai2016")
     found = sensitivity.run(lone, seed=1)
     left = found.tables["leave_one_out"].query("outcome == 'hba1c' and design == 'controlled'")
@@ -469,6 +470,7 @@ def test_one_study_only(evidence, monkeypatch):
 
 def test_an_outcome_without_a_study(evidence, monkeypatch):
     monkeypatch.setattr(multiverse, "N_SPECS", 60)
+    monkeypatch.setattr(sensitivity, "OUTCOMES", ("hba1c", "insulin_dose"))
     none = limited(evidence, lambda t: t["outcome"].eq("hba1c") & t["study_id"].ne("zhao2013"))
     found = sensitivity.run(none, seed=1)
     assert set(found.estimates["outcome"]) == {"hba1c"}
