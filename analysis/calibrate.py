@@ -1,0 +1,426 @@
+"""Simulation-based calibration: do the models recover what the data were simulated from?
+
+For each replicate the parameters are drawn from the prior, data from the model in the design of
+the real evidence, and the posterior is sampled; the rank of the true value among posterior draws
+is then uniform if model, code and sampler agree (Talts et al. 2018, arXiv:1804.06788). Uniformity
+is judged by the simultaneous band of the empirical distribution function of Saeilynoja, Buerkner
+and Vehtari (2022, Stat Comput 32:32), by chi-squared over bins, and by the coverage of central
+intervals. The exact posterior is checked in the same way without a sampler: there the probability
+integral transform of the truth is known to the last digit.
+
+`CASES` is the registry: a model joins it by saying how to draw truth and data from its prior.
+Replicates are split over processes by joblib; its Dask backend spreads them over a cluster, an
+option that nothing here needs. Each process compiles a model once and refits it. Diagnostics do
+not stop a replicate: fits that break a rule of the gate are kept, and counted.
+
+    python -m analysis.calibrate --replicates 200
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from analysis import exact, priors
+from analysis.evidence import RAW, Evidence
+from analysis.models import sampling
+
+SEED = 20261124
+OUT = Path("docs/calibration.csv")
+KEPT = 199
+"""Draws a rank is taken among: 200 possible ranks divide evenly into bins and central intervals."""
+BINS = 20
+LEVELS = (0.5, 0.9, 0.95)
+DRAWS, TUNE, CHAINS = 500, 500, 4
+COLUMNS = ["model", "parameter", "method", "n_replicates", "n_gate", "n_divergent", "draws",
+           "chi2_p", "ecdf_p", *[f"coverage_{level * 100:g}" for level in LEVELS],
+           "histogram"]  # fmt: skip
+
+Truth = dict[str, float]
+"""Parameter -> true value. `name[3]` is entry 3 of a vector parameter."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One model to calibrate.
+
+    Attributes
+    ----------
+    sampler : compiles the model; called once in each process.
+    simulate : draws (truth, data arrays for the sampler) from the prior.
+    target_accept : as the stage that uses the model sets it.
+    """
+
+    sampler: Callable[[], sampling.Sampler]
+    simulate: Callable[[np.random.Generator], tuple[Truth, dict[str, np.ndarray]]]
+    target_accept: float = 0.98
+
+
+# --- ranks ---------------------------------------------------------------------------------------
+
+
+def rank(draws: np.ndarray, truth: float, kept: int = KEPT) -> int:
+    """How many of `kept` evenly spaced draws lie below the truth: 0 to `kept`.
+
+    Thinning makes the draws nearly independent, which the uniformity of the rank asks for.
+    Raises ValueError when there are fewer draws than `kept`.
+    """
+    if len(draws) < kept:
+        raise ValueError(f"{len(draws)} draws; a rank is taken among {kept}")
+    chosen = np.linspace(0, len(draws) - 1, kept).round().astype(int)
+    return int((np.asarray(draws)[chosen] < truth).sum())
+
+
+def draws_of(fit: sampling.Fit, parameter: str) -> np.ndarray:
+    """Posterior draws of a parameter, or of one entry of a vector (`name[3]`)."""
+    name, entry = re.fullmatch(r"(\w+)(?:\[(\d+)\])?", parameter).groups()
+    values = fit.draws(name)
+    return values if entry is None else values[:, int(entry)]
+
+
+def replicates(
+    name: str, evidence: Evidence, seeds: Iterable[int], *, draws: int = DRAWS, tune: int = TUNE
+) -> pd.DataFrame:
+    """Ranks of some replicates of a registered model.
+
+    Returns one row a replicate: seed, gate (rules broken), divergences, and the rank of each
+    parameter under its name.
+    """
+    case = CASES[name](evidence)
+    sampler = case.sampler()
+    rows = []
+    for seed in seeds:
+        truth, data = case.simulate(np.random.default_rng(seed))
+        fit = sampler.fit(
+            f"{name}_{seed}", seed=seed, data=data, draws=draws, tune=tune, chains=CHAINS,
+            target_accept=case.target_accept, gate=False,
+        )  # fmt: skip
+        ranks = {key: rank(draws_of(fit, key), value) for key, value in truth.items()}
+        faults = fit.diagnostics.faults()
+        rows.append({"seed": seed, "gate": len(faults), "divergences": fit.diagnostics.divergences,
+                     **ranks})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def calibrate(
+    name: str, evidence: Evidence, n: int, *, seed: int = SEED, jobs: int = 1, draws: int = DRAWS,
+    tune: int = TUNE,
+) -> pd.DataFrame:  # fmt: skip
+    """Calibrate one registered model with `n` replicates, split over `jobs` processes.
+
+    The numbers do not depend on `jobs`. Returns the summary (`COLUMNS`), one row a parameter.
+    Raises KeyError for a model that is not registered.
+    """
+    import joblib
+
+    if name not in CASES:
+        raise KeyError(f"no such model: {name}; known: {', '.join(CASES)}")
+    seeds = [int(s) for s in np.random.SeedSequence(seed).generate_state(n)]
+    parts = joblib.Parallel(n_jobs=jobs)(
+        joblib.delayed(replicates)(name, evidence, part.tolist(), draws=draws, tune=tune)
+        for part in np.array_split(seeds, min(jobs, n))
+    )
+    table = pd.concat(parts, ignore_index=True)
+    return summarise(name, table, draws=draws * CHAINS)
+
+
+def summarise(name: str, table: pd.DataFrame, *, draws: int) -> pd.DataFrame:
+    """Uniformity and coverage of the ranks of one model (rows of `replicates`)."""
+    common = {
+        "model": name,
+        "method": "nuts",
+        "n_replicates": len(table),
+        "n_gate": int((table["gate"] > 0).sum()),
+        "n_divergent": int((table["divergences"] > 0).sum()),
+        "draws": draws,
+    }
+    parameters = [c for c in table.columns if c not in ("seed", "gate", "divergences")]
+    rows = [
+        {**common, "parameter": p, **judge((table[p].to_numpy() + 0.5) / (KEPT + 1))}
+        for p in parameters
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+# --- uniformity ----------------------------------------------------------------------------------
+
+
+def judge(pit: np.ndarray) -> dict:
+    """Uniformity of probability integral transforms: p-values, coverage and histogram.
+
+    Parameters
+    ----------
+    pit : values in (0, 1); ranks as (rank + 1/2) / (KEPT + 1).
+    """
+    counts = np.histogram(pit, bins=BINS, range=(0, 1))[0]
+    centred = np.abs(2 * np.asarray(pit) - 1)
+    return {
+        "chi2_p": float(stats.chisquare(counts).pvalue),
+        "ecdf_p": ecdf_p(counts),
+        **{f"coverage_{level * 100:g}": float((centred <= level).mean()) for level in LEVELS},
+        "histogram": ";".join(map(str, counts)),
+    }
+
+
+def ecdf_p(counts: np.ndarray, seed: int = 0) -> float:
+    """P-value of uniformity from the empirical distribution function at the edges of the bins.
+
+    The statistic is the smallest two-sided binomial tail over the edges; its distribution under
+    uniformity is simulated.
+    """
+    counts = np.asarray(counts)
+    null = _null(int(counts.sum()), counts.size, seed)
+    return float((null <= _smallest_tail(counts[None, :])[0]).mean())
+
+
+def ecdf_band(n: int, level: float = 0.95, bins: int = BINS, seed: int = 0) -> pd.DataFrame:
+    """Simultaneous band of the empirical distribution function of `n` uniform values.
+
+    Returns columns at, low, high: with probability `level` the function lies within the band at
+    every edge. A histogram lies outside exactly where `ecdf_p` is below 1 - level.
+    """
+    gamma = np.quantile(_null(n, bins, seed), 1 - level)
+    at = np.arange(1, bins) / bins
+    counts = np.arange(n + 1)[:, None]
+    inside = 2 * np.minimum(stats.binom.cdf(counts, n, at), stats.binom.sf(counts - 1, n, at))
+    allowed = inside > gamma
+    low = allowed.argmax(axis=0) / n
+    high = (n - allowed[::-1].argmax(axis=0)) / n
+    return pd.DataFrame({"at": at, "low": low, "high": high})
+
+
+@lru_cache(maxsize=32)
+def _null(n: int, bins: int, seed: int, simulations: int = 4000) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return _smallest_tail(rng.multinomial(n, np.full(bins, 1 / bins), size=simulations))
+
+
+def _smallest_tail(counts: np.ndarray) -> np.ndarray:
+    """Smallest two-sided binomial tail of the distribution function over inner edges, by row."""
+    n, bins = counts[0].sum(), counts.shape[1]
+    below = counts.cumsum(axis=1)[:, :-1]
+    at = np.arange(1, bins) / bins
+    tail = np.minimum(stats.binom.cdf(below, n, at), stats.binom.sf(below - 1, n, at))
+    return 2 * tail.min(axis=1)
+
+
+# --- the exact posterior -------------------------------------------------------------------------
+
+
+def calibrate_exact(n: int, *, k: int, seed: int = SEED, outcome: str = "hba1c") -> pd.DataFrame:
+    """Calibration of `exact.fit_many`: `n` data sets of `k` studies drawn from the priors.
+
+    Standard errors are spread evenly over a factor of ten around the prior scale of tau. Returns
+    the summary (`COLUMNS`) for mu, tau and the true effect of a new study.
+    """
+    rng = np.random.default_rng([seed, k])
+    scale_mu, scale_tau = priors.get(outcome, "mu").scale, priors.get(outcome, "tau").scale
+    mu = scale_mu * rng.standard_normal(n)
+    tau = scale_tau * np.abs(rng.standard_normal(n))
+    new = mu + tau * rng.standard_normal(n)
+    se = np.exp(rng.uniform(np.log(0.3), np.log(3.0), size=(n, k))) * scale_tau
+    y = mu[:, None] + np.hypot(tau[:, None], se) * rng.standard_normal((n, k))
+    batch = exact.fit_many(
+        y, se, mu_prior=exact.Normal(0.0, scale_mu), tau_prior=exact.HalfNormal(scale_tau)
+    )
+    truths = {"mu": mu, "tau": tau, "predictive": new}
+    common = {"model": f"exact_k{k}", "method": "exact", "n_replicates": n, "n_gate": 0,
+              "n_divergent": 0}  # fmt: skip
+    rows = [
+        {**common, "parameter": name, **judge(batch.probability_below(truth, of=name))}
+        for name, truth in truths.items()
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+# --- the registry --------------------------------------------------------------------------------
+
+
+def _safety(evidence: Evidence) -> Case:
+    """The rates of harm, in the design of the cohorts followed for the most patient-years."""
+    from analysis import harms
+    from analysis.models import safety
+
+    rows = harms.table(evidence).rows
+    exact_counts = (rows["arm"] == "treated") & (rows["bound"] == "exact")
+    rows = rows[exact_counts & rows["patient_years"].gt(0)]
+    rows = rows.sort_values(["patient_years", "study_id"], ascending=False, kind="stable")
+    rows = rows.drop_duplicates("cohort").head(12).reset_index(drop=True)
+    design = safety.design_arrays(rows)
+    index, size = design["class_index"], len(rows)
+
+    def simulate(rng):
+        scale = {
+            name: priors.get("safety", name).scale for name in ("tau", "tau_class", "type_effect")
+        }
+        mu = rng.normal(*priors.get("safety", "mu").params)
+        tau, tau_class = (scale[name] * abs(rng.standard_normal()) for name in ("tau", "tau_class"))
+        type_effect = scale["type_effect"] * rng.standard_normal()
+        effect = tau_class * rng.standard_normal(len(safety.CLASSES))
+        log_rate = mu + effect[index] + type_effect * design["type_2"]
+        log_rate = log_rate + tau * rng.standard_normal(size)
+        risk = -np.expm1(-np.exp(log_rate) * design["years"])
+        events = rng.binomial(rows["n_at_risk"].to_numpy(dtype=int), risk)
+        truth = {"mu": mu, "tau": tau, "tau_class": tau_class,
+                 f"class_effect[{index[0]}]": effect[index[0]]}  # fmt: skip
+        if np.any(design["type_2"]):
+            truth["type_effect"] = type_effect
+        return truth, safety.design_arrays(rows.assign(events=events.astype(float)))
+
+    return Case(lambda: sampling.compile_model(safety.build(), "safety"), simulate, 0.95)
+
+
+def _change(outcome: str) -> Callable[[Evidence], Case]:
+    def case(evidence: Evidence) -> Case:
+        """The change model, in the design of the effects pooled for an outcome.
+
+        Where a number before and one after are printed, the spread of the change follows from the
+        correlation; these variances are kept as printed and do not teach the model spreads. Words
+        are simulated as they arise: from z = y / se, by whether |z| passes 1.96.
+        """
+        from analysis import effects
+        from analysis.models import change
+
+        rows = change.pooled_effects(effects.build(evidence).effects, outcome)
+        rows.loc[rows["var_b"].fillna(0) != 0, "n_factor"] = np.nan
+        size = len(rows)
+        arrays = change.design_arrays(rows, outcome, size)
+        return Case(
+            lambda: sampling.compile_model(change.build(size), "change"),
+            lambda rng: _simulated_change(rng, outcome, rows, arrays),
+        )
+
+    return case
+
+
+def _simulated_change(rng, outcome: str, rows: pd.DataFrame, arrays: Mapping) -> tuple[Truth, dict]:
+    """Parameters and data of the change model from its prior."""
+    from analysis.models import change
+
+    truth: Truth = {}
+    for name in change.SCALES:
+        draw = rng.standard_normal()
+        scale = float(arrays[f"scale_{name}"])
+        truth[name] = scale * (abs(draw) if name in change.HALF_NORMAL else draw)
+    centre, spread = priors.get("change", "r").params
+    edges = (np.array([-0.95, 0.95]) - centre) / spread
+    truth["r"] = float(stats.truncnorm.rvs(*edges, centre, spread, random_state=rng))
+    truth["log_sd"] = float(
+        rng.normal(float(arrays["centre_log_sd"]), float(arrays["scale_log_sd"]))
+    )
+    truth["log_sd_spread"] = priors.get("change", "log_sd_spread").scale * abs(
+        rng.standard_normal()
+    )
+    size = len(rows)
+    class_effect = truth["tau_class"] * rng.standard_normal(len(change.CLASSES))
+    eta = (
+        truth["mu"]
+        + class_effect[arrays["class_index"]] * (1 - arrays["lone"])
+        + truth["bias"] * arrays["uncontrolled"]
+        + truth["type_effect"] * arrays["type_2"]
+        + truth["measure"] * arrays["fasting"]
+        + truth["slope"] * arrays["log_time"]
+    )
+    truth["eta[0]"] = eta[0]
+    # Spreads: printed for the change itself (they teach), printed before and after, or not printed.
+    seen = rng.normal(truth["log_sd"], np.sqrt(truth["log_sd_spread"] ** 2 + arrays["log_sd_var"]))
+    teaches = arrays["teaches_sd"] > 0
+    var_a = np.where(teaches, arrays["n_factor"] * np.exp(2 * seen), arrays["var_a"])
+    unseen = rng.normal(truth["log_sd"], truth["log_sd_spread"], size)
+    se = np.where(
+        arrays["has_var"] > 0,
+        np.sqrt(var_a - truth["r"] * arrays["var_b"]),
+        np.exp(unseen) * np.sqrt(arrays["n_factor"]),
+    )
+    lone = truth["tau_class"] ** 2 * arrays["lone"]
+    y = rng.normal(eta, np.sqrt(se**2 + truth["tau"] ** 2 + lone))
+    z, limit = y / se, stats.norm.isf(0.025)
+    kind = rows["kind"].to_numpy()
+    low = np.select([z > limit, z > -limit], [limit, -limit], -np.inf)
+    high = np.select([z > limit, z > -limit], [np.inf, limit], -limit)
+    simulated = rows.assign(
+        y=np.where(kind == "numeric", y, np.nan),
+        var_a=np.where(arrays["has_var"] > 0, var_a, np.nan),
+        z_low=np.where(kind == "interval", low, z),
+        z_high=np.where(kind == "interval", high, z),
+    )
+    fixed = {name for name in change.SCALES if float(arrays[f"scale_{name}"]) == 0}
+    if not np.any(arrays["fasting"]):
+        fixed.add("measure")  # not in the data: its posterior is its prior
+    kept = {name: value for name, value in truth.items() if name not in fixed}
+    return kept, change.design_arrays(simulated, outcome, size)
+
+
+CASES: dict[str, Callable[[Evidence], Case]] = {
+    "safety": _safety,
+    "change_hba1c": _change("hba1c"),
+    "change_c_peptide_ratio": _change("c_peptide_ratio"),
+}
+"""Models that can be calibrated. A function of the evidence (for the design) gives the `Case`."""
+
+EXACT_SIZES = (1, 2, 5, 20)
+
+
+# --- the command ---------------------------------------------------------------------------------
+
+
+def merged(old: pd.DataFrame | None, new: pd.DataFrame) -> pd.DataFrame:
+    """The table with the models of `new` in place of their earlier rows; other models stay."""
+    if old is None or old.empty:
+        return new[COLUMNS]
+    kept = old[~old["model"].isin(new["model"])]
+    return pd.concat([kept, new], ignore_index=True)[COLUMNS]
+
+
+def main(words: list[str] | None = None) -> None:
+    """Calibrate models and write the summary, replacing the rows of the same models there."""
+    import joblib
+
+    from analysis import evidence as evidence_module
+
+    parser = argparse.ArgumentParser(description="Simulation-based calibration of the models.")
+    parser.add_argument("models", nargs="*", help=f"of {', '.join(CASES)}, exact; default: all")
+    parser.add_argument("--replicates", type=int, default=200, help="fits of each model")
+    parser.add_argument("--exact-replicates", type=int, default=5000)
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--jobs", type=int, default=1, help="processes; each compiles once")
+    parser.add_argument("--backend", default="loky", help="a joblib backend: loky, dask, ...")
+    parser.add_argument("--address", help="of a Dask scheduler, with --backend dask")
+    parser.add_argument("--raw", type=Path, default=RAW)
+    parser.add_argument("--out", type=Path, default=OUT)
+    asked = parser.parse_args(words)
+    names = asked.models or [*CASES, "exact"]
+    unknown = [name for name in names if name not in CASES and name != "exact"]
+    if unknown:
+        parser.error(f"no such model: {', '.join(unknown)}; known: {', '.join(CASES)}, exact")
+    if asked.backend == "dask":
+        try:
+            from distributed import Client
+        except ImportError:
+            parser.error("--backend dask needs the package `distributed`")
+        Client(asked.address)  # joblib's Dask backend finds the client by itself
+    loaded = evidence_module.load(asked.raw)
+    asked.out.parent.mkdir(parents=True, exist_ok=True)
+    with joblib.parallel_config(backend=asked.backend):
+        for name in names:
+            if name == "exact":
+                parts = [calibrate_exact(asked.exact_replicates, k=k, seed=asked.seed)
+                         for k in EXACT_SIZES]  # fmt: skip
+                new = pd.concat(parts, ignore_index=True)
+            else:
+                new = calibrate(name, loaded, asked.replicates, seed=asked.seed, jobs=asked.jobs)
+            old = pd.read_csv(asked.out) if asked.out.exists() else None
+            merged(old, new).to_csv(asked.out, index=False, float_format="%.4g")
+            print(new.drop(columns="histogram").to_string(index=False), flush=True)
+
+
+if __name__ == "__main__":
+    main()
