@@ -178,31 +178,71 @@ def implied(evidence: Evidence, rows: pd.DataFrame) -> pd.DataFrame:
     return single[COLUMNS].reset_index(drop=True)
 
 
-def never_stated(evidence: Evidence, rows: pd.DataFrame) -> pd.DataFrame:
-    """For each harm and cell class: eligible treated cohorts that said nothing, and their patients.
+def patient_table(evidence: Evidence) -> pd.DataFrame:
+    """Eligible groups of treated patients, one row each, by `patients` (the name of the group).
 
-    One row per event category, relation and cell class (and `all`), also for harms and classes
-    nobody wrote about. The size of a cohort is its largest treated arm. What was never stated is
-    unknown, not zero.
+    A group is a cohort with those of declared overlap. Columns: n_at_risk, the largest treated arm;
+    months, the longest follow-up printed; and cohort, cell_class, diabetes_type and strategy of the
+    report with the largest arm. n_at_risk and months are NaN where nobody printed them.
     """
     studies = evidence.studies
-    eligible = studies[(studies["include"] == "yes") & (studies["design"] != "case_report")]
-    by_cohort = eligible.groupby("cohort")
-    cohorts = pd.DataFrame(
-        {"n": by_cohort["n_treated"].max(), "cell_class": by_cohort["cell_class"].first()}
+    eligible = studies[(studies["include"] == "yes") & (studies["design"] != "case_report")].copy()
+    eligible["patients"] = eligible["study_id"].map(patient_groups(studies, Rules()))
+    eligible["strategy"] = eligible["immune_strategy"].map(strategy)
+    eligible = eligible.sort_values("n_treated", ascending=False, kind="stable")
+    grouped = eligible.groupby("patients")
+    first = grouped[["cohort", "cell_class", "diabetes_type", "strategy"]].first()
+    return first.assign(
+        n_at_risk=grouped["n_treated"].max(), months=grouped["followup_months"].max()
     )
-    treated = rows[rows["arm"] == "treated"]
-    categories = [c for c in vocabulary.EVENT_CATEGORIES if c not in NOT_COUNTED]
+
+
+def _spoke(evidence: Evidence, rows: pd.DataFrame, category: str, relation: str) -> set[str]:
+    """Groups of treated patients with a counted statement of the category and relation."""
+    stated = rows[
+        (rows["arm"] == "treated")
+        & (rows["event_category"] == category)
+        & (rows["relation"] == relation)
+    ]
+    return set(stated["study_id"].map(patient_groups(evidence.studies, Rules())))
+
+
+def silent_groups(
+    evidence: Evidence, rows: pd.DataFrame, category: str, relation: str
+) -> pd.DataFrame:
+    """The silent groups as if each had stated a zero: for a sensitivity analysis only.
+
+    Groups of unknown size are left out (`never_stated` counts them); an unknown follow-up is set to
+    the median of the others.
+    """
+    groups = patient_table(evidence)
+    quiet = groups[~groups.index.isin(_spoke(evidence, rows, category, relation))]
+    quiet = quiet[quiet["n_at_risk"].gt(0)]
+    months = quiet["months"].fillna(groups["months"].median())
+    return quiet.assign(
+        event_category=category,
+        relation=relation,
+        bound="exact",
+        events=0.0,
+        months=months,
+        patient_years=quiet["n_at_risk"] * months / 12,
+    ).reset_index(drop=True)
+
+
+def never_stated(evidence: Evidence, rows: pd.DataFrame) -> pd.DataFrame:
+    """For each harm and cell class: eligible groups of patients nobody said anything about.
+
+    One row per event category, relation and cell class (and `all`), also for harms and classes
+    nobody wrote about. What was never stated is unknown, not zero.
+    """
+    groups = patient_table(evidence)
     counted = []
-    for category in categories:
+    for category in (c for c in vocabulary.EVENT_CATEGORIES if c not in NOT_COUNTED):
         for relation in ("any", "treatment_related"):
-            same = (treated["event_category"] == category) & (treated["relation"] == relation)
-            spoke = cohorts.index.isin(treated.loc[same, "cohort"])
-            for name in ("all", *sorted(cohorts["cell_class"].unique())):
-                own = (
-                    np.ones(len(cohorts), bool) if name == "all" else cohorts["cell_class"] == name
-                )
-                quiet = cohorts[own & ~spoke]
+            spoke = groups.index.isin(_spoke(evidence, rows, category, relation))
+            for name in ("all", *sorted(groups["cell_class"].unique())):
+                own = np.full(len(groups), True) if name == "all" else groups["cell_class"] == name
+                quiet = groups[own & ~spoke]
                 counted.append(
                     {
                         "event_category": category,
@@ -210,8 +250,8 @@ def never_stated(evidence: Evidence, rows: pd.DataFrame) -> pd.DataFrame:
                         "cell_class": name,
                         "k_stated": int((own & spoke).sum()),
                         "k_silent": len(quiet),
-                        "n_silent": float(quiet["n"].sum()),
-                        "k_size_unknown": int(quiet["n"].isna().sum()),
+                        "n_silent": float(quiet["n_at_risk"].sum()),
+                        "k_size_unknown": int(quiet["n_at_risk"].isna().sum()),
                     }
                 )
     return pd.DataFrame(counted)
@@ -232,23 +272,3 @@ def _reason(row: pd.Series) -> str:
     if not (np.isfinite(row["n_patients"]) and np.isfinite(row["n_at_risk"])):
         return "no number of patients"
     return ""
-
-
-def silent(evidence: Evidence, rows: pd.DataFrame) -> pd.DataFrame:
-    """Per category and relation: eligible treated cohorts, and their patients, that say nothing."""
-    studies = evidence.studies
-    eligible = studies[(studies["include"] == "yes") & (studies["design"] != "case_report")]
-    sizes = eligible.groupby("cohort")["n_treated"].max()
-    treated = rows[rows["arm"] == "treated"]
-    counted = []
-    for (category, relation), part in treated.groupby(["event_category", "relation"]):
-        quiet = sizes.drop(part["cohort"].unique(), errors="ignore")
-        counted.append(
-            {
-                "event_category": category,
-                "relation": relation,
-                "k_silent": len(quiet),
-                "n_silent": float(quiet.sum()),
-            }
-        )
-    return pd.DataFrame(counted, columns=["event_category", "relation", "k_silent", "n_silent"])

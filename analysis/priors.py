@@ -110,12 +110,19 @@ INDEPENDENCE = (
 
 SAFETY = (
     Prior("safety", "mu", "Normal", (-3.5, 2.0), "log rate per patient-year",
-          "centre 3 per 100 patient-years; 95 % from 0.05 to over 100"),
+          "centre 3 per 100 patient-years; 95 % from 0.05 to over 100; for a risk: log of the "
+          "hazard over the whole follow-up, centre 3 %"),
     Prior("safety", "tau", "HalfNormal", (0.7,), "log rate",
           "between studies; a few events cannot identify it, so it is kept moderate"),
     Prior("safety", "tau_class", "HalfNormal", (0.7,), "log rate",
           "between cell classes: as between studies"),
+    Prior("safety", "type_effect", "Normal", (0, 0.7), "log rate",
+          "type 2 against type 1 diabetes; either sign, as large as between studies"),
+    Prior("safety", "strategy", "Normal", (0, 1.0), "log rate",
+          "each immune strategy around their mean; conditioning and immunosuppression may change a "
+          "rate tenfold"),
 )  # fmt: skip
+
 
 def _trajectory(outcome, unit, mu, tau, bias, drift, tau_slope) -> tuple[Prior, ...]:
     """The priors of one outcome's course over time."""
@@ -168,8 +175,8 @@ JOINT = (
           "between studies, true effects on C-peptide and on HbA1c: either sign, centred at none; "
           "for two outcomes 2 Beta(2, 2) - 1, standard deviation 0.45"),
     Prior("joint", "rho_within", "TruncatedNormal(-0.95, 0.95)", (-0.3, 0.25), "correlation",
-          "within studies, sampling errors: patients who keep more C-peptide tend to have the lower "
-          "HbA1c; no study prints it, so it stays at its prior"),
+          "within studies, sampling errors: patients who keep more C-peptide tend to have the "
+          "lower HbA1c; no study prints it, so it stays near its prior"),
 )  # fmt: skip
 
 SENSITIVITY = (

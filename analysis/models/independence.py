@@ -1,7 +1,7 @@
 """Insulin independence: who becomes free, for how long, and how much of that is extrapolation.
 
 `run` counts who was ever independent (`ever`), fits six survival families to the published facts on
-durations (`duration`), weighs them by leaving studies out, and describes the average (`durability`).
+durations (`duration`), weighs them by leaving out studies, and describes the mean (`durability`).
 A study whose number ever independent is unknown enters the duration model through the probability
 of becoming free in a new study of its class, from a fit of the other studies' counts: its own count
 is not used twice. Probabilities of all treated multiply the two posteriors.
@@ -28,6 +28,9 @@ UNIT_SHARE = "probability"
 AVERAGE = "average"
 STEP = 2
 """Months between the points of the tabulated curves."""
+
+SAMPLING = {"draws": 1000, "tune": 1000}
+"""Options of every fit; a simulation study may ask for fewer draws."""
 
 PRIOR_ONLY = "no duration is known: prior only"
 
@@ -73,8 +76,10 @@ def run(
     expected: dict[str, tuple[float, float]] = {}
     if len(counts):
         tell("ever independent")
-        plain = ever.fit(counts, moderated=False, seed=seed, size=size, name="ever")
-        moderated = ever.fit(counts, moderated=True, seed=seed, size=size, name="ever moderated")
+        plain = ever.fit(counts, moderated=False, seed=seed, size=size, name="ever", **SAMPLING)
+        moderated = ever.fit(
+            counts, moderated=True, seed=seed, size=size, name="ever moderated", **SAMPLING
+        )
         fits |= {"ever": plain, "ever_moderated": moderated}
         found = _Ever(counts, plain, moderated)
         estimates += _ever_estimates(found)
@@ -82,7 +87,9 @@ def run(
     if len(through):
         others = counts[~counts["cohort"].isin(through["cohort"])]
         if len(others):
-            fit = ever.fit(others, moderated=False, seed=seed, size=size, name="ever elsewhere")
+            fit = ever.fit(
+                others, moderated=False, seed=seed, size=size, name="ever elsewhere", **SAMPLING
+            )
             fits["ever_elsewhere"] = fit
             by_class = ever.new_study_logit(fit, others)
             expected = {
@@ -233,6 +240,10 @@ def _moderators(found: _Ever | None) -> pd.DataFrame:
 # --- durations ----------------------------------------------------------------------------------
 
 
+_SHARED = ("mu", "tau", "tau_class", "theta", "logit_cure", "class_mean")
+"""What a study's predictive density depends on."""
+
+
 @dataclass(frozen=True)
 class _Ensemble:
     """The fits of the families, their weights, and their leave-one-study-out densities."""
@@ -252,10 +263,9 @@ def _fit_families(facts, expected, seed, size, tell) -> _Ensemble:
     for name in FAMILIES:
         tell(f"duration {name}")
         table = duration.likelihoods(facts, name, expected)
-        fit = duration.fit(table, name, seed=seed, size=size)
+        fit = duration.fit(table, name, seed=seed, size=size, **SAMPLING)
         fits[name], draws[name] = fit, durability.of_fit(fit, name)
-        values = ("mu", "tau", "tau_class", "theta", "logit_cure", "class_mean")
-        density = tabulated.predictive(table, {v: fit.draws(v)[::2] for v in values})
+        density = tabulated.predictive(table, {v: fit.draws(v)[::2] for v in _SHARED})
         loo, k = tabulated.leave_one_out(density)
         elpd.append(loo)
         pareto.append(k)

@@ -38,6 +38,9 @@ NO_CURE = np.arange(4.0)
 DEEP = 60.0
 """Log-likelihood units under a study's best value beyond which its table only creeps on falling."""
 
+LOCAL = 0.5
+"""Log-likelihood units: the largest correction by which a coefficient differs from a value."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -64,25 +67,21 @@ class Table:
         return Table(self.studies, self.classes, self.eta, self.cure, values)
 
 
-def cubic_weights(r):
-    """The four uniform cubic B-spline weights at r in [0, 1): for numpy and symbolic arrays."""
-    return (
-        (1 - r) ** 3 / 6,
-        (3 * r**3 - 6 * r**2 + 4) / 6,
-        (-3 * r**3 + 3 * r**2 + 3 * r + 1) / 6,
-        r**3 / 6,
-    )
-
-
 def coefficients(values: np.ndarray) -> np.ndarray:
-    """Spline coefficients of `Table.values`, each study's best value set to zero."""
+    """Spline coefficients of `Table.values`, each study's best value set to zero.
+
+    The local formula c_j = f_j - (f_j-1 - 2 f_j + f_j+1) / 6 along each axis (de Boor 2001, A
+    Practical Guide to Splines, ch. XII: exact for cubics), its correction limited to `LOCAL`: an
+    interpolating spline would ring beside the cliffs that some families have.
+    """
     if not len(values):
         return values
     flat = values - values.max(axis=(1, 2, 3), keepdims=True)
     deep = np.maximum(-flat - DEEP, 0.0)
     flat = np.where(deep > 0, -DEEP - DEEP * np.log1p(deep / DEEP), flat)
     for axis in (1, 2, 3):
-        flat = ndimage.spline_filter1d(flat, order=3, axis=axis, mode="mirror")
+        second = ndimage.correlate1d(flat, [1.0, -2.0, 1.0], axis=axis, mode="nearest")
+        flat = flat - np.clip(second / 6.0, -LOCAL, LOCAL)
     return flat
 
 
@@ -163,21 +162,19 @@ def model(size: int):
         eta = effect("study_z", centre, tau, d["location"], d["precision"], size)
         eta = pm.Deterministic("eta", eta)
 
-        table = d["table"]
-        steps, weights = [], []
-        for axis, value in enumerate((eta, theta, logit_cure)):
-            n = table.shape[axis + 1]
-            x = pt.clip((value - d["grid"][axis, 0]) / d["grid"][axis, 1], 1.0, n - 2.0 - 1e-6)
-            whole = pt.floor(x)
-            weights.append(pt.stack(cubic_weights(x - whole), axis=-1))
-            steps.append(pt.cast(whole, "int64")[..., None] - 1 + np.arange(4))
-        index = pt.arange(size)[:, None] * table.shape[1] + steps[0]
-        index = index[:, :, None] * table.shape[2] + steps[1][None, None, :]
-        index = index[:, :, :, None] * table.shape[3] + steps[2][None, None, None, :]
-        near = pt.take(table.flatten(), index.flatten()).reshape((size, 4, 4, 4))
-        near = (near * weights[2][None, None, None, :]).sum(axis=-1)
-        near = (near * weights[1][None, None, :]).sum(axis=-1)
-        pm.Potential("facts", (near * weights[0]).sum())
+        # where eta, the shape and the cured share lie on their grids, and the cubic B-spline
+        # weights of the four nodes around each: (max(2 - |d|, 0)^3 - 4 max(1 - |d|, 0)^3) / 6
+        at = pt.concatenate([eta, theta[None], logit_cure[None]])
+        x = pt.clip((at - d["start"]) / d["step"], 1.0, d["last"])
+        nodes = pt.floor(x)[:, None] + np.arange(-1.0, 3.0)
+        distance = pt.abs(x[:, None] - nodes)
+        weight = (pt.maximum(2 - distance, 0) ** 3 - 4 * pt.maximum(1 - distance, 0) ** 3) / 6
+        place = pt.cast(nodes * d["stride"][:, None], "int64")
+        first = d["first"][:, None, None, None] + place[:size, :, None, None]
+        index = first + place[size][:, None] + place[size + 1][None, :]
+        near = pt.take(d["table"], index.flatten()).reshape((size, 4, 4, 4))
+        facts = near * weight[:size, :, None, None] * weight[size][:, None] * weight[size + 1]
+        pm.Potential("facts", facts.sum())
     return graph
 
 
@@ -209,6 +206,12 @@ def data(table: Table, outcome: str, size: int, design: np.ndarray | None = None
     values = np.zeros((size, *table.values.shape[1:]))
     values[:k] = coefficients(table.values)
     grids = (table.eta, THETA, table.cure)
+    strides = [s // values.itemsize for s in values.strides]
+
+    def per_value(three):
+        """Of the three axes: the first for each study's eta, then one for each shared value."""
+        return np.concatenate([np.full(size, three[0]), three[1:]])
+
     mean, sd = priors.get(outcome, "mu").params
     scales = [priors.get(outcome, name).scale for name in ("tau", "tau_class")]
     return {
@@ -219,8 +222,12 @@ def data(table: Table, outcome: str, size: int, design: np.ndarray | None = None
         "class_precision": class_precision,
         "class_index": index,
         "design": x,
-        "grid": np.array([(g[0], g[1] - g[0]) for g in grids]),
-        "table": values,
+        "start": per_value([g[0] for g in grids]),
+        "step": per_value([g[1] - g[0] for g in grids]),
+        "last": per_value([g.size - 2.0 - 1e-6 for g in grids]),
+        "stride": per_value([float(s) for s in strides[1:]]),
+        "first": np.arange(size) * strides[0],
+        "table": values.ravel(),
     }
 
 
@@ -298,7 +305,7 @@ def leave_one_out(log_likelihood: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     if not log_likelihood.shape[1]:
         return np.zeros(0), np.zeros(0)
-    log_weights, k = array_stats.psislw(-log_likelihood.T, axis=-1)
+    log_weights, k = array_stats.psislw(log_likelihood.T, axis=-1)  # it changes the sign itself
     elpd = special.logsumexp(log_weights + log_likelihood.T, axis=1)
     return elpd, np.asarray(k, float)
 

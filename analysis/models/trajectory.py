@@ -77,25 +77,22 @@ def build(size: int):
         r = pm.TruncatedNormal("r", *r_prior.params, lower=-0.95, upper=0.95)
         log_sd = pm.Normal("log_sd", d["centre_log_sd"], d["scale_log_sd"])
         log_sd_spread = pm.HalfNormal("log_sd_spread", spread.scale)
-        sd_z = pm.Normal("sd_z", 0, 1, shape=size)
+        u, v, w, sd_z = (pm.Normal(name, 0, 1, shape=size) for name in ("u", "v", "w", "sd_z"))
         word_q = pm.Flat("word_q", shape=size)
 
         months, real = d["months"], d["weight"]
         shape = -pt.expm1(-months * pt.exp(-log_rise)) * pt.exp(
             -np.log(2) * months * pt.exp(-log_half_life)
         )
-        years = months / 12
-        eta = pm.Deterministic(
-            "eta",
-            (p["mu"] + p["bias"] * d["uncontrolled"]) * shape
-            + p["drift"] * d["uncontrolled"] * years,
+        years, cohort = months / 12, d["cohort_index"]
+        theta = pm.Deterministic(
+            "theta",
+            (p["mu"] + p["bias"] * d["uncontrolled"] + p["tau"] * u[cohort]) * shape
+            + (p["drift"] * d["uncontrolled"] + p["tau_slope"] * v[cohort]) * years,
         )
         variance = d["var_a"] - r * d["var_b"]
-        se_model = pt.exp(log_sd + log_sd_spread * sd_z[d["cohort_index"]])
-        se = pm.Deterministic(
-            "se",
-            pt.switch(d["has_var"] > 0, pt.sqrt(variance), se_model * pt.sqrt(d["n_factor"])),
-        )
+        se_model = pt.exp(log_sd + log_sd_spread * sd_z[cohort]) * pt.sqrt(d["n_factor"])
+        se = pm.Deterministic("se", pt.switch(d["has_var"] > 0, pt.sqrt(variance), se_model))
 
         # z of a result in words, between its bounds; flat in z, hence the Jacobian dz/dq.
         width, grown = d["z_high"] - d["z_low"], pt.exp(word_q)
@@ -110,33 +107,13 @@ def build(size: int):
         in_words = d["is_interval"] + d["is_exact_p"]
         y = pt.switch(in_words > 0, z * se, d["y"])
 
-        # Cov(y) within a cohort = diag(own) + F F', F's columns being what its rows share:
-        # amplitude, slope, baseline error. By Woodbury a 3 x 3 Cholesky for each cohort, written
-        # out for all at once, gives the determinant and the quadratic form.
-        own = (1 - SHARED) * se**2
-        shared = (p["tau"] * shape, p["tau_slope"] * years, np.sqrt(SHARED) * se)
-        residual = y - eta
-
-        def total(rows):
-            return pt.dot(d["member"], rows / own)
-
-        m = {(i, j): total(shared[i] * shared[j]) for i in range(3) for j in range(i + 1)}
-        b = [total(column * residual) for column in shared]
-        l00 = pt.sqrt(1 + m[0, 0])
-        l10, l20 = m[1, 0] / l00, m[2, 0] / l00
-        l11 = pt.sqrt(1 + m[1, 1] - l10**2)
-        l21 = (m[2, 1] - l20 * l10) / l11
-        l22 = pt.sqrt(1 + m[2, 2] - l20**2 - l21**2)
-        s0 = b[0] / l00
-        s1 = (b[1] - l10 * s0) / l11
-        s2 = (b[2] - l20 * s0 - l21 * s1) / l22
-        quadratic = (real * residual**2 / own).sum() - (s0**2 + s1**2 + s2**2).sum()
-        log_root = 0.5 * (real * pt.log(own)).sum() + pt.log(l00 * l11 * l22).sum()
-        pm.Potential("likelihood", -0.5 * quadratic - log_root)
+        residual = (y - theta) / se - np.sqrt(SHARED) * w[cohort]
         pm.Potential(
-            "words",
-            (in_words * pt.log(se)).sum()
-            + pt.switch(d["is_interval"] > 0, log_jacobian, -0.5 * word_q**2).sum(),
+            "likelihood",
+            (real * (-0.5 * residual**2 / (1 - SHARED) - (1 - in_words) * pt.log(se))).sum(),
+        )
+        pm.Potential(
+            "words", pt.switch(d["is_interval"] > 0, log_jacobian, -0.5 * word_q**2).sum()
         )
         # The log of an SD seen in n patients has sampling variance about 1 / (2 (n - 1)).
         spread_sd = pt.sqrt(log_sd_spread**2 + d["log_sd_var"])
