@@ -23,8 +23,7 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
-from analysis.models.result import ModelResult
-from analysis.models.safety import CLASSES
+from analysis import effects as effects_module
 
 THRESHOLDS = {
     "death": 1.0,
@@ -36,13 +35,13 @@ THRESHOLDS = {
 }
 """Rates per 100 patient-years to fall under: 1 for what cannot be undone, 5 for the rest."""
 DURABILITY = ("independence_survival", "s_60")
+LOSS = "loss_of_independence_5_years"
 WIDTH = 0.2
 ASSURANCE = 0.8
 LEVEL = 0.95
 PATIENTS = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 YEARS = (1, 2, 5)
 VALUE_OUTCOMES = ("hba1c", "c_peptide_ratio", "c_peptide_gain")
-MAX_ATOMS = 1000
 
 CURVE_COLUMNS = ["harm", "relation", "group", "threshold", "unit", "patients", "years",
                  "patient_years", "assurance"]  # fmt: skip
@@ -54,31 +53,30 @@ VALUE_COLUMNS = ["outcome", "estimand", "scale", "unit", "group", "k_studies", "
                  "reduction_of_perfect_trial"]  # fmt: skip
 
 
-def run(
-    safety: ModelResult,
+def from_estimates(
     estimates: pd.DataFrame,
-    *,
-    seed: int,
-    typical_se: Mapping[str, float] | None = None,
+    new_study_rates: pd.DataFrame | None = None,
+    effects: pd.DataFrame | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Tables `evidence_needed` (curves), `evidence_needed_summary` and `next_trial_value`.
 
+    A pure function of what other stages leave behind; it needs no fit and draws no number.
+
     Parameters
     ----------
-    safety : the result of the safety model, with its fits.
     estimates : all estimates of the project; those it lacks leave no row, save that a missing
         durability is said in the summary.
-    seed : of the draws for a new study's rate.
-    typical_se : outcome -> standard error of a typical trial; without it only the gain of a
-        perfect trial is given.
+    new_study_rates : the table `safety_new_study_rates`: quantiles of the rate of each harm in a
+        new study. Without it no harm is treated.
+    effects : the effects table, for the standard error of a typical trial; without it only the
+        gain of a perfect trial is given.
     """
-    rng = np.random.default_rng(seed)
     curves, summary = [], []
-    for name, fit in safety.fits.items():
-        category, relation = _category(name)
-        if category not in THRESHOLDS:
-            continue
-        for group, rate in new_study_rates(fit, _classes(safety, category, relation), rng).items():
+    if new_study_rates is not None and len(new_study_rates):
+        key = ["event_category", "relation", "group"]
+        for (category, relation, group), part in new_study_rates.groupby(key):
+            if category not in THRESHOLDS:
+                continue
             base = {
                 "harm": category,
                 "relation": relation,
@@ -86,9 +84,9 @@ def run(
                 "threshold": THRESHOLDS[category],
                 "unit": "per 100 patient-years",
             }
-            lines, line = _harm(base, rate)
+            lines, line = _harm(base, np.sort(part["rate_per_year"].to_numpy(dtype=float)))
             curves += lines
-            summary.append({**line, **_behind(safety.estimates, category, relation, group)})
+            summary.append({**line, **part[["k_studies", "n_patients"]].iloc[0].to_dict()})
     durable = estimates[
         (estimates["outcome"] == DURABILITY[0])
         & (estimates["estimand"] == DURABILITY[1])
@@ -102,39 +100,25 @@ def run(
     if durable.empty:
         summary.append(
             {
-                "harm": "loss_of_independence_5_years",
+                "harm": LOSS,
+                "relation": "",
                 "group": "all",
                 "threshold": WIDTH,
                 "unit": "width of the 95 % interval",
                 "assurance_wanted": ASSURANCE,
+                "needed_unit": "",
                 "verdict": "no estimate of independence at five years",
             }
         )
+    typical = {} if effects is None else typical_errors(effects)
     return {
         "evidence_needed": pd.DataFrame(curves, columns=CURVE_COLUMNS),
         "evidence_needed_summary": pd.DataFrame(summary, columns=SUMMARY_COLUMNS),
-        "next_trial_value": next_trial_value(estimates, typical_se),
+        "next_trial_value": next_trial_value(estimates, typical),
     }
 
 
 # --------------------------------------------------------------------------------------- harms
-
-
-def new_study_rates(fit, classes: list[str], rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Draws of the rate in a new study, per patient-year: of any class, and of each given class."""
-    tau, tau_class = fit.draws("tau"), fit.draws("tau_class")
-    noise = rng.standard_normal(tau.size)
-    centre = fit.draws("mu")
-    found = {"all": np.exp(centre + np.hypot(tau, tau_class) * noise)}
-    for name in classes:
-        own = fit.draws("class_effect")[:, CLASSES.index(name)]
-        found[name] = np.exp(centre + own + tau * noise)
-    return found
-
-
-def thin(draws: np.ndarray, atoms: int = MAX_ATOMS) -> np.ndarray:
-    """`atoms` evenly spaced quantiles of the draws: the same distribution, fewer points."""
-    return np.quantile(draws, (np.arange(atoms) + 0.5) / atoms)
 
 
 def updated_bound(rates: np.ndarray, events: np.ndarray, years: float) -> np.ndarray:
@@ -220,9 +204,9 @@ def _first(reached, limit: float = 1e7) -> float:
     return float(high)
 
 
-def _harm(base: dict, rate: np.ndarray) -> tuple[list[dict], dict]:
-    """The curve and the summary line of one harm and group; `rate` per patient-year."""
-    rates, threshold = thin(rate), base["threshold"] / 100
+def _harm(base: dict, rates: np.ndarray) -> tuple[list[dict], dict]:
+    """The curve and the summary line of one harm and group; `rates` per patient-year, ascending."""
+    threshold = base["threshold"] / 100
     sizes = {n * y for n in PATIENTS for y in YEARS}
     reached = {size: assurance_rate(rates, size, threshold) for size in sizes}
     curve = [
@@ -234,8 +218,8 @@ def _harm(base: dict, rate: np.ndarray) -> tuple[list[dict], dict]:
     clean = years_without_event(rates, threshold)
     return curve, {
         **base,
-        "bound_now": 100 * np.quantile(rate, LEVEL),
-        "probability_under_threshold": float(np.mean(rate < threshold)),
+        "bound_now": 100 * np.quantile(rates, LEVEL),
+        "probability_under_threshold": float(np.mean(rates < threshold)),
         "assurance_wanted": ASSURANCE,
         "needed": needed if np.isfinite(needed) else np.nan,
         "needed_unit": "patient-years",
@@ -250,31 +234,6 @@ def _verdict(needed: float) -> str:
     if np.isfinite(needed):
         return "reachable"
     return "never: today's posterior does not give the rate enough probability under the threshold"
-
-
-def _category(name: str) -> tuple[str, str]:
-    """Harm and relation of a headline fit's name; empty for the fits of sensitivity analyses."""
-    for relation in ("treatment_related", "any"):
-        if name.endswith("_" + relation):
-            return name.removesuffix("_" + relation), relation
-    return "", ""
-
-
-def _own(estimates: pd.DataFrame, category: str, relation: str) -> pd.DataFrame:
-    return estimates[
-        (estimates["estimand"] == f"{category}:{relation}:rate") & (estimates["method"] == "nuts")
-    ]
-
-
-def _classes(safety: ModelResult, category: str, relation: str) -> list[str]:
-    rows = _own(safety.estimates, category, relation)
-    return rows.loc[rows["group_kind"] == "cell_class", "group"].tolist()
-
-
-def _behind(estimates: pd.DataFrame, category: str, relation: str, group: str) -> dict:
-    rows = _own(estimates, category, relation)
-    row = rows[rows["group"] == group].iloc[0]
-    return {"k_studies": row["k_studies"], "n_patients": row["n_patients"]}
 
 
 # ---------------------------------------------------------------------------------- durability
@@ -317,7 +276,7 @@ def patients_needed(a: float, b: float, width: float = WIDTH, wanted: float = AS
 def _durability(row: dict) -> tuple[list[dict], dict]:
     """The curve and the summary line for independence at five years in one group."""
     base = {
-        "harm": "loss_of_independence_5_years",
+        "harm": LOSS,
         "relation": "",
         "group": row["group"],
         "threshold": WIDTH,
@@ -389,6 +348,13 @@ def next_trial_value(
     return table.sort_values(
         ["outcome", "estimand", "reduction_of_perfect_trial"], ascending=[True, True, False]
     ).reset_index(drop=True)
+
+
+def typical_errors(effects: pd.DataFrame) -> dict[str, float]:
+    """Outcome -> median standard error of the numbers that may be pooled, at the central r."""
+    numbers = effects[effects["pool"] & effects["headline"] & effects["kind"].eq("numeric")]
+    error = pd.Series(effects_module.se(numbers), index=numbers.index)
+    return error.groupby(numbers["outcome"]).median().dropna().to_dict()
 
 
 def updated_sd(sd: float, tau: float, se: float) -> float:

@@ -94,14 +94,23 @@ def build(terms: int = 1):
         hazard = pt.exp(centre[:, None] + tau * NODES[None, :]) * d["years"][:, None]
         log_p = pt.log(-pt.expm1(-hazard))
         events, at_risk = d["events"][:, None], d["at_risk"][:, None]
+        copies, first = d["copies"], d["n_exact"]  # rows from `first` on are lower bounds
+
+        def add(name, log_probability, weight):
+            """Integrate the cohorts' own deviations out and add the log likelihood."""
+            of_cohort = pt.logsumexp(log_probability + LOG_WEIGHTS[None, :], axis=1)
+            pm.Potential(name, (weight * of_cohort).sum())
+
         exact = events * log_p - (at_risk - events) * hazard
+        add("exact", exact[:first], copies[:first])
         fewer = [
-            d["log_ways"][:, j, None] + j * log_p - (at_risk - j) * hazard for j in range(terms)
+            d["log_ways"][first:, j, None]
+            + j * log_p[first:]
+            - (at_risk - j)[first:] * hazard[first:]
+            for j in range(terms)
         ]
         at_least = pt.log1mexp(pt.minimum(reduce(pt.logaddexp, fewer), -1e-12))
-        loglik = pt.switch(d["is_bound"][:, None] > 0, at_least, exact)
-        of_cohort = pt.logsumexp(loglik + LOG_WEIGHTS[None, :], axis=1)
-        pm.Potential("likelihood", (d["copies"] * of_cohort).sum())
+        add("at_least", at_least, copies[first:])
     return model
 
 
@@ -129,8 +138,8 @@ def design_arrays(
     exposure : with it the model gives rates per patient-year; without, risks over the follow-up.
     by_strategy : effects of the immune strategy in place of those of the cell class.
 
-    Raises ValueError for an empty table, a lower bound above `terms`, more events than patients,
-    or an exposure that is not positive.
+    Raises ValueError for an empty table, a lower bound above `terms` or before an exact count, more
+    events than patients, or an exposure that is not positive.
     """
     if rows.empty:
         raise ValueError("no cohorts to fit")
@@ -145,6 +154,8 @@ def design_arrays(
         return rows[name] if name in rows else pd.Series(default, index=rows.index)
 
     is_bound = column("bound", "exact").eq("at_least").to_numpy()
+    if not (np.diff(is_bound.astype(int)) >= 0).all():
+        raise ValueError("lower bounds come after the exact counts")
     if events[is_bound].max(initial=0) > terms:
         raise ValueError(f"a lower bound of more than {terms} events")
     below = np.arange(terms)
@@ -158,7 +169,7 @@ def design_arrays(
         "at_risk": at_risk,
         "years": years,
         "copies": copies,
-        "is_bound": is_bound.astype(float),
+        "n_exact": np.array(int((~is_bound).sum())),
         "log_ways": log_ways,
         "class_index": np.array([CLASSES.index(name) for name in rows["cell_class"]]),
         "type_2": type_2 - np.average(type_2, weights=copies),

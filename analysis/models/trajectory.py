@@ -12,8 +12,7 @@ and a cohort i, whose reports may give several months, has
 `drift` is the natural course that a control arm would have taken off. Errors of several months of
 one cohort share its baseline: with equal standard deviations and equal correlations between any
 two visits their correlation is 1/2, whatever the pre-post correlation r (the covariance of two
-changes is s^2 (1 - r), the variance 2 s^2 (1 - r), each over n). u, v and the errors are integrated
-out, so that all rows of a cohort are one multivariate normal; a result in words contributes its
+changes is s^2 (1 - r), the variance 2 s^2 (1 - r), each over n). A result in words contributes its
 unknown z = y / se as a parameter between the stated bounds. Standard errors that are not printed
 come from the spreads of the other studies. One graph serves every outcome; rows beyond the data
 carry no weight. Few studies look beyond 12 months: there `half_life` is mostly its prior, and every
@@ -107,14 +106,14 @@ def build(size: int):
         in_words = d["is_interval"] + d["is_exact_p"]
         y = pt.switch(in_words > 0, z * se, d["y"])
 
+        # The part w of the errors is shared by the months of a cohort. In words, the density of y
+        # times dy/dz = se leaves no log(se).
         residual = (y - theta) / se - np.sqrt(SHARED) * w[cohort]
         pm.Potential(
             "likelihood",
             (real * (-0.5 * residual**2 / (1 - SHARED) - (1 - in_words) * pt.log(se))).sum(),
         )
-        pm.Potential(
-            "words", pt.switch(d["is_interval"] > 0, log_jacobian, -0.5 * word_q**2).sum()
-        )
+        pm.Potential("words", pt.switch(d["is_interval"] > 0, log_jacobian, -0.5 * word_q**2).sum())
         # The log of an SD seen in n patients has sampling variance about 1 / (2 (n - 1)).
         spread_sd = pt.sqrt(log_sd_spread**2 + d["log_sd_var"])
         seen = 0.5 * pt.log(variance / d["n_factor"])
@@ -160,8 +159,6 @@ def design_arrays(rows: pd.DataFrame, outcome: str, size: int) -> dict[str, np.n
     cohort = pd.factorize(rows["cohort"])[0]
     index = np.zeros(size, dtype="int64")
     index[:k] = cohort
-    member = np.zeros((size, size))
-    member[cohort, np.arange(k)] = 1.0
     teaches = (has_var & np.isfinite(factor)).astype(float)
     of_cohort = np.array([teaches[cohort == own].sum() for own in cohort])
     patients = np.nan_to_num(numbers("n_patients"), nan=2.0)
@@ -182,7 +179,6 @@ def design_arrays(rows: pd.DataFrame, outcome: str, size: int) -> dict[str, np.n
         "uncontrolled": padded(~rows["controlled"].astype(bool)),
         "weight": padded(np.ones(k)),
         "cohort_index": index,
-        "member": member,
         "teaches_sd": padded(teaches / np.maximum(of_cohort, 1.0)),
         "log_sd_var": padded(0.5 / np.maximum(patients - 1, 1.0), 0.5),
         "centre_log_sd": np.array(priors.get(outcome, "log_sd").params[0], dtype=float),
@@ -259,7 +255,7 @@ def fit_effects(
     for outcome, rows in chosen.items():
         tell(outcome)
         arrays = design_arrays(rows, outcome, size)
-        fit = sampler.fit(f"trajectory_{outcome}", seed=seed, data=arrays, tune=1500, draws=1500,
+        fit = sampler.fit(f"trajectory_{outcome}", seed=seed, data=arrays, tune=1000, draws=1000,
                           target_accept=0.99)  # fmt: skip
         fits[outcome] = fit
         estimates += _estimates(outcome, rows, fit)
@@ -483,50 +479,6 @@ def _estimates(outcome: str, rows: pd.DataFrame, fit: Fit) -> list[dict]:
 # ------------------------------------------------------------------------- studies and checks
 
 
-def covariances(arrays, draws: dict[str, np.ndarray], k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Covariance of the studies' own effects, and of what is printed: each (draws, k, k).
-
-    `draws` holds log_rise, log_half_life, tau, tau_slope of shape (draws,) and se of (draws, k).
-    """
-    months = arrays["months"][:k]
-    shape = shape_at(draws["log_rise"], draws["log_half_life"], months)
-    years = months / 12
-    index = arrays["cohort_index"][:k]
-    same = index[:, None] == index[None, :]
-    amplitude = (draws["tau"] ** 2)[:, None, None] * shape[:, :, None] * shape[:, None, :]
-    slope = (draws["tau_slope"] ** 2)[:, None, None] * np.outer(years, years)
-    own = same * (amplitude + slope)
-    se = draws["se"]
-    error = SHARED * same * se[:, :, None] * se[:, None, :]
-    error = error + (1 - SHARED) * np.eye(k) * (se**2)[:, None, :]
-    return own, own + error
-
-
-def _thinned(fit: Fit, k: int) -> dict[str, np.ndarray]:
-    """At most `MAX_DRAWS` evenly spaced draws of what the studies' effects depend on."""
-    names = ("eta", "se", "z", "tau", "tau_slope", "log_rise", "log_half_life")
-    found = {name: fit.draws(name) for name in names}
-    step = max(1, len(found["tau"]) // MAX_DRAWS)
-    return {
-        name: values[::step, :k] if values.ndim == 2 else values[::step]
-        for name, values in found.items()
-    }
-
-
-def study_effects(arrays: dict[str, np.ndarray], fit: Fit, k: int, seed: int) -> np.ndarray:
-    """Draws of each row's own effect theta_i(t), given all rows of its cohort: (draws, k)."""
-    d = _thinned(fit, k)
-    in_words = (arrays["is_interval"] + arrays["is_exact_p"])[:k] > 0
-    y = np.where(in_words, d["z"] * d["se"], arrays["y"][:k])
-    own, total = covariances(arrays, d, k)
-    weights = np.linalg.solve(total, own)  # total^-1 own
-    centre = d["eta"] + np.einsum("dji,dj->di", weights, y - d["eta"])
-    spread = own - np.einsum("dij,djk->dik", own, weights)
-    root = np.linalg.cholesky(spread + 1e-9 * np.eye(k))
-    noise = np.random.default_rng(seed).standard_normal(centre.shape)
-    return centre + np.einsum("dij,dj->di", root, noise)
-
-
 def _points_table(outcome: str, rows: pd.DataFrame, arrays, fit: Fit) -> pd.DataFrame:
     """Each reported point, its 95 % interval where a number is printed, and its shrunken effect.
 
@@ -543,76 +495,81 @@ def _points_table(outcome: str, rows: pd.DataFrame, arrays, fit: Fit) -> pd.Data
     table["se"] = se
     table["se_printed"] = arrays["has_var"][:k] > 0
     table["n_patients"] = rows["n_patients"]
-    theta = study_effects(arrays, fit, k, seed=0)
+    theta = fit.draws("theta")[:, :k]
     low, high = np.quantile(theta, [0.025, 0.975], axis=0)
     table["shrunk_mean"], table["shrunk_low"], table["shrunk_high"] = theta.mean(axis=0), low, high
     return table
 
 
-def prior_draws(arrays: dict[str, np.ndarray], k: int, n: int, seed: int) -> dict:
-    """Draws from the prior of what the printed numbers depend on, for the design of `arrays`."""
-    rng = np.random.default_rng(seed)
-    scale = {name: float(arrays[f"scale_{name}"]) for name in SCALES}
-    p = {name: scale[name] * rng.standard_normal(n) for name in SCALES}
+def prior_draws(arrays: dict[str, np.ndarray], k: int, n: int, rng) -> dict[str, np.ndarray]:
+    """Draws from the prior of all that printed numbers depend on, for the design of `arrays`."""
+    p = {name: float(arrays[f"scale_{name}"]) * rng.standard_normal(n) for name in SCALES}
     p["tau"], p["tau_slope"] = np.abs(p["tau"]), np.abs(p["tau_slope"])
     for name in COMMON:
         centre, spread = priors.get("trajectory", name).params
         p[name] = centre + spread * rng.standard_normal(n)
-    uncontrolled, years = arrays["uncontrolled"][:k], arrays["months"][:k] / 12
-    shape = shape_at(p["log_rise"], p["log_half_life"], arrays["months"][:k])
-    p["eta"] = (p["mu"][:, None] + p["bias"][:, None] * uncontrolled) * shape
-    p["eta"] += p["drift"][:, None] * uncontrolled * years
     log_sd = arrays["centre_log_sd"] + arrays["scale_log_sd"] * rng.standard_normal((n, 1))
     between = priors.get("change", "log_sd_spread").scale * np.abs(rng.standard_normal((n, 1)))
-    own = rng.standard_normal((n, len(arrays["y"])))[:, arrays["cohort_index"][:k]]
+    index = arrays["cohort_index"][:k]
+    own = rng.standard_normal((n, len(arrays["y"])))[:, index]
     modelled = np.exp(log_sd + between * own) * np.sqrt(arrays["n_factor"][:k])
     r = priors.get("change", "r").params[0]
     printed = np.sqrt(np.maximum(arrays["var_a"][:k] - r * arrays["var_b"][:k], 1e-12))
-    p["se"] = np.where(arrays["has_var"][:k] > 0, printed, modelled)
-    return p
+    return {**p, "se": np.where(arrays["has_var"][:k] > 0, printed, modelled)}
+
+
+def replicate(arrays: dict[str, np.ndarray], k: int, p: dict[str, np.ndarray], rng) -> np.ndarray:
+    """Printed numbers of new studies of the same design: shape (draws, k).
+
+    `p` holds draws of `SCALES` and `COMMON`, shape (draws,), and of se, shape (draws, k).
+    """
+    index, years = arrays["cohort_index"][:k], arrays["months"][:k] / 12
+    uncontrolled = arrays["uncontrolled"][:k]
+    n = len(p["tau"])
+    u, v, w = (rng.standard_normal((n, len(arrays["y"])))[:, index] for _ in range(3))
+    c = {name: p[name][:, None] for name in SCALES}
+    shape = shape_at(p["log_rise"], p["log_half_life"], arrays["months"][:k])
+    theta = (c["mu"] + c["bias"] * uncontrolled + c["tau"] * u) * shape
+    theta = theta + (c["drift"] * uncontrolled + c["tau_slope"] * v) * years
+    own = rng.standard_normal((n, k))
+    return theta + p["se"] * (np.sqrt(SHARED) * w + np.sqrt(1 - SHARED) * own)
 
 
 def checks(outcome: str, arrays: dict, k: int, fit: Fit, seed: int) -> pd.DataFrame:
     """Prior and posterior predictive checks on the printed numbers, new studies in each replicate.
 
     Statistics: mean, SD, smallest, largest, and the mean change per year from a cohort's first to
-    its last printed month. `tail_probability` is P(replicated >= observed).
+    its last printed month. `tail_probability` is P(replicated >= observed). Fewer than two printed
+    numbers are not checked.
     """
-    numeric = np.flatnonzero((arrays["is_interval"] + arrays["is_exact_p"])[:k] == 0)
     columns = ["outcome", "check", "statistic", "observed", "predicted", "pred_low", "pred_high",
                "tail_probability"]  # fmt: skip
+    numeric = np.flatnonzero((arrays["is_interval"] + arrays["is_exact_p"])[:k] == 0)
     if len(numeric) < 2:
         return pd.DataFrame(columns=columns)
-    first, last = _first_and_last(
-        arrays["cohort_index"][:k][numeric], arrays["months"][:k][numeric]
-    )
-    years = (arrays["months"][:k][numeric][last] - arrays["months"][:k][numeric][first]) / 12
-    statistics = {
-        "mean": lambda y: y.mean(axis=-1),
-        "sd": lambda y: y.std(axis=-1),
-        "smallest": lambda y: y.min(axis=-1),
-        "largest": lambda y: y.max(axis=-1),
-    }
+    months, observed = arrays["months"][:k][numeric], arrays["y"][:k][numeric]
+    first, last = _first_and_last(arrays["cohort_index"][:k][numeric], months)
+    statistics = {"mean": np.mean, "sd": np.std, "smallest": np.min, "largest": np.max}
     if len(first):
-        statistics["change_per_year"] = lambda y: (
-            (y[..., last] - y[..., first]) / years
-        ).mean(axis=-1)  # fmt: skip
-    observed = arrays["y"][:k][numeric]
-    lines = []
-    for source, d in (
-        ("prior", prior_draws(arrays, k, MAX_DRAWS, seed)),
-        ("posterior", _thinned(fit, k)),
-    ):
-        total = covariances(arrays, d, k)[1][:, numeric][:, :, numeric]
-        noise = np.random.default_rng(seed).standard_normal(d["eta"][:, numeric].shape)
-        again = d["eta"][:, numeric] + np.einsum(
-            "dij,dj->di", np.linalg.cholesky(total + 1e-12 * np.eye(len(numeric))), noise
+        years = (months[last] - months[first]) / 12
+        statistics["change_per_year"] = lambda y, axis: np.mean(
+            (y[..., last] - y[..., first]) / years, axis=axis
         )
+    rng = np.random.default_rng(seed)
+    step = max(1, len(fit.draws("mu")) // MAX_DRAWS)
+    after = {name: fit.draws(name)[::step] for name in (*SCALES, *COMMON)}
+    after["se"] = fit.draws("se")[::step, :k]
+    lines = []
+    for source, p in (
+        ("prior", prior_draws(arrays, k, MAX_DRAWS, rng)),
+        ("posterior", after),
+    ):
+        again = replicate(arrays, k, p, rng)[:, numeric]
         for name, statistic in statistics.items():
-            replicated = statistic(again)
+            value, replicated = float(statistic(observed, axis=-1)), statistic(again, axis=-1)
             low, high = np.quantile(replicated, [0.025, 0.975])
-            lines.append((outcome, source, name, float(statistic(observed)), replicated.mean(),
-                          low, high, np.mean(replicated >= statistic(observed))))  # fmt: skip
+            lines.append((outcome, source, name, value, replicated.mean(), low, high,
+                          np.mean(replicated >= value)))  # fmt: skip
     return pd.DataFrame(lines, columns=columns)
 
 
