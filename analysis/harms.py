@@ -67,7 +67,9 @@ def table(evidence: Evidence) -> Harms:
     merged.loc[(merged["months"] - of_study).abs() > 0.05, "exposure"] = "row"
     merged["patients"] = merged["study_id"].map(patients)
     merged["implied"] = False
-    reasons = merged.apply(_reason, axis=1)
+    reasons = pd.Series(
+        [_reason(row) for _, row in merged.iterrows()], index=merged.index, dtype=object
+    )
     kept = merged[reasons == ""].copy()
     kept["arm"] = np.where(kept["arm"].str.startswith("control"), "control", "treated")
     kept["strategy"] = kept["immune_strategy"].map(strategy)
@@ -99,13 +101,18 @@ def table(evidence: Evidence) -> Harms:
 
 
 def _raise_contradicted(kept: pd.DataFrame, repeated: pd.Series, key: list[str]) -> pd.DataFrame:
-    """Where a report set aside counted more patients with the event, a lower bound of that many."""
+    """Where a report set aside counted more patients with the event, a lower bound of that many.
+
+    They were counted among the patients of either report, so the larger group is at risk.
+    """
     kept = kept.copy()
     most = kept.groupby(key)["events"].transform("max")
     for index in kept.index[~repeated & (most > kept["events"])]:
         same = (kept[key] == kept.loc[index, key]).all(axis=1)
         witness = kept[same & (kept["events"] == most[index])].index[0]
-        kept.loc[index, "events"] = min(most[index], kept.loc[index, "n_at_risk"])
+        grown = max(1.0, kept.loc[witness, "n_at_risk"] / kept.loc[index, "n_at_risk"])
+        kept.loc[index, ["n_at_risk", "patient_years", "patient_years_low"]] *= grown
+        kept.loc[index, "events"] = most[index]
         kept.loc[index, "bound"] = "at_least"
         kept.loc[index, "source_rows"] += ";" + kept.loc[witness, "source_rows"]
     return kept
@@ -115,9 +122,10 @@ def implied(evidence: Evidence, rows: pd.DataFrame) -> pd.DataFrame:
     """Lower bounds of events of any cause that follow from events whose cause was judged.
 
     A death judged unrelated, or related, is a death. Where treated patients have no statement of
-    any cause for a category, the events judged related and unrelated in one report add up to the
-    least number of any cause. These rows are `at_least`, marked `implied`; they serve a
-    sensitivity analysis only, since the headline keeps to what was stated.
+    any cause for a category, one report's events judged related and unrelated give the least number
+    of any cause: their sum for deaths, the larger of the two for what may befall a patient twice.
+    These rows are `at_least`, marked `implied`; they serve a sensitivity analysis only, since the
+    headline keeps to what was stated.
     """
     studies = evidence.studies.set_index("study_id")
     patients = patient_groups(evidence.studies, Rules())
@@ -137,9 +145,9 @@ def implied(evidence: Evidence, rows: pd.DataFrame) -> pd.DataFrame:
         if (patients[study_id], category) in stated:
             continue
         study = studies.loc[study_id]
-        n_at_risk, events = part["n_at_risk"].max(), 0.0
-        for _, cause in part.groupby("relation"):
-            events += cause["n_patients"].max()
+        n_at_risk = part["n_at_risk"].max()
+        of_cause = part.groupby("relation")["n_patients"].max()
+        events = of_cause.sum() if category == "death" else of_cause.max()
         own = part["followup_months"].max()
         months = study["followup_months"] if np.isnan(own) else own
         apart = np.isfinite(months) and abs(months - study["followup_months"]) > 0.05

@@ -1,10 +1,11 @@
 """What would settle it: how much more follow-up a harm or a durability needs, and what it buys.
 
 Assurance is the probability, averaged over what is known today, that a future study reaches its
-aim (Pan and Banerjee 2021, arXiv:2112.03509); it can never pass the probability, today, that the
-aim is true (Grieve, "Assurance", doi 10.1201/9781003218531-3). For a harm the aim is that the
-one-sided 95 % upper bound of the rate in the patients of that study falls under a threshold. The
-rate starts from the posterior for a *new* study, so heterogeneity is in it, and is updated by the
+aim (Pan and Banerjee 2021, arXiv:2112.03509); as follow-up grows it tends to the probability,
+today, that the aim is true (Grieve, "Assurance", doi 10.1201/9781003218531-3). For a harm the aim
+is that the one-sided 95 % upper bound of the rate in the patients of that study falls under a
+threshold; such a bound is right 95 times in 100, so the assurance never passes the probability of
+a rate under the threshold by more than the factor 1 / 0.95. The rate starts from the posterior for a *new* study, so heterogeneity is in it, and is updated by the
 future study's own events, Poisson in its patient-years: exactly, on the draws of the posterior.
 For insulin independence the aim is a narrow interval of the share still independent at five years:
 a Beta distribution matched to the published mean and SD, updated by a binomial count; it takes the
@@ -169,10 +170,11 @@ def largest_count(rates: np.ndarray, years: float, threshold: float) -> int:
 def years_needed(rates: np.ndarray, threshold: float, wanted: float = ASSURANCE) -> float:
     """Patient-years for the wanted assurance; infinity when no number reaches it.
 
-    With endless follow-up the assurance tends to the probability that the rate is under the
-    threshold; where that is not above `wanted`, more follow-up of one study cannot help.
+    Whenever the bound is under the threshold, the rate is with probability `LEVEL` or more; so
+    LEVEL times the assurance is at most the probability of a rate under the threshold today, and
+    where that is too small no follow-up of one study can help.
     """
-    if np.mean(rates < threshold) <= wanted:
+    if np.mean(rates < threshold) < LEVEL * wanted:
         return np.inf
     return _first(lambda years: assurance_rate(rates, years, threshold) >= wanted)
 

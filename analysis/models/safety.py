@@ -19,7 +19,6 @@ the exact upper bound of Clopper and Pearson (1934, Biometrika 26:404).
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import reduce
 from itertools import combinations
 
 import numpy as np
@@ -61,12 +60,8 @@ MAX_DRAWS = 1000
 # --------------------------------------------------------------------------------------- model
 
 
-def build(terms: int = 1):
-    """The PyMC model; all data are `pm.Data`, with as many rows as there are cohorts.
-
-    `terms` is the largest count any lower bound speaks of: "at least k" is one less the k terms
-    0, ..., k - 1 of the binomial distribution.
-    """
+def build():
+    """The PyMC model; all data are `pm.Data`, of any number of cohorts and lower bounds."""
     import pymc as pm
     import pytensor.tensor as pt
 
@@ -74,10 +69,7 @@ def build(terms: int = 1):
         return priors.get("safety", name).scale
 
     with pm.Model() as model:
-        d = {
-            name: pm.Data(name, values)
-            for name, values in design_arrays(_example(), terms=terms).items()
-        }
+        d = {name: pm.Data(name, values) for name, values in design_arrays(_example()).items()}
         mu = pm.Normal("mu", *priors.get("safety", "mu").params)
         tau = pm.HalfNormal("tau", scale("tau"))
         tau_class = pm.HalfNormal("tau_class", scale("tau_class"))
@@ -93,52 +85,47 @@ def build(terms: int = 1):
         )
         hazard = pt.exp(centre[:, None] + tau * NODES[None, :]) * d["years"][:, None]
         log_p = pt.log(-pt.expm1(-hazard))
-        events, at_risk = d["events"][:, None], d["at_risk"][:, None]
-        copies, first = d["copies"], d["n_exact"]  # rows from `first` on are lower bounds
+        at_risk, copies, first = d["at_risk"], d["copies"], d["n_exact"]
 
         def add(name, log_probability, weight):
             """Integrate the cohorts' own deviations out and add the log likelihood."""
             of_cohort = pt.logsumexp(log_probability + LOG_WEIGHTS[None, :], axis=1)
             pm.Potential(name, (weight * of_cohort).sum())
 
-        exact = events * log_p - (at_risk - events) * hazard
-        add("exact", exact[:first], copies[:first])
-        fewer = [
-            d["log_ways"][first:, j, None]
-            + j * log_p[first:]
-            - (at_risk - j)[first:] * hazard[first:]
-            for j in range(terms)
-        ]
-        at_least = pt.log1mexp(pt.minimum(reduce(pt.logaddexp, fewer), -1e-12))
+        events = d["events"][:first, None]
+        exact = events * log_p[:first] - (at_risk[:first, None] - events) * hazard[:first]
+        add("exact", exact, copies[:first])
+        # Rows from `first` on are lower bounds: one less the probabilities of fewer events.
+        fewer, log_ways = d["fewer"][None, None, :], d["log_ways"][first:, None, :]
+        others = at_risk[first:, None, None] - fewer
+        terms = log_ways + fewer * log_p[first:, :, None] - others * hazard[first:, :, None]
+        at_least = pt.log1mexp(pt.minimum(pt.logsumexp(terms, axis=2), -1e-12))
         add("at_least", at_least, copies[first:])
     return model
 
 
 def _example() -> pd.DataFrame:
     """Two cohorts that give the graph its shapes; their values are replaced at every fit."""
-    return pd.DataFrame(
-        {"events": 0.0, "n_at_risk": 10.0, "months": 12.0, "cell_class": CLASSES[0]}, index=[0, 1]
-    )
+    rows = {"events": 0.0, "n_at_risk": 10.0, "months": 12.0, "cell_class": CLASSES[0]}
+    return pd.DataFrame(rows, index=[0, 1])
 
 
 def design_arrays(
-    rows: pd.DataFrame,
-    *,
-    terms: int = 1,
-    exposure: bool = True,
-    by_strategy: bool = False,
+    rows: pd.DataFrame, *, exposure: bool = True, by_strategy: bool = False
 ) -> dict[str, np.ndarray]:
     """The model's data for these cohorts.
+
+    "At least k" is one less the k terms 0, ..., k - 1 of the binomial distribution: `fewer` lists
+    the terms of the bound with most of them, and `log_ways` leaves the needless ones of a row out.
 
     Parameters
     ----------
     rows : columns events, n_at_risk, months, cell_class; where present also diabetes_type,
         strategy, bound (`at_least` marks a lower bound) and copies (cohorts a row stands for).
-    terms : room for lower bounds of up to this many events.
     exposure : with it the model gives rates per patient-year; without, risks over the follow-up.
     by_strategy : effects of the immune strategy in place of those of the cell class.
 
-    Raises ValueError for an empty table, a lower bound above `terms` or before an exact count, more
+    Raises ValueError for an empty table, a lower bound of none or before an exact count, more
     events than patients, or an exposure that is not positive.
     """
     if rows.empty:
@@ -156,11 +143,11 @@ def design_arrays(
     is_bound = column("bound", "exact").eq("at_least").to_numpy()
     if not (np.diff(is_bound.astype(int)) >= 0).all():
         raise ValueError("lower bounds come after the exact counts")
-    if events[is_bound].max(initial=0) > terms:
-        raise ValueError(f"a lower bound of more than {terms} events")
-    below = np.arange(terms)
-    counted = is_bound[:, None] & (below[None, :] < events[:, None])
-    log_ways = np.where(counted, log_choose(at_risk[:, None], below[None, :]), IMPOSSIBLE)
+    if not (events[is_bound] >= 1).all():
+        raise ValueError("a lower bound of no event says nothing")
+    fewer = np.arange(events[is_bound].max(initial=1.0))
+    counted = is_bound[:, None] & (fewer[None, :] < events[:, None])
+    log_ways = np.where(counted, log_choose(at_risk[:, None], fewer[None, :]), IMPOSSIBLE)
     copies = column("copies", 1.0).to_numpy(dtype=float)
     type_2 = column("diabetes_type", "T1D").eq("T2D").to_numpy(dtype=float)
     strategy = column("strategy", "").to_numpy()[:, None] == np.array(STRATEGIES)[None, :]
@@ -170,6 +157,7 @@ def design_arrays(
         "years": years,
         "copies": copies,
         "n_exact": np.array(int((~is_bound).sum())),
+        "fewer": fewer,
         "log_ways": log_ways,
         "class_index": np.array([CLASSES.index(name) for name in rows["cell_class"]]),
         "type_2": type_2 - np.average(type_2, weights=copies),
@@ -234,9 +222,9 @@ def run(
     rows = counted.rows
     treated = rows[rows["arm"] == "treated"]
     usable = treated[(treated["bound"] == "exact") & treated["patient_years"].gt(0)]
-    bounds = pd.concat(
-        [treated[treated["bound"] == "at_least"], harms.implied(evidence, rows)], ignore_index=True
-    )
+    implied = harms.implied(evidence, rows)
+    bounds = pd.concat([treated[treated["bound"] == "at_least"], implied], ignore_index=True)
+    spoken = pd.concat([rows, implied], ignore_index=True)  # whom an implied event is known of
     bounds = bounds[bounds["patient_years"].gt(0)]
     groups = list(usable.groupby(["event_category", "relation"], sort=True))
     fits: dict[str, Fit] = {}
@@ -245,15 +233,13 @@ def run(
     learnt: list[pd.DataFrame] = []
     quantiles: list[pd.DataFrame] = []
 
-    named = bounds.set_index(["event_category", "relation"]).index.isin([key for key, _ in groups])
-    terms = int(bounds.loc[named, "events"].max()) if named.any() else 1
-    sampler = compile_model(build(terms), "safety") if groups else None
+    sampler = compile_model(build(), "safety") if groups else None
 
-    def fit(name: str, part: pd.DataFrame, **choices) -> Fit:
+    def fit(name: str, part: pd.DataFrame, draws: int = 750, **choices) -> Fit:
         tell(name)
-        data = design_arrays(part, terms=terms, **choices)
+        data = design_arrays(part, **choices)
         fits[name] = sampler.fit(
-            name, seed=seed, data=data, tune=600, draws=750, target_accept=0.97
+            name, seed=seed, data=data, tune=600, draws=draws, target_accept=0.97
         )
         return fits[name]
 
@@ -280,16 +266,16 @@ def run(
                          "that give only a lower bound, known because something happened: leans "
                          "high")
             )  # fmt: skip
-        quiet = harms.silent_groups(evidence, rows, category, relation)
+        quiet = harms.silent_groups(evidence, spoken, category, relation)
         filled = pd.concat([part.assign(copies=1.0), alike(quiet)], ignore_index=True)
-        zero = fit(name + AS_ZERO, filled)
+        zero = fit(name + AS_ZERO, filled, draws=1000)  # these mix more slowly
         estimates.append(
             _variant(category, relation, AS_ZERO, filled, zero, f"counts {len(quiet)} cohorts that "
                      "say nothing as having no event: leans low, a lower limit of what is known")
         )  # fmt: skip
         if part["strategy"].isin(STRATEGIES).groupby(part["strategy"]).any().sum() > 1:
             fit(name + BY_STRATEGY, part, by_strategy=True)
-    silent = harms.never_stated(evidence, rows)
+    silent = harms.never_stated(evidence, spoken)
     contrasts = strategy_contrasts(usable, fits)
     estimates += _contrast_estimates(contrasts)
     summary = []
@@ -360,7 +346,11 @@ def _facts(rows: pd.DataFrame, fits: dict[str, Fit]) -> pd.DataFrame:
 
 
 def pooled_rate(fit: Fit) -> np.ndarray:
-    """Draws of the rate of an average class, per 100 patient-years."""
+    """Draws of the rate in a typical study of an average class, per 100 patient-years.
+
+    The median over studies and classes; the mean over them is higher, by about half the variance
+    on the log scale.
+    """
     return 100 * np.exp(fit.draws("mu"))
 
 
@@ -553,7 +543,6 @@ def _summary(category, relation, part, everyone, fits, silent) -> dict:
         "k_silent": quiet["k_silent"],
         "n_silent": quiet["n_silent"],
         "k_lower_bound": len(bounds),
-        "events": events,
         "patient_years": years,
         **_columns("rate", fit, "rate"),
         "conjugate_mean": conjugate_rate(events, years).mean() if fit else np.nan,
@@ -594,7 +583,10 @@ def by_strategy(usable: pd.DataFrame, fits: dict[str, Fit] | None = None) -> pd.
     """
     rows = []
     for (category, relation), part in usable.groupby(["event_category", "relation"]):
-        if category in NO_RATE or part["strategy"].nunique() < 2:
+        if (
+            category in NO_RATE
+            or part.loc[part["strategy"].isin(STRATEGIES), "strategy"].nunique() < 2
+        ):
             continue
         fit = (fits or {}).get(f"{category}_{relation}{BY_STRATEGY}")
         for strategy, own in part.groupby("strategy"):
@@ -689,20 +681,23 @@ def _contrast_estimates(contrasts: pd.DataFrame) -> list[dict]:
 def controls(rows: pd.DataFrame, draws: int = 20_000) -> pd.DataFrame:
     """Control arms beside the treated arms of the same cohort, category and relation.
 
-    Where both arms are counted exactly: the difference of risks and the log odds ratio, treated
-    against control, each arm with a Jeffreys prior (mean and 95 % interval by simulation). Serious
-    adverse events are listed without a comparison, for the reason in `NO_RATE`.
+    Where both arms are counted exactly over the same time: the difference of risks and the log odds
+    ratio, treated against control, each arm with a Jeffreys prior (mean and 95 % interval by
+    simulation). Serious adverse events are listed without a comparison, for the reason in
+    `NO_RATE`.
     """
     key = ["cohort", "event_category", "relation"]
-    numbers = [*key, "study_id", "bound", "events", "n_at_risk"]
-    control = rows.loc[rows["arm"] == "control", numbers]
-    treated = rows.loc[rows["arm"] == "treated", [*key, "bound", "events", "n_at_risk"]]
+    numbers = ["bound", "events", "n_at_risk", "months"]
+    control = rows.loc[rows["arm"] == "control", [*key, "study_id", *numbers]]
+    treated = rows.loc[rows["arm"] == "treated", [*key, *numbers]]
     pairs = control.merge(treated, on=key, how="left", suffixes=("_control", "_treated"))
     rng = np.random.default_rng(0)
     compared = []
     for row in pairs.to_dict("records"):
         found = dict.fromkeys(("risk_difference", "log_odds_ratio"), (np.nan,) * 3)
-        both = row["bound_control"] == row["bound_treated"] == "exact"
+        both = row["bound_control"] == row["bound_treated"] == "exact" and np.isclose(
+            row["months_control"], row["months_treated"], rtol=0, atol=0.05, equal_nan=True
+        )
         if both and row["event_category"] not in NO_RISK:
             risk = {
                 arm: conjugate_risk(row[f"events_{arm}"], row[f"n_at_risk_{arm}"]).rvs(
