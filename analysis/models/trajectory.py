@@ -12,11 +12,16 @@ and a cohort i, whose reports may give several months, has
 `drift` is the natural course that a control arm would have taken off. Errors of several months of
 one cohort share its baseline: with equal standard deviations and equal correlations between any
 two visits their correlation is 1/2, whatever the pre-post correlation r (the covariance of two
-changes is s^2 (1 - r), the variance 2 s^2 (1 - r), each over n). A result in words contributes its
-unknown z = y / se as a parameter between the stated bounds. Standard errors that are not printed
-come from the spreads of the other studies. One graph serves every outcome; rows beyond the data
-carry no weight. Few studies look beyond 12 months: there `half_life` is mostly its prior, and every
-figure says how many studies stand behind it.
+changes is s^2 (1 - r), the variance 2 s^2 (1 - r), each over n). Standard errors that are not
+printed come from the spreads of the other studies.
+
+u and v are integrated out: the results of a cohort, divided by their standard errors and made
+independent of each other's sampling error, have covariance I + a a' + b b' with a = tau shape / se
+and b = tau_slope (t / 12) / se, so that quadratic form and determinant take a 2 x 2 matrix a cohort.
+A result in words has a latent z = y / se, evenly spread between the stated bounds. One graph serves
+every outcome; rows beyond the data carry no weight. `study_effects` draws theta back. Few studies
+look beyond 12 months: there `half_life` is mostly its prior, and every figure says how many studies
+stand behind it.
 """
 
 from __future__ import annotations
@@ -51,6 +56,8 @@ SCALES = ("mu", "tau", "bias", "drift", "tau_slope")
 COMMON = ("log_rise", "log_half_life")
 MONTHS_NEAR = 3
 MAX_DRAWS = 1000
+FARTHEST_Z = 60.0
+"""Standard errors between the stated and the open end of an interval of z."""
 
 
 def build(size: int):
@@ -64,59 +71,46 @@ def build(size: int):
             name: pm.Data(name, value)
             for name, value in design_arrays(empty_effects(), "hba1c", size).items()
         }
-        p = {}
-        for name in SCALES:
-            half = name.startswith("tau")
-            unit = pm.HalfNormal(f"{name}_z", 1) if half else pm.Normal(f"{name}_z", 0, 1)
-            p[name] = pm.Deterministic(name, d[f"scale_{name}"] * unit)
-        log_rise = pm.Normal("log_rise", *priors.get("trajectory", "log_rise").params)
-        log_half_life = pm.Normal(
-            "log_half_life", *priors.get("trajectory", "log_half_life").params
+        p = {
+            name: pm.HalfNormal(name, d[f"scale_{name}"])
+            if name.startswith("tau")
+            else pm.Normal(name, 0, d[f"scale_{name}"])
+            for name in SCALES
+        }
+        log_rise, log_half_life = (
+            pm.Normal(name, *priors.get("trajectory", name).params) for name in COMMON
         )
         r = pm.TruncatedNormal("r", *r_prior.params, lower=-0.95, upper=0.95)
         log_sd = pm.Normal("log_sd", d["centre_log_sd"], d["scale_log_sd"])
         log_sd_spread = pm.HalfNormal("log_sd_spread", spread.scale)
-        u, v, w, sd_z = (pm.Normal(name, 0, 1, shape=size) for name in ("u", "v", "w", "sd_z"))
-        word_q = pm.Flat("word_q", shape=size)
+        sd_z = pm.Normal("sd_z", 0, 1, shape=size)
+        position = pm.Uniform("position", 0, 1, shape=size, initval=np.full(size, 0.03))
 
-        months, real = d["months"], d["weight"]
+        log_se_printed = 0.5 * pt.log(d["var_a"] - r * d["var_b"])
+        log_sd_own = log_sd + log_sd_spread * (sd_z @ d["members"])
+        log_se = pt.switch(
+            d["has_var"] > 0, log_se_printed, log_sd_own + 0.5 * pt.log(d["n_factor"])
+        )
+        se, z = pt.exp(log_se), d["z_near"] + (d["z_far"] - d["z_near"]) * position
+
+        months, years = d["months"], d["months"] / 12
         shape = -pt.expm1(-months * pt.exp(-log_rise)) * pt.exp(
             -np.log(2) * months * pt.exp(-log_half_life)
         )
-        years, cohort = months / 12, d["cohort_index"]
-        theta = pm.Deterministic(
-            "theta",
-            (p["mu"] + p["bias"] * d["uncontrolled"] + p["tau"] * u[cohort]) * shape
-            + (p["drift"] * d["uncontrolled"] + p["tau_slope"] * v[cohort]) * years,
+        centre = (p["mu"] + p["bias"] * d["uncontrolled"]) * shape
+        centre += p["drift"] * d["uncontrolled"] * years
+        columns = (d["y"] - centre) / se + z, p["tau"] * shape / se, p["tau_slope"] * years / se
+        e, a, b = (d["whiten"] @ (d["weight"] * column) for column in columns)
+        aa, bb, ab, ae, be = (
+            d["members"] @ product for product in (a * a, b * b, a * b, a * e, b * e)
         )
-        variance = d["var_a"] - r * d["var_b"]
-        se_model = pt.exp(log_sd + log_sd_spread * sd_z[cohort]) * pt.sqrt(d["n_factor"])
-        se = pm.Deterministic("se", pt.switch(d["has_var"] > 0, pt.sqrt(variance), se_model))
-
-        # z of a result in words, between its bounds; flat in z, hence the Jacobian dz/dq.
-        width, grown = d["z_high"] - d["z_low"], pt.exp(word_q)
-        inside = d["z_low"] + width * pt.sigmoid(word_q)
-        z = pt.switch(d["is_two_sided"] > 0, inside, d["z_edge"] + d["z_sign"] * grown)
-        z = pm.Deterministic("z", pt.switch(d["is_exact_p"] > 0, d["z_edge"], z))
-        log_jacobian = pt.switch(
-            d["is_two_sided"] > 0,
-            pt.log(width) - pt.softplus(-word_q) - pt.softplus(word_q),
-            word_q,
-        )
-        in_words = d["is_interval"] + d["is_exact_p"]
-        y = pt.switch(in_words > 0, z * se, d["y"])
-
-        # The part w of the errors is shared by the months of a cohort. In words, the density of y
-        # times dy/dz = se leaves no log(se).
-        residual = (y - theta) / se - np.sqrt(SHARED) * w[cohort]
-        pm.Potential(
-            "likelihood",
-            (real * (-0.5 * residual**2 / (1 - SHARED) - (1 - in_words) * pt.log(se))).sum(),
-        )
-        pm.Potential("words", pt.switch(d["is_interval"] > 0, log_jacobian, -0.5 * word_q**2).sum())
+        det = (1 + aa) * (1 + bb) - ab**2
+        explained = ((1 + bb) * ae**2 - 2 * ab * ae * be + (1 + aa) * be**2) / det
+        printed = d["is_numeric"] * log_se  # z has a density of its own where it is what is known
+        pm.Potential("likelihood", -0.5 * ((e * e).sum() + (pt.log(det) - explained).sum()) - printed.sum())
         # The log of an SD seen in n patients has sampling variance about 1 / (2 (n - 1)).
         spread_sd = pt.sqrt(log_sd_spread**2 + d["log_sd_var"])
-        seen = 0.5 * pt.log(variance / d["n_factor"])
+        seen = log_se_printed - 0.5 * pt.log(d["n_factor"])
         learnt = -0.5 * ((seen - log_sd) / spread_sd) ** 2 - pt.log(spread_sd)
         pm.Potential("spreads", (d["teaches_sd"] * learnt).sum())
     return model
@@ -154,31 +148,37 @@ def design_arrays(rows: pd.DataFrame, outcome: str, size: int) -> dict[str, np.n
     var_a, factor = numbers("var_a"), numbers("n_factor")
     has_var = np.isfinite(var_a)
     low, high = numbers("z_low"), numbers("z_high")
-    below, above = ~np.isfinite(low), ~np.isfinite(high)  # open on that side
-    two_sided = (kind == "interval") & ~below & ~above
-    cohort = pd.factorize(rows["cohort"])[0]
-    index = np.zeros(size, dtype="int64")
-    index[:k] = cohort
+    in_words = kind != "numeric"
+    near = np.where(np.isfinite(low), low, high)
+    far = np.where(np.isfinite(low), np.where(np.isfinite(high), high, low + FARTHEST_Z), high - FARTHEST_Z)
+    far = np.where(kind == "exact_p", near, far)
+    index = pd.factorize(rows["cohort"])[0]
+    members = np.zeros((size, size))
+    members[index, np.arange(k)] = 1.0
+    whiten = np.eye(size)
+    for own in members[:, :k] > 0:
+        n = int(own.sum())
+        shared = SHARED + (1 - SHARED) * np.eye(n)
+        whiten[np.ix_(np.flatnonzero(own), np.flatnonzero(own))] = np.linalg.inv(
+            np.linalg.cholesky(shared)
+        )
     teaches = (has_var & np.isfinite(factor)).astype(float)
-    of_cohort = np.array([teaches[cohort == own].sum() for own in cohort])
+    of_cohort = (members.T @ members)[:k, :k] @ teaches
     patients = np.nan_to_num(numbers("n_patients"), nan=2.0)
     arrays = {
-        "y": padded(np.where(kind == "numeric", np.nan_to_num(numbers("y")), 0.0)),
+        "y": padded(np.where(in_words, 0.0, numbers("y"))),
         "months": padded(numbers("months"), REFERENCE),
         "var_a": padded(np.where(has_var, var_a, 1.0), 1.0),
         "var_b": padded(np.where(has_var, np.nan_to_num(numbers("var_b")), 0.0)),
         "has_var": padded(has_var),
         "n_factor": padded(np.nan_to_num(factor, nan=1.0), 1.0),
-        "z_low": padded(np.where(two_sided, low, 0.0)),
-        "z_high": padded(np.where(two_sided, high, 1.0), 1.0),
-        "z_edge": padded(np.where(below, np.nan_to_num(high), np.nan_to_num(low))),
-        "z_sign": padded(np.where(below, -1.0, 1.0)),
-        "is_two_sided": padded(two_sided),
-        "is_interval": padded(kind == "interval"),
-        "is_exact_p": padded(kind == "exact_p"),
+        "z_near": padded(np.where(in_words, near, 0.0)),
+        "z_far": padded(np.where(in_words, far, 0.0)),
+        "is_numeric": padded(~in_words),
         "uncontrolled": padded(~rows["controlled"].astype(bool)),
         "weight": padded(np.ones(k)),
-        "cohort_index": index,
+        "members": members,
+        "whiten": whiten,
         "teaches_sd": padded(teaches / np.maximum(of_cohort, 1.0)),
         "log_sd_var": padded(0.5 / np.maximum(patients - 1, 1.0), 0.5),
         "centre_log_sd": np.array(priors.get(outcome, "log_sd").params[0], dtype=float),
@@ -255,12 +255,12 @@ def fit_effects(
     for outcome, rows in chosen.items():
         tell(outcome)
         arrays = design_arrays(rows, outcome, size)
-        fit = sampler.fit(f"trajectory_{outcome}", seed=seed, data=arrays, tune=1000, draws=1000,
-                          target_accept=0.99)  # fmt: skip
+        fit = sampler.fit(f"trajectory_{outcome}", seed=seed, data=arrays, tune=800, draws=1000,
+                          target_accept=0.95)  # fmt: skip
         fits[outcome] = fit
         estimates += _estimates(outcome, rows, fit)
         made = {
-            "trajectory_points": _points_table(outcome, rows, arrays, fit),
+            "trajectory_points": _points_table(outcome, rows, arrays, fit, seed),
             "trajectory_curve": curve_table(outcome, rows, fit, seed),
             "trajectory_remaining": remaining_table(outcome, rows, fit),
             "trajectory_summary": summary_table(outcome, rows, fit),
@@ -479,7 +479,7 @@ def _estimates(outcome: str, rows: pd.DataFrame, fit: Fit) -> list[dict]:
 # ------------------------------------------------------------------------- studies and checks
 
 
-def _points_table(outcome: str, rows: pd.DataFrame, arrays, fit: Fit) -> pd.DataFrame:
+def _points_table(outcome: str, rows: pd.DataFrame, arrays, fit: Fit, seed: int) -> pd.DataFrame:
     """Each reported point, its 95 % interval where a number is printed, and its shrunken effect.
 
     The interval takes the posterior mean of the standard error, modelled where none is printed
@@ -490,15 +490,57 @@ def _points_table(outcome: str, rows: pd.DataFrame, arrays, fit: Fit) -> pd.Data
     table = rows[columns].copy()
     table["y"] = table["y"].where(rows["kind"] == "numeric")
     k = len(rows)
-    se = fit.draws("se")[:, :k].mean(axis=0)
+    se = standard_errors(arrays, k, fit).mean(axis=0)
     table["ci_low"], table["ci_high"] = table["y"] - 1.96 * se, table["y"] + 1.96 * se
     table["se"] = se
     table["se_printed"] = arrays["has_var"][:k] > 0
     table["n_patients"] = rows["n_patients"]
-    theta = fit.draws("theta")[:, :k]
+    theta = study_effects(arrays, k, fit, seed)
     low, high = np.quantile(theta, [0.025, 0.975], axis=0)
     table["shrunk_mean"], table["shrunk_low"], table["shrunk_high"] = theta.mean(axis=0), low, high
     return table
+
+
+def cohort_index(arrays: dict[str, np.ndarray], k: int) -> np.ndarray:
+    """Which cohort each of the first `k` rows belongs to."""
+    return arrays["members"][:, :k].argmax(axis=0)
+
+
+def standard_errors(arrays: dict[str, np.ndarray], k: int, fit: Fit) -> np.ndarray:
+    """Draws of the standard errors of the first `k` rows: shape (draws, k)."""
+    r, log_sd, spread = (fit.draws(name)[:, None] for name in ("r", "log_sd", "log_sd_spread"))
+    own = fit.draws("sd_z")[:, cohort_index(arrays, k)]
+    modelled = np.exp(log_sd + spread * own) * np.sqrt(arrays["n_factor"][:k])
+    printed = np.sqrt(arrays["var_a"][:k] - r * arrays["var_b"][:k])
+    return np.where(arrays["has_var"][:k] > 0, printed, modelled)
+
+
+def study_effects(arrays: dict[str, np.ndarray], k: int, fit: Fit, seed: int) -> np.ndarray:
+    """Draws of the true effect behind each of the first `k` rows: shape (draws, k).
+
+    u and v of a cohort given everything else are bivariate normal: with a, b, e as in `build`,
+    precision M = [[1 + a'a, a'b], [a'b, 1 + b'b]] and mean M^-1 (a'e, b'e).
+    """
+    rng = np.random.default_rng(seed)
+    p = {name: fit.draws(name)[:, None] for name in SCALES}
+    near, far = arrays["z_near"][:k], arrays["z_far"][:k]
+    se, z = standard_errors(arrays, k, fit), near + (far - near) * fit.draws("position")[:, :k]
+    uncontrolled, years = arrays["uncontrolled"][:k], arrays["months"][:k] / 12
+    shape = shape_at(fit.draws("log_rise"), fit.draws("log_half_life"), arrays["months"][:k])
+    centre = (p["mu"] + p["bias"] * uncontrolled) * shape + p["drift"] * uncontrolled * years
+    rise, slope = p["tau"] * shape, p["tau_slope"] * years
+    whiten, members = arrays["whiten"][:k, :k], arrays["members"][:k, :k]
+    e, a, b = (
+        part @ whiten.T for part in ((arrays["y"][:k] - centre) / se + z, rise / se, slope / se)
+    )
+    aa, bb, ab, ae, be = (x @ members.T for x in (a * a, b * b, a * b, a * e, b * e))
+    aa, bb = 1 + aa, 1 + bb
+    det = aa * bb - ab**2
+    noise_u, noise_v = rng.standard_normal((2, *aa.shape))
+    v = (aa * be - ab * ae) / det + np.sqrt(aa / det) * noise_v
+    u = (ae - ab * v) / aa + noise_u / np.sqrt(aa)
+    index = cohort_index(arrays, k)
+    return centre + rise * u[:, index] + slope * v[:, index]
 
 
 def prior_draws(arrays: dict[str, np.ndarray], k: int, n: int, rng) -> dict[str, np.ndarray]:
@@ -510,7 +552,7 @@ def prior_draws(arrays: dict[str, np.ndarray], k: int, n: int, rng) -> dict[str,
         p[name] = centre + spread * rng.standard_normal(n)
     log_sd = arrays["centre_log_sd"] + arrays["scale_log_sd"] * rng.standard_normal((n, 1))
     between = priors.get("change", "log_sd_spread").scale * np.abs(rng.standard_normal((n, 1)))
-    index = arrays["cohort_index"][:k]
+    index = cohort_index(arrays, k)
     own = rng.standard_normal((n, len(arrays["y"])))[:, index]
     modelled = np.exp(log_sd + between * own) * np.sqrt(arrays["n_factor"][:k])
     r = priors.get("change", "r").params[0]
@@ -523,7 +565,7 @@ def replicate(arrays: dict[str, np.ndarray], k: int, p: dict[str, np.ndarray], r
 
     `p` holds draws of `SCALES` and `COMMON`, shape (draws,), and of se, shape (draws, k).
     """
-    index, years = arrays["cohort_index"][:k], arrays["months"][:k] / 12
+    index, years = cohort_index(arrays, k), arrays["months"][:k] / 12
     uncontrolled = arrays["uncontrolled"][:k]
     n = len(p["tau"])
     u, v, w = (rng.standard_normal((n, len(arrays["y"])))[:, index] for _ in range(3))
@@ -544,11 +586,11 @@ def checks(outcome: str, arrays: dict, k: int, fit: Fit, seed: int) -> pd.DataFr
     """
     columns = ["outcome", "check", "statistic", "observed", "predicted", "pred_low", "pred_high",
                "tail_probability"]  # fmt: skip
-    numeric = np.flatnonzero((arrays["is_interval"] + arrays["is_exact_p"])[:k] == 0)
+    numeric = np.flatnonzero(arrays["is_numeric"][:k])
     if len(numeric) < 2:
         return pd.DataFrame(columns=columns)
     months, observed = arrays["months"][:k][numeric], arrays["y"][:k][numeric]
-    first, last = _first_and_last(arrays["cohort_index"][:k][numeric], months)
+    first, last = _first_and_last(cohort_index(arrays, k)[numeric], months)
     statistics = {"mean": np.mean, "sd": np.std, "smallest": np.min, "largest": np.max}
     if len(first):
         years = (months[last] - months[first]) / 12
@@ -558,7 +600,7 @@ def checks(outcome: str, arrays: dict, k: int, fit: Fit, seed: int) -> pd.DataFr
     rng = np.random.default_rng(seed)
     step = max(1, len(fit.draws("mu")) // MAX_DRAWS)
     after = {name: fit.draws(name)[::step] for name in (*SCALES, *COMMON)}
-    after["se"] = fit.draws("se")[::step, :k]
+    after["se"] = standard_errors(arrays, k, fit)[::step]
     lines = []
     for source, p in (
         ("prior", prior_draws(arrays, k, MAX_DRAWS, rng)),
