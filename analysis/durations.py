@@ -14,8 +14,9 @@ Rules for durations (`layer`). Eligible are rows on treated patients of studies 
    only where nothing else speaks.
 3. Counts at a time after treatment (`at_time`) start with the onset of independence; durations
    (`lasted`, patients, summaries) start when insulin was stopped.
-4. The longest duration of a range or listing may be unfinished: it is a lower bound. The month in
-   which a listed worst patient resumed may count from treatment: it is an upper bound.
+4. The longest duration of a range may be unfinished, and others with it: it is a lower bound where
+   the words or the length of follow-up say so, ended where the patient resumed, else either. The
+   month in which a listed worst patient resumed may count from treatment: it is an upper bound.
 5. The number ever independent is the denominator of a landmark where it is known exactly; else the
    unresolved patients (never free, or free no longer) enter through the probability of ever
    becoming free.
@@ -47,6 +48,12 @@ MEAN_LIMIT = 120.0
 SHORTEST = 0.1
 """Months. A printed duration of zero becomes three days, so that its density is finite."""
 
+NEAR_THE_END = 3.0
+"""Months. A longest duration so near the longest follow-up is unfinished; onset takes as long."""
+
+_WHOLE_FOLLOWUP = ("longest", "minimum", "unstated", "")
+"""Kinds of follow-up that tell, or may tell, when the last patient was seen; no mean or median."""
+
 _LESSER_ROLES = ("earlier_report", "subset", "duplicate")
 _RESUMED_SUFFIXES = ("_relapsed", "_resumed")
 _ALL_LISTED = "every independent patient is listed"
@@ -59,6 +66,8 @@ KINDS = {
     "order_statistic": "the shortest or the median of the listed patients, at `low`",
     "order_between": "patients between two order statistics, `low` to `high`",
     "order_top": "`count` patients lasted at least `low`, the longest of them at least `high`",
+    "order_ended": "`count` patients lasted at least `low`, the longest of them resumed at `high`",
+    "order_longest": "as order_top or as order_ended: whether the longest had ended is not known",
     "mean": "mean `low` of `count` patients, restricted to `high`",
     "unresolved": "`count` treated patients never free, or free no longer at `high`",
 }
@@ -327,15 +336,36 @@ def _order_statistics(study, rows, resumed, ever):
     elif best:
         pieces += _with_best(k, start, low, middle, high, best, lines)
     else:
-        pieces += _order_pieces(k, start, low, middle, high, lines)
+        top = _top_kind(study, spread if not math.isnan(high) and spread else main, high)
+        pieces += _order_pieces(k, start, low, middle, high, lines, top)
     k_ever = float(k)
     if lasted:
         pieces, k_ever = _condition_on_lasting(pieces, lasted, k, ever)
     return pieces, k_ever
 
 
-def _order_pieces(k, start, low, middle, high, lines) -> list[Piece]:
-    """Joint order statistics of k durations; the longest may still run (a lower bound).
+def _top_kind(study, row, value: float) -> str:
+    """How the longest duration is read: `order_top`, `order_ended` or `order_longest`."""
+    if row["fact"] == "patient":
+        return "order_ended" if row["status"] == "resumed" else "order_top"
+    past = value - _number(study["followup_months"])
+    kind = study.get("followup_kind", "")
+    if kind == "minimum" and past < -NEAR_THE_END:
+        return "order_ended"  # everyone was followed for longer
+    whole = kind in _WHOLE_FOLLOWUP and past >= -NEAR_THE_END
+    at_the_end = whole and (kind != "minimum" or past <= NEAR_THE_END)
+    return "order_top" if row["bound"] == "at_least" or at_the_end else "order_longest"
+
+
+_WHY_TOP = {
+    "order_top": "the longest, unfinished, and others perhaps with it",
+    "order_ended": "the longest, ended",
+    "order_longest": "the longest, perhaps unfinished, and others perhaps with it",
+}
+
+
+def _order_pieces(k, start, low, middle, high, lines, top="order_longest") -> list[Piece]:
+    """Joint order statistics of k durations; the longest of them is read as the kind `top`.
 
     Joint density of order statistics: David & Nagaraja 2003, Order Statistics, eq. 2.2.1, without
     its constant. For even k the median lies between two patients: half are below, half above.
@@ -343,27 +373,26 @@ def _order_pieces(k, start, low, middle, high, lines) -> list[Piece]:
     pieces = []
     has_low, has_high, has_middle = (not math.isnan(x) for x in (low, high, middle))
     if k == 1:
-        at_least = max(x for x in (low, middle, high, start) if not math.isnan(x))
-        return [Piece("right_censored", at_least, math.inf, 1, lines, "one patient, at least")]
+        longest = max(x for x in (low, middle, high, start) if not math.isnan(x))
+        return [Piece(top, start, longest, 1, lines, "one patient, perhaps unfinished")]
     floor = low if has_low else start
     if has_low:
         pieces.append(Piece("order_statistic", max(low, SHORTEST), low, 1, lines, "the shortest"))
-    top = 1 if has_high else 0
-    ceiling = high if has_high else math.inf
     if has_middle:
-        below, above = k // 2 - has_low, k // 2 - top
-        if k % 2 and k > 1 and below >= 0:
+        below = k // 2 - has_low
+        if k % 2 and below >= 0:
             pieces.append(Piece("order_statistic", middle, middle, 1, lines, "the median"))
-        between = [(floor, middle, below), (middle, ceiling, above)]
+        if below > 0:
+            why = "between order statistics"
+            pieces.append(Piece("order_between", floor, middle, below, lines, why))
+        floor, above = middle, k // 2
     else:
-        between = [(floor, ceiling, k - has_low - top)]
-    for a, b, count in between:
-        if count > 0:
-            pieces.append(Piece("order_between", a, b, count, lines, "between order statistics"))
-    if top:
-        pieces.append(
-            Piece("right_censored", high, math.inf, 1, lines, "the longest, perhaps unfinished")
-        )
+        above = k - has_low
+    if has_high:
+        pieces.append(Piece(top, floor, high, above, lines, _WHY_TOP[top]))
+    elif above > 0:
+        why = "between order statistics"
+        pieces.append(Piece("order_between", floor, math.inf, above, lines, why))
     return pieces
 
 
@@ -400,12 +429,17 @@ def _with_resumed(study, k, low, high, resumed, lines) -> list[Piece]:
     lines = (*lines, *(r["line"] for r in resumed))
     middle = _summaries(resumed).get("median", {}).get("value", math.nan)
     ceiling = high if not math.isnan(high) else math.inf
-    resumed_pieces = [
-        p
-        for p in _order_pieces(k_resumed, 0.0, low, middle, math.nan, lines)
-        if p.kind != "right_censored"
-    ]
-    pieces = [replace(p, high=min(p.high, ceiling)) for p in resumed_pieces]
+    if k_resumed == 1:
+        floor = 0.0 if math.isnan(low) else low
+        resumed_pieces = [
+            Piece("interval", floor, ceiling, 1, lines, "the one who resumed")
+            if math.isnan(middle)
+            else Piece("exact", max(middle, SHORTEST), math.inf, 1, lines, "the one who resumed")
+        ]
+    else:
+        resumed_pieces = _order_pieces(k_resumed, 0.0, low, middle, math.nan, lines)
+    pieces = [p if p.kind == "exact" else replace(p, high=min(p.high, ceiling))
+              for p in resumed_pieces if k_resumed]  # fmt: skip
     free = k - k_resumed
     if free:
         followed = _number(study["followup_months"])
@@ -483,13 +517,13 @@ def _landmarks(study, rows, resumed, ever):
                 )  # fmt: skip
     last = marks[-1]
     if last["k"]:
-        pieces.append(_last_mark(rows, last, lines, through))
+        pieces.append(_last_mark(study, rows, last, lines, through))
     elif not pieces:
         return None
     return pieces, ever.exact if known else math.nan
 
 
-def _last_mark(rows, last, lines, through) -> Piece:
+def _last_mark(study, rows, last, lines, through) -> Piece:
     """Those free at the last landmark, with the longest duration known among them."""
     longest = [
         r for r in rows
@@ -500,7 +534,8 @@ def _last_mark(rows, last, lines, through) -> Piece:
     origin = _origin(last)
     if longest:
         top = max(longest, key=lambda r: r["value"])
-        return Piece("order_top", last["months"], top["value"], last["k"],
+        kind = _top_kind(study, top, top["value"])
+        return Piece(kind, last["months"], top["value"], last["k"],
                      (last["line"], top["line"], *lines),
                      "free at the landmark, one of them longer", origin, through)  # fmt: skip
     return Piece("landmark", last["months"], math.inf, last["k"], (last["line"], *lines),
@@ -538,8 +573,9 @@ def _extremes(study, rows, resumed, ever):
     if rest > 0 and tops:
         top = max(tops, key=lambda r: r["value"])
         lines = (top["line"], *ever.lines)
-        why = "outlasted the worst; the longest of them at least so long"
-        pieces.append(Piece("order_top", floor, top["value"], rest, lines, why))
+        kind = _top_kind(study, top, top["value"])
+        why = f"outlasted the worst; {_WHY_TOP[kind]}" if floor else _WHY_TOP[kind]
+        pieces.append(Piece(kind, floor, top["value"], rest, lines, why))
     elif rest > 0 and floor > 0:
         why = "outlasted the worst"
         pieces.append(Piece("right_censored", floor, math.inf, rest, ever.lines, why))
@@ -552,8 +588,8 @@ def _mean(study, rows, resumed, ever):
     if mean is None or not mean["k"] >= 1 or not mean["value"] > 0:
         return None
     followed = _number(study["followup_months"])
-    longest = study.get("followup_kind", "") in ("longest", "")
-    limit = followed if longest and followed > mean["value"] else MEAN_LIMIT
+    whole = study.get("followup_kind", "") in _WHOLE_FOLLOWUP
+    limit = followed if whole and followed > mean["value"] else MEAN_LIMIT
     why = "mean, censoring not described: restricted to the follow-up, variance widened"
     return [Piece("mean", mean["value"], limit, mean["k"], (mean["line"],), why)], mean["k"]
 

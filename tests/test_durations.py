@@ -3,11 +3,11 @@
 import math
 
 import pytest
-from published_style import evidence_of
 
 from analysis import durations
 from analysis.effects.rules import Rules
 from analysis.effects.select import patient_groups
+from analysis.patient_level import evidence_of
 
 
 @pytest.fixture(scope="module")
@@ -102,9 +102,49 @@ def test_a_median_with_a_range_is_read_as_order_statistics(evidence):
         ("order_statistic", 6.0, 6.0, 1.0),
         ("order_statistic", 43.0, 43.0, 1.0),
         ("order_between", 6.0, 43.0, 1.0),
-        ("order_between", 43.0, 100.0, 1.0),
-        ("right_censored", 100.0, math.inf, 1.0),
+        ("order_longest", 43.0, 100.0, 2.0),
     ]
+
+
+@pytest.mark.parametrize(
+    ("months", "kind", "bound", "read"),
+    [
+        (49.0, "longest", "exact", "order_top"),
+        (49.0, "unstated", "exact", "order_top"),
+        (90.0, "longest", "exact", "order_longest"),
+        (90.0, "longest", "at_least", "order_top"),
+        (90.0, "minimum", "exact", "order_ended"),
+        (49.0, "minimum", "exact", "order_top"),
+        (12.0, "minimum", "exact", "order_longest"),
+        (30.0, "median", "exact", "order_longest"),
+        (math.nan, "", "exact", "order_longest"),
+    ],
+)
+def test_the_longest_has_ended_or_not_by_what_is_known_of_follow_up(
+    evidence, months, kind, bound, read
+):
+    summary = row("duration_summary", k=6.0, duration_statistic="range", low=3.0, high=48.0,
+                  bound=bound)  # fmt: skip
+    facts, _ = facts_of(
+        evidence, [summary], {"one": {"followup_months": months, "followup_kind": kind}}
+    )
+    assert pieces(facts) == [("order_statistic", 3.0, 3.0, 1.0), (read, 3.0, 48.0, 5.0)]
+
+
+def test_the_longest_patient_has_ended_where_he_resumed(evidence):
+    rows = [row("ever", n_total=12.0, k=10.0), patient(63, "best", "resumed")]
+    facts, _ = facts_of(evidence, rows)
+    assert pieces(facts) == [("order_ended", 0.0, 63.0, 10.0)]
+
+
+def test_one_who_resumed_is_counted_once_beside_those_still_free(evidence):
+    rows = [
+        row("duration_summary", k=5.0, n_total=9.0, duration_statistic="range", low=4.0, high=48.0),
+        row("duration_summary", k=1.0, n_total=9.0, duration_statistic="median", value=7.0,
+            arm="treated_resumed"),
+    ]  # fmt: skip
+    facts, _ = facts_of(evidence, rows)
+    assert pieces(facts) == [("exact", 7.0, math.inf, 1.0), ("order_top", 4.0, 48.0, 4.0)]
 
 
 def test_a_study_with_nobody_independent_counts_as_zero_and_has_no_duration(evidence):

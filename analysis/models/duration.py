@@ -2,8 +2,10 @@
 
 A study's durations follow one of the `families` with log median eta. A fact "between a and b"
 contributes log(S(a) - S(b)), an order statistic log f(t), "the longest of k at least b, all at
-least a" log(S(a)^k - (S(a) - S(b))^k), a mean a normal density around the restricted mean. Where
-the number ever independent is unknown, a patient counts through the probability of becoming free,
+least a" log(S(a)^k - (S(a) - S(b))^k), a mean a normal density around the restricted mean. A
+longest duration b of which it is not known whether it had ended is either the longest of all, with
+density k f(b) (S(a) - S(b))^(k-1), or the end of follow-up, whose hazard is taken as 1/b. Where the
+number ever independent is unknown, a patient counts through the probability of becoming free,
 which is integrated out over what studies of that class elsewhere lead one to expect. Times from
 treatment are averaged over the onset of independence. `likelihoods` tabulates all this for the
 sampler of `tabulated`, `curve` gives S(t) back.
@@ -89,11 +91,17 @@ def study_log_likelihood(facts: pd.DataFrame, family: str, eta, theta, cure, log
             total = total + count * log_difference(log_s(low, origin), log_s(high, origin))
         elif kind in ("exact", "order_statistic"):
             total = total + count * log_f(low, origin)
-        elif kind == "order_top":
-            # all last a, one lasts b: S(a)^k (1 - (1 - S(b)/S(a))^k)
+        elif kind in _TOPS:
             a, b = log_s(low, origin), log_s(high, origin)
-            none = count * _log1mexp(a - b)
-            total = total + count * a + _log1mexp(-none)
+            ways = []
+            if kind != "order_ended":
+                # all last a, one lasts b: S(a)^k (1 - (1 - S(b)/S(a))^k)
+                ways.append(count * a + _log1mexp(-count * _log1mexp(a - b)))
+            if kind != "order_top":
+                # the longest at b: k b f(b) (S(a) - S(b))^(k-1), a density of log b
+                below = (count - 1) * log_difference(a, b) if count > 1 else 0.0
+                ways.append(np.log(count * high) + log_f(high, origin) + below)
+            total = total + special.logsumexp(ways, axis=0)
         elif kind == "mean":
             total = total + _mean(lambda t: np.exp(log_s(t, False)), low, fact["high"], count)
         elif kind == "unresolved":
@@ -107,6 +115,7 @@ def study_log_likelihood(facts: pd.DataFrame, family: str, eta, theta, cure, log
 
 
 _BETWEEN = ("interval", "landmark", "order_between")
+_TOPS = ("order_top", "order_ended", "order_longest")
 
 
 def _counted(facts: pd.DataFrame) -> list[dict]:
