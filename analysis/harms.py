@@ -61,7 +61,7 @@ def table(evidence: Evidence) -> Harms:
         studies[["cohort", "cell_class", "diabetes_type", "immune_strategy", "include", "design"]],
         on="study_id",
     )
-    of_study = merged["study_id"].map(studies["followup_months"])
+    of_study = merged["study_id"].map(studies["followup_months"]).astype(float)
     merged["months"] = merged["followup_months"].fillna(of_study)
     merged["exposure"] = merged["study_id"].map(studies["followup_kind"])
     merged.loc[(merged["months"] - of_study).abs() > 0.05, "exposure"] = "row"
@@ -75,9 +75,8 @@ def table(evidence: Evidence) -> Harms:
     kept["strategy"] = kept["immune_strategy"].map(strategy)
     kept["events"] = kept["n_patients"].astype(float)
     kept["patient_years"] = kept["n_at_risk"] * kept["months"] / 12
-    kept["patient_years_low"] = kept["patient_years"] * kept["exposure"].map(
-        lambda word: EXPOSURE_SHARE.get(word, 1.0)
-    )
+    share = kept["exposure"].map(lambda word: EXPOSURE_SHARE.get(word, 1.0)).astype(float)
+    kept["patient_years_low"] = kept["patient_years"] * share
     kept["source_rows"] = "safety:" + kept["line"].astype(str)
     kept = kept.sort_values(
         ["patients", "arm", "event_category", "relation", "months", "n_at_risk", "events", "line"],

@@ -5,11 +5,12 @@ aim (Pan and Banerjee 2021, arXiv:2112.03509); as follow-up grows it tends to th
 today, that the aim is true (Grieve, "Assurance", doi 10.1201/9781003218531-3). For a harm the aim
 is that the one-sided 95 % upper bound of the rate in the patients of that study falls under a
 threshold; such a bound is right 95 times in 100, so the assurance never passes the probability of
-a rate under the threshold by more than the factor 1 / 0.95. The rate starts from the posterior for a *new* study, so heterogeneity is in it, and is updated by the
-future study's own events, Poisson in its patient-years: exactly, on the draws of the posterior.
-For insulin independence the aim is a narrow interval of the share still independent at five years:
-a Beta distribution matched to the published mean and SD, updated by a binomial count; it takes the
-future patients to be exchangeable with those behind the estimate. For HbA1c and C-peptide the
+a rate under the threshold by more than the factor 1 / 0.95. The rate starts from the posterior for
+a *new* study, so heterogeneity is in it, and is updated by the future study's own events, Poisson
+in its patient-years: exactly, on points of the posterior. For insulin independence the aim is a
+narrow interval of the share still independent at five years: a Beta distribution matched to the
+published mean and SD, updated by a binomial count; it takes the future patients to be exchangeable
+with those behind the estimate. For HbA1c and C-peptide the
 value of a trial is how much it narrows the interval of its class mean (normal-normal update).
 
 The thresholds are the authors' choices, made to show the order of magnitude; they are not clinical
@@ -40,6 +41,7 @@ LOSS = "loss_of_independence_5_years"
 WIDTH = 0.2
 ASSURANCE = 0.8
 LEVEL = 0.95
+MOST_YEARS = 1e7
 PATIENTS = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 YEARS = (1, 2, 5)
 VALUE_OUTCOMES = ("hba1c", "c_peptide_ratio", "c_peptide_gain")
@@ -168,7 +170,11 @@ def largest_count(rates: np.ndarray, years: float, threshold: float) -> int:
 
 
 def years_needed(rates: np.ndarray, threshold: float, wanted: float = ASSURANCE) -> float:
-    """Patient-years for the wanted assurance; infinity when no number reaches it.
+    """Fewest patient-years for the wanted assurance; infinity when no number reaches it.
+
+    For a largest count that still meets the aim, assurance falls as years are added, until one more
+    event is allowed: its peaks, large ones while few events are allowed, lie where a count is
+    first allowed, and only these are looked at (every count to 200, then steps of 5 %).
 
     Whenever the bound is under the threshold, the rate is with probability `LEVEL` or more; so
     LEVEL times the assurance is at most the probability of a rate under the threshold today, and
@@ -176,33 +182,38 @@ def years_needed(rates: np.ndarray, threshold: float, wanted: float = ASSURANCE)
     """
     if np.mean(rates < threshold) < LEVEL * wanted:
         return np.inf
-    return _first(lambda years: assurance_rate(rates, years, threshold) >= wanted)
+    if assurance_rate(rates, 0.0, threshold) >= wanted:
+        return 0.0
+    allowed = 0
+    while np.isfinite(years := years_with_events(rates, allowed, threshold)):
+        if special.pdtr(allowed, rates * years).mean() >= wanted:
+            return years
+        allowed += max(1, allowed // 20) if allowed >= 200 else 1
+    return np.inf
 
 
-def years_without_event(rates: np.ndarray, threshold: float) -> float:
-    """Least patient-years, free of any event, that bring the bound under the threshold."""
+def years_with_events(rates: np.ndarray, events: int, threshold: float) -> float:
+    """Least patient-years, with so many events, that bring the bound under the threshold.
+
+    By bisection, to one part in a thousand; infinity when none up to ten million do.
+    """
     if rates[0] >= threshold:
         return np.inf
-    return _first(lambda years: updated_bound(rates, [0], years)[0] < threshold)
 
+    def under(years: float) -> bool:
+        return bool(updated_bound(rates, [events], years)[0] < threshold)
 
-def _first(reached, limit: float = 1e7) -> float:
-    """Where `reached` first holds, to one part in a hundred, by bisection; infinite past `limit`.
-
-    Counts are whole numbers, so assurance rises in small saw teeth: a crossing, not strictly the
-    first one.
-    """
-    if reached(0.0):
+    if under(0.0):
         return 0.0
-    high = 1.0
-    while not reached(high):
+    high = max(1.0, events / threshold / 4)
+    while not under(high):
         high *= 2
-        if high > limit:
+        if high > MOST_YEARS:
             return np.inf
-    low = high / 2
-    while high - low > 0.01 * high:
+    low = 0.0
+    while high - low > 1e-3 * high:
         middle = (low + high) / 2
-        low, high = (low, middle) if reached(middle) else (middle, high)
+        low, high = (low, middle) if under(middle) else (middle, high)
     return float(high)
 
 
@@ -217,7 +228,7 @@ def _harm(base: dict, rates: np.ndarray) -> tuple[list[dict], dict]:
         for y in YEARS
     ]
     needed = years_needed(rates, threshold)
-    clean = years_without_event(rates, threshold)
+    clean = years_with_events(rates, 0, threshold)
     return curve, {
         **base,
         "bound_now": 100 * np.quantile(rates, LEVEL),
@@ -256,7 +267,7 @@ def assurance_width(a: float, b: float, patients: int, width: float = WIDTH) -> 
         (a + count)[None, :], (b + patients - count)[None, :], np.array([[0.025], [0.975]])
     )
     narrow = high - low < width
-    return float(stats.betabinom(patients, a, b).pmf(count)[narrow].sum())
+    return min(1.0, float(stats.betabinom(patients, a, b).pmf(count)[narrow].sum()))
 
 
 def patients_needed(a: float, b: float, width: float = WIDTH, wanted: float = ASSURANCE) -> float:

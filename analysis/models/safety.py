@@ -543,6 +543,7 @@ def _summary(category, relation, part, everyone, fits, silent) -> dict:
         "k_silent": quiet["k_silent"],
         "n_silent": quiet["n_silent"],
         "k_lower_bound": len(bounds),
+        "events": events,
         "patient_years": years,
         **_columns("rate", fit, "rate"),
         "conjugate_mean": conjugate_rate(events, years).mean() if fit else np.nan,
