@@ -1,8 +1,10 @@
 """Safety facts: nobody counted twice, no silence read as zero, every row accounted for."""
 
 import dataclasses
+import math
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from analysis import evidence, harms
@@ -20,6 +22,47 @@ def real():
 @pytest.fixture(scope="module")
 def counted(real):
     return harms.table(real)
+
+
+def fact(study, category, events, relation="any", arm="treated", n_at_risk=20.0, **cells) -> dict:
+    """A row of safety.csv; `months` is its follow-up."""
+    months = cells.pop("months", math.nan)
+    return {
+        "study_id": study, "event_category": category, "relation": relation, "arm": arm,
+        "n_patients": float(events), "bound": "exact", "n_at_risk": n_at_risk,
+        "followup_months": months, **cells,
+    }  # fmt: skip
+
+
+def told(real, rows: list[dict], studies: dict[str, dict] | None = None):
+    """An Evidence of these safety rows only, on eligible studies of 20 patients over two years.
+
+    `studies` changes cells of studies.csv by study_id, or adds studies that say nothing.
+    """
+    given = studies or {}
+    spoke = list(dict.fromkeys(row["study_id"] for row in rows))
+    made = []
+    for name in [*spoke, *(other for other in given if other not in spoke)]:
+        time = {"followup_months": 24.0, "followup_kind": "mean"} if name in spoke else {}
+        made.append(
+            {
+                "study_id": name, "cohort": name, "cohort_role": "primary", "include": "yes",
+                "design": "single_arm", "diabetes_type": "T1D", "cell_class": "ahsct",
+                "immune_strategy": "conditioning_ablation", "n_treated": 20.0, **time,
+                **given.get(name, {}),
+            }
+        )  # fmt: skip
+    return dataclasses.replace(
+        real, safety=filled(real.safety, rows), studies=filled(real.studies, made)
+    )
+
+
+def filled(template: pd.DataFrame, rows: list[dict]) -> pd.DataFrame:
+    """A table with the columns and types of `template`, blank where a row gives nothing."""
+    numbers = set(template.select_dtypes("number").columns)
+    blank = {name: math.nan if name in numbers else "" for name in template.columns}
+    cells = [{**blank, "line": line, **row} for line, row in enumerate(rows, start=2)]
+    return pd.DataFrame(cells, columns=template.columns).astype(template.dtypes)
 
 
 def test_every_raw_row_is_counted_or_excluded_with_a_reason(real, counted):
@@ -93,7 +136,7 @@ def test_an_event_judged_related_or_not_is_an_event_of_any_cause(real, counted):
     assert not counted.rows["implied"].any()
 
 
-def test_causes_judged_apart_add_up_to_the_least_number_of_any_cause(real):
+def test_deaths_judged_apart_add_up_to_the_least_number_of_any_cause(real):
     lower = harms.implied(real, harms.table(real).rows)
     deaths = lower[lower["event_category"] == "death"]
     for row in deaths.to_dict("records"):
@@ -118,8 +161,10 @@ def test_what_nobody_wrote_about_is_listed_as_unknown(real, counted):
     everyone = table[table["cell_class"] == "all"]
     eligible = real.studies[
         (real.studies["include"] == "yes") & (real.studies["design"] != "case_report")
-    ]["cohort"].nunique()
-    assert (everyone["k_stated"] + everyone["k_silent"] == eligible).all()
+    ]
+    groups = eligible["study_id"].map(patient_groups(real.studies, Rules())).nunique()
+    assert (everyone["k_stated"] + everyone["k_silent"] == groups).all()
+    assert len(harms.patient_table(real)) == groups
     assert (everyone["k_stated"] == 0).any()
     by_class = table[table["cell_class"] != "all"].groupby(["event_category", "relation"])
     total = everyone.set_index(["event_category", "relation"])["k_silent"]
@@ -136,16 +181,87 @@ def test_events_never_exceed_patients(counted):
     assert (counted.rows["events"] <= counted.rows["n_at_risk"]).all()
 
 
-def test_silence_is_counted_as_silence(real, counted):
-    quiet = harms.silent(real, counted.rows)
-    treated = counted.rows[counted.rows["arm"] == "treated"]
-    spoke = treated.groupby(["event_category", "relation"])["cohort"].nunique()
-    eligible = real.studies[
-        (real.studies["include"] == "yes") & (real.studies["design"] != "case_report")
-    ]["cohort"].nunique()
-    for row in quiet.itertuples():
-        assert row.k_silent >= eligible - spoke[(row.event_category, row.relation)]
-        assert row.k_silent < eligible
+def test_silent_groups_are_those_never_stated_of_a_known_size(real, counted):
+    table = harms.never_stated(real, counted.rows)
+    everyone = table[table["cell_class"] == "all"]
+    for row in everyone.itertuples():
+        quiet = harms.silent_groups(real, counted.rows, row.event_category, row.relation)
+        assert len(quiet) == row.k_silent - row.k_size_unknown
+        assert quiet["n_at_risk"].sum() == row.n_silent
+        assert (quiet["events"] == 0).all() and quiet["patient_years"].gt(0).all()
+
+
+def test_one_who_spoke_is_not_silent(real):
+    evidence = told(
+        real,
+        [fact("one", "death", 0), fact("two", "death", 1, relation="treatment_related")],
+        {"three": {"n_treated": 8.0}},
+    )
+    rows = harms.table(evidence).rows
+    any_cause = harms.silent_groups(evidence, rows, "death", "any")
+    assert set(any_cause["cohort"]) == {"two", "three"}
+    related = harms.silent_groups(evidence, rows, "death", "treatment_related")
+    assert set(related["cohort"]) == {"one", "three"}
+    # Nobody printed a follow-up of the third: it is given the median of the others.
+    assert set(any_cause["months"]) == {24.0}
+    table = harms.never_stated(evidence, rows).set_index(
+        ["event_category", "relation", "cell_class"]
+    )
+    assert table.loc[("death", "any", "all"), ["k_stated", "k_silent"]].tolist() == [1, 2]
+    assert table.loc[("malignancy_or_tumour", "any", "ahsct"), "k_silent"] == 3
+
+
+def test_overlapping_cohorts_are_one_group_of_patients(real):
+    evidence = told(
+        real,
+        [fact("one", "death", 0), fact("two", "death", 0, months=36.0)],
+        {"one": {"overlaps_with": "two", "overlap_kind": "shared_patients"}},
+    )
+    counted = harms.table(evidence)
+    assert counted.rows["study_id"].tolist() == ["two"]
+    assert counted.exclusions["reason"].tolist() == [harms.SAME_PATIENTS]
+    groups = harms.patient_table(evidence)
+    assert len(groups) == 1
+    assert groups["months"].tolist() == [24.0]
+    everyone = harms.never_stated(evidence, counted.rows).query("cell_class == 'all'")
+    assert (everyone["k_stated"] + everyone["k_silent"] == 1).all()
+
+
+def test_a_bound_from_another_report_keeps_that_reports_patients(real):
+    evidence = told(
+        real,
+        [
+            fact("early", "severe_infection", 3, n_at_risk=24.0, months=12.0),
+            fact("late", "severe_infection", 0, n_at_risk=10.0, months=60.0),
+        ],
+        {name: {"cohort": "same"} for name in ("early", "late")},
+    )
+    row = harms.table(evidence).rows.iloc[0]
+    assert (row["study_id"], row["bound"]) == ("late", "at_least")
+    assert (row["events"], row["n_at_risk"]) == (3.0, 24.0)
+    assert row["patient_years"] == pytest.approx(24 * 5)
+
+
+@pytest.mark.parametrize(("category", "least"), [("death", 5.0), ("severe_infection", 3.0)])
+def test_only_deaths_of_different_causes_add_up(real, category, least):
+    evidence = told(
+        real,
+        [
+            fact("one", category, 3, relation="treatment_related"),
+            fact("one", category, 2, relation="unrelated"),
+        ],
+    )
+    lower = harms.implied(evidence, harms.table(evidence).rows)
+    assert lower["events"].tolist() == [least]
+
+
+def test_without_any_safety_row_all_are_silent(real):
+    evidence = told(real, [], {"one": {"n_treated": 8.0}})
+    counted = harms.table(evidence)
+    assert counted.rows.empty and counted.exclusions.empty
+    assert list(counted.rows.columns) == harms.COLUMNS
+    assert harms.implied(evidence, counted.rows).empty
+    assert harms.never_stated(evidence, counted.rows)["k_stated"].eq(0).all()
 
 
 @pytest.mark.parametrize(
