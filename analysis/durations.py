@@ -429,17 +429,23 @@ def _with_resumed(study, k, low, high, resumed, lines) -> list[Piece]:
     lines = (*lines, *(r["line"] for r in resumed))
     middle = _summaries(resumed).get("median", {}).get("value", math.nan)
     ceiling = high if not math.isnan(high) else math.inf
-    if k_resumed == 1:
-        floor = 0.0 if math.isnan(low) else low
-        resumed_pieces = [
-            Piece("interval", floor, ceiling, 1, lines, "the one who resumed")
-            if math.isnan(middle)
-            else Piece("exact", max(middle, SHORTEST), math.inf, 1, lines, "the one who resumed")
+    if k_resumed > 1:
+        pieces = [
+            replace(
+                p,
+                high=min(p.high, ceiling),
+                reason=p.reason.replace("the median", "the median of those who resumed"),
+            )
+            for p in _order_pieces(k_resumed, 0.0, low, middle, math.nan, lines)
         ]
+    elif k_resumed and math.isnan(middle):
+        floor = 0.0 if math.isnan(low) else low
+        pieces = [Piece("interval", floor, ceiling, 1, lines, "the one who resumed")]
+    elif k_resumed:
+        at = max(middle, SHORTEST)
+        pieces = [Piece("exact", at, math.inf, 1, lines, "the one who resumed")]
     else:
-        resumed_pieces = _order_pieces(k_resumed, 0.0, low, middle, math.nan, lines)
-    pieces = [p if p.kind == "exact" else replace(p, high=min(p.high, ceiling))
-              for p in resumed_pieces if k_resumed]  # fmt: skip
+        pieces = []
     free = k - k_resumed
     if free:
         followed = _number(study["followup_months"])

@@ -1,10 +1,10 @@
 """What is lost when papers print summaries and not each patient: simulated studies, told both ways.
 
-Studies of insulin independence are simulated from curves drawn from the priors, and told the ways papers tell them:
-every patient, landmark counts, a median with a range, a range, the longest alone, a mean, one
-count at one time. The duration model is fitted to each telling of the same patients; how far the
-95 % band of S(t) holds the truth, how wide it is and how biased its centre, is the price of
-summaries. The matching family is fitted, so that only the telling differs.
+Studies of insulin independence are simulated from curves drawn from the priors, and told the ways
+papers tell them: every patient, landmark counts, a median with a range, a range, the longest alone,
+a mean, one count at one time. The duration model is fitted to each telling of the same patients;
+how far the 95 % band of S(t) holds the truth, how wide it is and how biased its centre, is the
+price of summaries. The matching family is fitted, so that only the telling differs.
 
     python -m analysis.patient_level --replicates 200 --jobs 2
 """
@@ -240,9 +240,7 @@ def study(
     from joblib import Parallel, delayed
 
     tellings = tellings or ["patients", PUBLISHED, *[s for s in STYLES if s != "patients"]]
-    found = Parallel(n_jobs=jobs)(
-        delayed(recovered)(real, i, tellings) for i in range(replicates)
-    )
+    found = Parallel(n_jobs=jobs)(delayed(recovered)(real, i, tellings) for i in range(replicates))
     return pd.DataFrame([row for rows in found for row in rows])
 
 

@@ -49,7 +49,9 @@ def ever_prior() -> tuple[float, float]:
     return mean, float(np.sqrt(sd**2 + sum(x**2 for x in spreads)))
 
 
-def study_log_likelihood(facts: pd.DataFrame, family: str, eta, theta, cure, logit_ever=0.0):
+def study_log_likelihood(
+    facts: pd.DataFrame, family: str, eta, theta, cure, logit_ever=0.0, onset=None
+):
     """Log likelihood of the facts of one study.
 
     Parameters
@@ -57,6 +59,7 @@ def study_log_likelihood(facts: pd.DataFrame, family: str, eta, theta, cure, log
     facts : rows of `durations.layer` of one study.
     eta, theta, cure, logit_ever : arrays that broadcast against each other: log median (log
         months), shape, cured share, log odds of ever becoming free.
+    onset : equally likely times from treatment to freedom, months; `onset_nodes()` by default.
 
     Returns
     -------
@@ -65,9 +68,10 @@ def study_log_likelihood(facts: pd.DataFrame, family: str, eta, theta, cure, log
     eta, theta, cure = np.broadcast_arrays(eta, theta, cure)
     log_ever, log_never = -np.logaddexp(0, -logit_ever), -np.logaddexp(0, logit_ever)
     total = np.zeros(eta.shape)
+    onset = onset_nodes() if onset is None else np.asarray(onset, float)
 
     def averaged(read, t: float, origin: bool) -> np.ndarray:
-        since = np.maximum(t - onset_nodes(), SHORTEST) if origin else [max(t, SHORTEST)]
+        since = np.maximum(t - onset, SHORTEST) if origin else [max(t, SHORTEST)]
         values = [read(float(np.log(x))) for x in since]
         return values[0] if len(values) == 1 else special.logsumexp(values, 0) - np.log(len(values))
 
@@ -168,7 +172,10 @@ def _unresolved(r: int, least: int, log_ever, log_never, gone):
 
 
 def likelihoods(
-    facts: pd.DataFrame, family: str, ever: Mapping[str, tuple[float, float]] | None = None
+    facts: pd.DataFrame,
+    family: str,
+    ever: Mapping[str, tuple[float, float]] | None = None,
+    onset: np.ndarray | None = None,
 ) -> Table:
     """The likelihood of each study, tabulated.
 
@@ -177,6 +184,7 @@ def likelihoods(
     facts : table of `durations.layer`.
     ever : for studies with `through_ever` facts, mean and SD of the log odds of ever becoming
         free, known without these facts; the prior of the ever model for a study not named.
+    onset : as in `study_log_likelihood`.
     """
     logit_cure = LOGIT_CURE if family == "cure" else NO_CURE[:1]
     eta, theta = ETA[:, None, None], THETA[None, :, None]
@@ -187,10 +195,10 @@ def likelihoods(
             mean, sd = (ever or {}).get(study, ever_prior())
             x = np.linspace(-3.0, 3.0, 13)[:, None, None, None]
             log_w = -0.5 * x * x - special.logsumexp(-0.5 * x * x)
-            value = study_log_likelihood(rows, family, eta, theta, cure, mean + sd * x)
+            value = study_log_likelihood(rows, family, eta, theta, cure, mean + sd * x, onset)
             value = special.logsumexp(value + log_w, axis=0)
         else:
-            value = study_log_likelihood(rows, family, eta, theta, cure)
+            value = study_log_likelihood(rows, family, eta, theta, cure, onset=onset)
         if family != "cure":
             value = np.repeat(value, NO_CURE.size, axis=2)
         studies.append(study)

@@ -4,7 +4,12 @@
 durations (`duration`), weighs them by leaving out studies, and describes the mean (`durability`).
 A study whose number ever independent is unknown enters the duration model through the probability
 of becoming free in a new study of its class, from a fit of the other studies' counts: its own count
-is not used twice. Probabilities of all treated multiply the two posteriors.
+is not used twice. Probabilities of all treated multiply the two posteriors; their time counts from
+treatment.
+
+A class has a curve only if a fact of its own speaks of durations: a class known only by who became
+free has none, as its curve would be that of the other classes. All together always has one; without
+any fact on durations it is the prior, and says so.
 """
 
 from __future__ import annotations
@@ -115,6 +120,8 @@ def run(
         estimates += described.estimates
         tables |= described.tables
         checks += _duration_checks(facts, ensemble)
+        tell("duration, other onsets")
+        tables["durability_onset"] = _onset(facts, expected, ensemble, fallback, seed, size)
     else:
         tables |= {name: pd.DataFrame(columns=c) for name, c in _EMPTY.items()}
     tables["independence_checks"] = pd.DataFrame(checks, columns=CHECK_COLUMNS)
@@ -133,12 +140,15 @@ _EMPTY = {
         "beyond_data",
     ],
     "durability_families": [
-        "group_kind", "group", "family", "weight", "weight_optimum", "elpd", "elpd_se", "s_12",
-        "s_60", "s_120", "median",
+        "group_kind", "group", "family", "weight", "weight_optimum", "elpd", "elpd_se",
+        "elpd_below_best", "elpd_below_best_se", "s_12", "s_60", "s_120", "median",
     ],
     "durability_extrapolation": [
         "group_kind", "group", "longest_observed_months", "k_studies", "n_patients",
         "share_rmst60_beyond", "share_rmst120_beyond",
+    ],
+    "durability_onset": [
+        "group_kind", "group", "onset", "onset_median_months", "family", "s_12", "s_60", "median",
     ],
     "independence_loo": ["study_id", "family", "elpd", "pareto_k"],
 }  # fmt: skip
@@ -149,7 +159,7 @@ _EMPTY = {
 
 
 def _ever_estimates(found: _Ever) -> list[dict]:
-    """The share ever independent: all, by class (fit by class); by type and design (moderated)."""
+    """The share ever independent: all, by class (fit by class); by moderator (moderated fit)."""
     counts, rows = found.counts, []
     n = found.plain.draws("mu").size
     typical, new = found.probability(np.array([]), n)
@@ -178,9 +188,15 @@ def _ever_estimates(found: _Ever) -> list[dict]:
         )  # fmt: skip
     shares = _moderated_shares(found, rng)
     controlled = counts["design"].isin(["rct", "nonrandomised_controlled"])
-    design = controlled.map({True: "controlled", False: "uncontrolled"})
+    conditioned = counts["conditioning"].astype(bool)
+    kinds = {
+        "diabetes_type": counts["diabetes_type"],
+        "design": controlled.map({True: "controlled", False: "uncontrolled"}),
+        "onset": counts["onset"],
+        "conditioning": conditioned.map({True: "conditioning", False: "no_conditioning"}),
+    }
     tau = float(np.median(found.moderated.draws("tau")))
-    for kind, labels in (("diabetes_type", counts["diabetes_type"]), ("design", design)):
+    for kind, labels in kinds.items():
         for group in sorted(set(labels)):
             members = np.flatnonzero(labels == group)
             pick = rng.choice(members, n)
@@ -383,23 +399,28 @@ def _duration_estimates(group, made: durability.Curves, draws) -> list[dict]:
 
 
 def _of_all_treated(group, draws, found, fallback, typical, new, seed):
-    """P(ever) S(t), the share of all treated: estimates, and the curve for each draw."""
+    """P(ever) S(t - onset), the share of all treated who were free and still are t months later.
+
+    Before the onset it is the share who will become free. Returns estimates, and the curve for each
+    draw.
+    """
     weights = fallback if group.kind == "all" else group.weights
     counts = found.counts
     if group.kind != "all":
         counts = counts[counts["cell_class"] == group.name]
     present = np.flatnonzero(weights)
     curve = sum(
-        weights[i] * typical[:, [i]] * draws.survival(draws.class_mean[:, i], GRID) for i in present
+        weights[i] * typical[:, [i]] * _since_treatment(draws, draws.class_mean[:, i])
+        for i in present
     )
     rng = np.random.default_rng(100 + seed)
     n = draws.mu.size
     drawn = rng.choice(len(CLASSES), n, p=weights)
     eta = draws.class_mean[np.arange(n), drawn] + draws.tau * rng.standard_normal(n)
-    next_study = new[np.arange(n), drawn][:, None] * draws.survival(eta, GRID)
+    next_study = new[np.arange(n), drawn][:, None] * _since_treatment(draws, eta)
     rows = []
     for t in HORIZONS:
-        words = ["of all treated: P(ever) times S"]
+        words = ["of all treated, months since treatment: P(ever) times S after onset"]
         if counts.empty:
             words.append("nothing known of P(ever) in this class: prior")
         remark = _remark(group, t)
@@ -412,6 +433,12 @@ def _of_all_treated(group, draws, found, fallback, typical, new, seed):
             }
         )  # fmt: skip
     return rows, curve
+
+
+def _since_treatment(draws: durability.Draws, eta: np.ndarray) -> np.ndarray:
+    """S on `GRID` months after treatment, averaged over the onset of independence."""
+    later = [np.maximum(GRID - onset, 0.0) for onset in duration.onset_nodes()]
+    return sum(draws.survival(eta, months) for months in later) / len(later)
 
 
 def _curve_rows(group, population, family, values, longest) -> list[dict]:
@@ -431,13 +458,49 @@ def _curve_rows(group, population, family, values, longest) -> list[dict]:
 def _family_row(group, name, ensemble: _Ensemble, alone: durability.Curves) -> dict:
     j = FAMILIES.index(name)
     elpd = ensemble.elpd[:, j]
+    gap = ensemble.elpd[:, ensemble.elpd.sum(axis=0).argmax()] - elpd if elpd.size else elpd
     return {
         "group_kind": group.kind, "group": group.name, "family": name,
         "weight": ensemble.weights[name], "weight_optimum": ensemble.optimum[name],
-        "elpd": elpd.sum(), "elpd_se": np.sqrt(elpd.size * elpd.var()) if elpd.size else np.nan,
+        "elpd": elpd.sum(), "elpd_se": _error(elpd), "elpd_below_best": gap.sum(),
+        "elpd_below_best_se": _error(gap),
         **{f"s_{t}": alone.near[:, t].mean() for t in (12, 60, 120)},
         "median": float(np.median(durability.median(alone.far))),
     }  # fmt: skip
+
+
+def _error(elpd: np.ndarray) -> float:
+    """Standard error of a sum over studies."""
+    return np.sqrt(elpd.size * elpd.var()) if elpd.size else np.nan
+
+
+ONSETS = {"none": 0.0, "as in the model": 1.0, "three times as long": 3.0}
+"""Times from treatment to freedom from insulin, as multiples of those of the model."""
+
+
+def _onset(facts, expected, ensemble: _Ensemble, fallback, seed, size) -> pd.DataFrame:
+    """How much hangs on the onset, of which most reports say nothing: one family, refitted."""
+    family = "weibull" if "weibull" in ensemble.fits else next(iter(ensemble.fits))
+    rows = []
+    for words, factor in ONSETS.items():
+        draws = ensemble.draws[family]
+        if factor != 1:
+            nodes = duration.onset_nodes() * factor
+            table = duration.likelihoods(facts, family, expected, nodes)
+            name = f"duration {family}, onset {words}"
+            fit = duration.fit(table, family, seed=seed, size=size, name=name, **SAMPLING)
+            draws = durability.of_fit(fit, family)
+        for g, group in enumerate(durability.groups(facts, fallback)):
+            made = durability.curves(draws.take(np.s_[::4]), group, seed=g)
+            rows.append(
+                {
+                    "group_kind": group.kind, "group": group.name, "onset": words,
+                    "onset_median_months": factor * float(np.median(duration.onset_nodes())),
+                    "family": family, **{f"s_{t}": made.near[:, t].mean() for t in (12, 60)},
+                    "median": float(np.median(durability.median(made.far))),
+                }
+            )  # fmt: skip
+    return pd.DataFrame(rows, columns=_EMPTY["durability_onset"])
 
 
 # --- what the reader sees of the raw facts --------------------------------------------------------
@@ -545,12 +608,13 @@ def _replicated(own: pd.DataFrame, draws, eta, rng):
     known = own[own["kind"] != "unresolved"]
     k = int(known["count"].sum())
     far = None
-    for fact in own[own["kind"] == "order_statistic"].to_dict("records"):
+    for fact in own[own["reason"].isin(["the shortest", "the median"])].to_dict("records"):
         far = draws.survival(eta, durability.FAR) if far is None else far
         place = 1 if fact["reason"] == "the shortest" else (k + 1) // 2
         level = 1 - rng.beta(place, k + 1 - place, draws.mu.size)
         yield f"{fact['reason']}, months", np.nan, k, fact["low"], durability.crossing(far, level)
-    marks = known[known["kind"].isin(["landmark", "order_top"]) & known["low"].gt(0)]
+    at_landmark = known["kind"].eq("landmark") | known["reason"].str.startswith("free at the")
+    marks = known[at_landmark & known["low"].gt(0)]
     if own["through_ever"].any():
         return
     for t in sorted(marks["low"].unique()):
