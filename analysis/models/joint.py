@@ -38,9 +38,9 @@ from analysis.models.sampling import Fit, Sampler, compile_model
 OUTCOMES = ("c_peptide_ratio", "hba1c")
 SHORT = {"c_peptide_ratio": "cpep", "hba1c": "hba1c"}
 DESIGNS = {True: "controlled", False: "uncontrolled"}
-FARTHEST_Z = 15.0  # stands for an open end of an interval of z
+FARTHEST_Z = 60.0  # from the stated to the open end of an interval of z
 FROM_CHANGE = (
-    "y", "var_a", "var_b", "has_var", "n_factor", "z_low", "z_high", "is_numeric",
+    "y", "var_a", "var_b", "has_var", "n_factor", "is_numeric",
     "uncontrolled", "log_sd_var", "teaches_sd",
 )  # fmt: skip
 NEUTRAL = {"var_a": 1.0, "n_factor": 1.0, "log_sd_var": 0.5}
@@ -58,10 +58,8 @@ def build(size: int):
     within = priors.get("joint", "rho_within")
     with pm.Model() as model:
         d = {name: pm.Data(name, value) for name, value in neutral_arrays(size).items()}
-        p = {}
-        for name in ("mu", "bias"):
-            p[name] = pm.Deterministic(name, d[f"scale_{name}"] * pm.Normal(f"{name}_z", shape=2))
-        p["tau"] = pm.Deterministic("tau", d["scale_tau"] * pm.HalfNormal("tau_z", shape=2))
+        mu, bias = (pm.Normal(name, 0, d[f"scale_{name}"], shape=2) for name in ("mu", "bias"))
+        tau = pm.HalfNormal("tau", d["scale_tau"], shape=2)
         shape = priors.get("joint", "rho").scale
         rho = pm.Deterministic("rho", d["correlated"] * (2 * pm.Beta("rho_unit", shape, shape) - 1))
         rho_free = pm.TruncatedNormal("rho_free", *within.params, lower=-0.95, upper=0.95)
@@ -71,16 +69,17 @@ def build(size: int):
         log_sd_spread = pm.HalfNormal("log_sd_spread", spread.scale, shape=2)
         sd_z = pm.Normal("sd_z", shape=(size, 2))
 
-        eta = pm.Deterministic("eta", p["mu"] + p["bias"] * d["uncontrolled"])
+        eta = mu + bias * d["uncontrolled"]
         variance = d["var_a"] - r * d["var_b"]
         se_model = pt.exp(log_sd + log_sd_spread * sd_z) * pt.sqrt(d["n_factor"])
-        se = pm.Deterministic("se", pt.switch(d["has_var"] > 0, pt.sqrt(variance), se_model))
+        se = pt.switch(d["has_var"] > 0, pt.sqrt(variance), se_model)
         # The statistic where only its interval is known; where it is printed the ends are equal.
-        position = pm.Uniform("position", 0, 1, shape=(size, 2))
-        z = d["z_low"] + (d["z_high"] - d["z_low"]) * position
-        y = pm.Deterministic("y_seen", pt.switch(d["is_numeric"] > 0, d["y"], z * se))
-        total = pt.sqrt(se**2 + p["tau"] ** 2)
-        covariance = rho * p["tau"][0] * p["tau"][1] + rho_within * se[:, 0] * se[:, 1]
+        # Chains start near the stated end.
+        position = pm.Uniform("position", 0, 1, shape=(size, 2), initval=np.full((size, 2), 0.03))
+        z = d["z_near"] + (d["z_far"] - d["z_near"]) * position
+        y = pt.switch(d["is_numeric"] > 0, d["y"], z * se)
+        total = pt.sqrt(se**2 + tau**2)
+        covariance = rho * tau.prod() + rho_within * se[:, 0] * se[:, 1]
         both = d["present"][:, 0] * d["present"][:, 1]
         link = both * covariance / (total[:, 0] * total[:, 1])
         x = d["present"] * (y - eta) / total
@@ -98,8 +97,8 @@ def build(size: int):
 
 def neutral_arrays(size: int) -> dict[str, np.ndarray]:
     """The model's data without any result: every mask is zero."""
-    arrays = {name: np.full((size, 2), NEUTRAL.get(name, 0.0)) for name in FROM_CHANGE}
-    arrays["present"] = np.zeros((size, 2))
+    per_result = (*FROM_CHANGE, "z_near", "z_far", "present")
+    arrays = {name: np.full((size, 2), NEUTRAL.get(name, 0.0)) for name in per_result}
     arrays["correlated"] = np.array(1.0)
     for name in ("mu", "bias", "tau"):
         arrays[f"scale_{name}"] = np.array([priors.get(o, name).scale for o in OUTCOMES])
@@ -138,13 +137,22 @@ def design_arrays(
             continue
         rows = [cohorts.index(name) for name in effects["cohort"]]
         read = change.design_arrays(effects, outcome, len(effects))
-        for name in ("z_low", "z_high"):
-            read[name] = np.where(read["is_numeric"] > 0, 0.0, read[name])
-            read[name] = np.clip(read[name], -FARTHEST_Z, FARTHEST_Z)
         for name in FROM_CHANGE:
             arrays[name][rows, j] = read[name]
+        arrays["z_near"][rows, j], arrays["z_far"][rows, j] = _ends(effects)
         arrays["present"][rows, j] = 1.0
     return arrays
+
+
+def _ends(effects: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Where z = y / se lies: from a stated end to the other, or far out where that is open."""
+    low, high = (effects[name].to_numpy(dtype=float) for name in ("z_low", "z_high"))
+    near = np.where(np.isfinite(low), low, high)
+    far = np.where(np.isfinite(high), high, low + FARTHEST_Z)
+    far = np.where(np.isfinite(low), far, high - FARTHEST_Z)
+    kind = effects["kind"].to_numpy()
+    near = np.where(kind == "numeric", 0.0, near)
+    return near, np.where(kind == "interval", far, near)
 
 
 def select(effects: pd.DataFrame) -> tuple[list[str], dict[str, pd.DataFrame]]:
@@ -337,13 +345,25 @@ def joint_studies(
     return pd.DataFrame(rows).reindex(columns=columns)
 
 
+def standard_errors(arrays: dict[str, np.ndarray], fit: Fit, k: int) -> np.ndarray:
+    """Draws of the standard errors of the first `k` cohorts, (draws, k, 2)."""
+    r, log_sd, spread = (fit.draws(name)[:, None] for name in ("r", "log_sd", "log_sd_spread"))
+    part = {name: values[:k] for name, values in arrays.items() if np.ndim(values) == 2}
+    modelled = np.exp(log_sd + spread * fit.draws("sd_z")[:, :k]) * np.sqrt(part["n_factor"])
+    printed = np.sqrt(part["var_a"] - r * part["var_b"])
+    return np.where(part["has_var"] > 0, printed, modelled)
+
+
 def study_means(arrays: dict[str, np.ndarray], fit: Fit, k: int, seed: int) -> np.ndarray:
     """Draws of the true effects of the first `k` cohorts, (draws, k, 2).
 
     An outcome that is not reported is drawn given the other, with the design of the reported one.
     """
     rng = np.random.default_rng(seed)
-    y, se = fit.draws("y_seen")[:, :k], fit.draws("se")[:, :k]
+    se = standard_errors(arrays, fit, k)
+    near, far = arrays["z_near"][:k], arrays["z_far"][:k]
+    z = near + (far - near) * fit.draws("position")[:, :k]
+    y = np.where(arrays["is_numeric"][:k] > 0, arrays["y"][:k], z * se)
     tau, rho, within = fit.draws("tau"), fit.draws("rho"), fit.draws("rho_within")
     mu, bias = fit.draws("mu"), fit.draws("bias")
     between = rho * tau[:, 0] * tau[:, 1]

@@ -16,8 +16,8 @@ changes is s^2 (1 - r), the variance 2 s^2 (1 - r), each over n). Standard error
 printed come from the spreads of the other studies.
 
 u and v are integrated out: the results of a cohort, divided by their standard errors and made
-independent of each other's sampling error, have covariance I + a a' + b b' with a = tau shape / se
-and b = tau_slope (t / 12) / se, so that quadratic form and determinant take a 2 x 2 matrix a cohort.
+whitened of the sampling error they share, have covariance I + a a' + b b' with a = tau shape / se
+and b = tau_slope (t / 12) / se: quadratic form and determinant take a 2 x 2 matrix a cohort.
 A result in words has a latent z = y / se, evenly spread between the stated bounds. One graph serves
 every outcome; rows beyond the data carry no weight. `study_effects` draws theta back. Few studies
 look beyond 12 months: there `half_life` is mostly its prior, and every figure says how many studies
@@ -30,7 +30,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special, stats
 
 from analysis import effects as effects_module
 from analysis import priors
@@ -56,8 +56,6 @@ SCALES = ("mu", "tau", "bias", "drift", "tau_slope")
 COMMON = ("log_rise", "log_half_life")
 MONTHS_NEAR = 3
 MAX_DRAWS = 1000
-FARTHEST_Z = 60.0
-"""Standard errors between the stated and the open end of an interval of z."""
 
 
 def build(size: int):
@@ -84,14 +82,14 @@ def build(size: int):
         log_sd = pm.Normal("log_sd", d["centre_log_sd"], d["scale_log_sd"])
         log_sd_spread = pm.HalfNormal("log_sd_spread", spread.scale)
         sd_z = pm.Normal("sd_z", 0, 1, shape=size)
-        position = pm.Uniform("position", 0, 1, shape=size, initval=np.full(size, 0.03))
+        place = pm.Flat("place", shape=size)
 
         log_se_printed = 0.5 * pt.log(d["var_a"] - r * d["var_b"])
         log_sd_own = log_sd + log_sd_spread * (sd_z @ d["members"])
         log_se = pt.switch(
             d["has_var"] > 0, log_se_printed, log_sd_own + 0.5 * pt.log(d["n_factor"])
         )
-        se, z = pt.exp(log_se), d["z_near"] + (d["z_far"] - d["z_near"]) * position
+        se = pt.exp(log_se)
 
         months, years = d["months"], d["months"] / 12
         shape = -pt.expm1(-months * pt.exp(-log_rise)) * pt.exp(
@@ -99,15 +97,31 @@ def build(size: int):
         )
         centre = (p["mu"] + p["bias"] * d["uncontrolled"]) * shape
         centre += p["drift"] * d["uncontrolled"] * years
-        columns = (d["y"] - centre) / se + z, p["tau"] * shape / se, p["tau_slope"] * years / se
-        e, a, b = (d["whiten"] @ (d["weight"] * column) for column in columns)
+        a, b = p["tau"] * shape / se, p["tau_slope"] * years / se
+
+        # z between its bounds. Above a bound that is open on the other side, its distance from the
+        # bound is put in units of the spread of z and lifted to where the mean of z lies: `place`
+        # then varies about as much whatever the standard error.
+        spread_z, off = pt.sqrt(1 + a**2 + b**2), (d["y"] - centre) / se
+        lifted = place + pt.softplus(-d["z_sign"] * (off + d["z_near"]) / spread_z)
+        open_z = d["z_sign"] * spread_z * pt.softplus(lifted)
+        z = d["z_near"] + pt.switch(d["is_open"] > 0, open_z, d["z_width"] * pt.sigmoid(place))
+        log_density = pt.switch(
+            d["is_open"] > 0,
+            pt.log(spread_z) - pt.softplus(-lifted),
+            -pt.softplus(place) - pt.softplus(-place),
+        )
+        pm.Potential("words", log_density.sum())
+
+        e, a, b = (d["whiten"] @ (d["weight"] * column) for column in (off + z, a, b))
         aa, bb, ab, ae, be = (
             d["members"] @ product for product in (a * a, b * b, a * b, a * e, b * e)
         )
         det = (1 + aa) * (1 + bb) - ab**2
         explained = ((1 + bb) * ae**2 - 2 * ab * ae * be + (1 + aa) * be**2) / det
-        printed = d["is_numeric"] * log_se  # z has a density of its own where it is what is known
-        pm.Potential("likelihood", -0.5 * ((e * e).sum() + (pt.log(det) - explained).sum()) - printed.sum())
+        squares = (e * e).sum() + (pt.log(det) - explained).sum()
+        # Where z is what is known its density counts, not that of y: no log se.
+        pm.Potential("likelihood", -0.5 * squares - (d["is_numeric"] * log_se).sum())
         # The log of an SD seen in n patients has sampling variance about 1 / (2 (n - 1)).
         spread_sd = pt.sqrt(log_sd_spread**2 + d["log_sd_var"])
         seen = log_se_printed - 0.5 * pt.log(d["n_factor"])
@@ -149,9 +163,10 @@ def design_arrays(rows: pd.DataFrame, outcome: str, size: int) -> dict[str, np.n
     has_var = np.isfinite(var_a)
     low, high = numbers("z_low"), numbers("z_high")
     in_words = kind != "numeric"
-    near = np.where(np.isfinite(low), low, high)
-    far = np.where(np.isfinite(low), np.where(np.isfinite(high), high, low + FARTHEST_Z), high - FARTHEST_Z)
-    far = np.where(kind == "exact_p", near, far)
+    below = ~np.isfinite(low)  # open on that side
+    is_open = (kind == "interval") & (below | ~np.isfinite(high))
+    near = np.where(below, high, low)
+    width = np.where((kind == "interval") & ~is_open, high - low, 0.0)
     index = pd.factorize(rows["cohort"])[0]
     members = np.zeros((size, size))
     members[index, np.arange(k)] = 1.0
@@ -173,7 +188,9 @@ def design_arrays(rows: pd.DataFrame, outcome: str, size: int) -> dict[str, np.n
         "has_var": padded(has_var),
         "n_factor": padded(np.nan_to_num(factor, nan=1.0), 1.0),
         "z_near": padded(np.where(in_words, near, 0.0)),
-        "z_far": padded(np.where(in_words, far, 0.0)),
+        "z_width": padded(width),
+        "z_sign": padded(np.where(below, -1.0, 1.0), 1.0),
+        "is_open": padded(is_open),
         "is_numeric": padded(~in_words),
         "uncontrolled": padded(~rows["controlled"].astype(bool)),
         "weight": padded(np.ones(k)),
@@ -255,8 +272,8 @@ def fit_effects(
     for outcome, rows in chosen.items():
         tell(outcome)
         arrays = design_arrays(rows, outcome, size)
-        fit = sampler.fit(f"trajectory_{outcome}", seed=seed, data=arrays, tune=800, draws=1000,
-                          target_accept=0.95)  # fmt: skip
+        fit = sampler.fit(f"trajectory_{outcome}", seed=seed, data=arrays, tune=1000, draws=1200,
+                          target_accept=0.98)  # fmt: skip
         fits[outcome] = fit
         estimates += _estimates(outcome, rows, fit)
         made = {
@@ -523,16 +540,15 @@ def study_effects(arrays: dict[str, np.ndarray], k: int, fit: Fit, seed: int) ->
     """
     rng = np.random.default_rng(seed)
     p = {name: fit.draws(name)[:, None] for name in SCALES}
-    near, far = arrays["z_near"][:k], arrays["z_far"][:k]
-    se, z = standard_errors(arrays, k, fit), near + (far - near) * fit.draws("position")[:, :k]
+    se = standard_errors(arrays, k, fit)
     uncontrolled, years = arrays["uncontrolled"][:k], arrays["months"][:k] / 12
     shape = shape_at(fit.draws("log_rise"), fit.draws("log_half_life"), arrays["months"][:k])
     centre = (p["mu"] + p["bias"] * uncontrolled) * shape + p["drift"] * uncontrolled * years
     rise, slope = p["tau"] * shape, p["tau_slope"] * years
+    off = (arrays["y"][:k] - centre) / se
+    z = _statistic(arrays, k, fit, off, np.sqrt(1 + (rise / se) ** 2 + (slope / se) ** 2))
     whiten, members = arrays["whiten"][:k, :k], arrays["members"][:k, :k]
-    e, a, b = (
-        part @ whiten.T for part in ((arrays["y"][:k] - centre) / se + z, rise / se, slope / se)
-    )
+    e, a, b = (part @ whiten.T for part in (off + z, rise / se, slope / se))
     aa, bb, ab, ae, be = (x @ members.T for x in (a * a, b * b, a * b, a * e, b * e))
     aa, bb = 1 + aa, 1 + bb
     det = aa * bb - ab**2
@@ -541,6 +557,16 @@ def study_effects(arrays: dict[str, np.ndarray], k: int, fit: Fit, seed: int) ->
     u = (ae - ab * v) / aa + noise_u / np.sqrt(aa)
     index = cohort_index(arrays, k)
     return centre + rise * u[:, index] + slope * v[:, index]
+
+
+def _statistic(arrays, k: int, fit: Fit, off: np.ndarray, spread_z: np.ndarray) -> np.ndarray:
+    """Draws of z of the first `k` rows, as `build` takes it from `place`; zero where y is known."""
+    sign, near = arrays["z_sign"][:k], arrays["z_near"][:k]
+    place = fit.draws("place")[:, :k]
+    lifted = place + np.logaddexp(0, -sign * (off + near) / spread_z)
+    open_z = sign * spread_z * np.logaddexp(0, lifted)
+    closed = arrays["z_width"][:k] * special.expit(place)
+    return near + np.where(arrays["is_open"][:k] > 0, open_z, closed)
 
 
 def prior_draws(arrays: dict[str, np.ndarray], k: int, n: int, rng) -> dict[str, np.ndarray]:
