@@ -323,7 +323,7 @@ def _simulated_change(rng, outcome: str, rows: pd.DataFrame, arrays: Mapping) ->
     class_effect = truth["tau_class"] * rng.standard_normal(len(change.CLASSES))
     eta = (
         truth["mu"]
-        + class_effect[arrays["class_index"]] * (1 - arrays["lone"])
+        + class_effect[arrays["class_index"]]
         + truth["bias"] * arrays["uncontrolled"]
         + truth["type_effect"] * arrays["type_2"]
         + truth["measure"] * arrays["fasting"]
@@ -340,8 +340,7 @@ def _simulated_change(rng, outcome: str, rows: pd.DataFrame, arrays: Mapping) ->
         np.sqrt(var_a - truth["r"] * arrays["var_b"]),
         np.exp(unseen) * np.sqrt(arrays["n_factor"]),
     )
-    lone = truth["tau_class"] ** 2 * arrays["lone"]
-    y = rng.normal(eta, np.sqrt(se**2 + truth["tau"] ** 2 + lone))
+    y = rng.normal(eta, np.hypot(se, truth["tau"]))
     z, limit = y / se, stats.norm.isf(0.025)
     kind = rows["kind"].to_numpy()
     low = np.select([z > limit, z > -limit], [limit, -limit], -np.inf)

@@ -42,12 +42,10 @@ def _rows(arrays: dict[str, np.ndarray], k: int) -> dict[str, np.ndarray]:
     return {name: values[:k] for name, values in arrays.items() if values.ndim}
 
 
-def _spreads(arrays, draws, k) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Standard error, between-study variance and class variance integrated out: (draws, k)."""
-    se = draws["se"][:, :k]
-    tau2 = np.broadcast_to(draws["tau"][:, None] ** 2, se.shape)
-    class2 = draws["tau_class"][:, None] ** 2 * arrays["lone"][:k]
-    return se, tau2, class2
+def _spreads(draws, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Standard error, SD between studies, and SD of what is printed around eta: (draws, k)."""
+    se, tau = draws["se"][:, :k], draws["tau"][:, None]
+    return se, tau, np.hypot(se, tau)
 
 
 def marginal_log_likelihood(
@@ -58,7 +56,7 @@ def marginal_log_likelihood(
     Parameters
     ----------
     arrays : the model's data (`change.design_arrays`).
-    draws : eta and se of shape (draws, rows), tau and tau_class of shape (draws,).
+    draws : eta and se of shape (draws, rows), tau of shape (draws,).
     k : number of real rows; the padding is left out.
 
     Returns
@@ -66,8 +64,7 @@ def marginal_log_likelihood(
     array of shape (draws, k).
     """
     d, eta = _rows(arrays, k), draws["eta"][:, :k]
-    se, tau2, class2 = _spreads(arrays, draws, k)
-    total = np.sqrt(se**2 + tau2 + class2)
+    se, _, total = _spreads(draws, k)
     numeric = stats.norm.logpdf(d["y"], eta, total)
     at_z = stats.norm.logpdf(d["z_low"] * se, eta, total) + np.log(se)
     between = log_diff_normal_cdf((d["z_low"] * se - eta) / total, (d["z_high"] * se - eta) / total)
@@ -76,17 +73,16 @@ def marginal_log_likelihood(
 
 def study_means(
     arrays: dict[str, np.ndarray], draws: dict[str, np.ndarray], k: int, seed: int
-) -> dict[str, np.ndarray]:
-    """Draws of each study's own mean `theta` and of its lone `class_effect`: shape (draws, k).
+) -> np.ndarray:
+    """Draws of each study's own mean theta: shape (draws, k).
 
-    Given the other parameters both are normal around a weighted mean of y and eta. Where the
+    Given the other parameters it is normal around a weighted mean of y and eta. Where the
     number is not printed, y is first drawn: z * se for an exact p-value, and from the predictive
     normal distribution cut to (z_low * se, z_high * se) for a result in words.
     """
     rng = np.random.default_rng(seed)
     d, eta = _rows(arrays, k), draws["eta"][:, :k]
-    se, tau2, class2 = _spreads(arrays, draws, k)
-    total = np.sqrt(se**2 + tau2 + class2)
+    se, tau, total = _spreads(draws, k)
     low, high = (d["z_low"] * se - eta) / total, (d["z_high"] * se - eta) / total
     flip = low + high > 0  # draw in the lower tail, where the normal distribution keeps its digits
     a, b = np.where(flip, -high, low), np.where(flip, -low, high)
@@ -98,17 +94,12 @@ def study_means(
     between = eta + total * np.where(flip, -cut, cut)
     at_z = d["z_low"] * se
     y = np.where(d["is_numeric"] > 0, d["y"], np.where(d["is_exact_p"] > 0, at_z, between))
-    own = (tau2 + class2) / total**2
-    of_class = class2 / total**2
-    first, second = rng.standard_normal((2, *eta.shape))
-    return {
-        "theta": eta + own * (y - eta) + se * np.sqrt(own) * first,
-        "class_effect": of_class * (y - eta) + np.sqrt(class2 * (1 - of_class)) * second,
-    }
+    own = (tau / total) ** 2
+    return eta + own * (y - eta) + se * np.sqrt(own) * rng.standard_normal(eta.shape)
 
 
 def prior_draws(arrays: dict[str, np.ndarray], n: int, seed: int) -> dict:
-    """Draws of eta, se, tau and tau_class from the prior, for the design of `arrays`."""
+    """Draws of eta, se and tau from the prior, for the design of `arrays`."""
     rng = np.random.default_rng(seed)
     size = len(arrays["y"])
 
@@ -119,8 +110,7 @@ def prior_draws(arrays: dict[str, np.ndarray], n: int, seed: int) -> dict:
     tau = scale("tau") * np.abs(rng.standard_normal(n))
     tau_class = scale("tau_class") * np.abs(rng.standard_normal(n))
     classes = rng.standard_normal((n, int(arrays["class_index"].max()) + 1))
-    shared = classes[:, arrays["class_index"]] * (1 - arrays["lone"])
-    eta = mu[:, None] + tau_class[:, None] * shared
+    eta = mu[:, None] + tau_class[:, None] * classes[:, arrays["class_index"]]
     for name, column in (("bias", "uncontrolled"), ("type_effect", "type_2"),
                          ("slope", "log_time"), ("measure", "fasting")):  # fmt: skip
         eta = eta + scale(name) * rng.standard_normal((n, 1)) * arrays[column]
@@ -132,7 +122,7 @@ def prior_draws(arrays: dict[str, np.ndarray], n: int, seed: int) -> dict:
     sd = np.exp(log_sd + between * rng.standard_normal((n, size)))
     known = np.sqrt(np.maximum(arrays["var_a"] - r * arrays["var_b"], 1e-12))
     se = np.where(arrays["has_var"] > 0, known, sd * np.sqrt(arrays["n_factor"]))
-    return {"eta": eta, "se": se, "tau": tau, "tau_class": tau_class}
+    return {"eta": eta, "se": se, "tau": tau}
 
 
 def predictive_checks(
@@ -146,12 +136,12 @@ def predictive_checks(
     """
     rng = np.random.default_rng(seed)
     eta = draws["eta"][:, :k]
-    se, tau2, class2 = _spreads(arrays, draws, k)
+    total = _spreads(draws, k)[2]
     rows = []
     numeric = arrays["is_numeric"][:k] > 0
     if numeric.sum() >= 2:
         y = arrays["y"][:k][numeric]
-        spread = np.sqrt(se**2 + tau2 + class2)[:, numeric]
+        spread = total[:, numeric]
         again = eta[:, numeric] + spread * rng.standard_normal(spread.shape)
         for name, statistic in (("mean", np.mean), ("sd", np.std), ("smallest", np.min),
                                 ("largest", np.max)):  # fmt: skip
@@ -227,8 +217,8 @@ def compare_with_exact(
         mu_prior=exact.Normal(0.0, float(arrays["scale_mu"])),
         tau_prior=exact.HalfNormal(float(arrays["scale_tau"])),
     )
-    fit = sampler.fit(f"{outcome}_exact", seed=seed, data=arrays, draws=2000, tune=1500,
-                      target_accept=0.99)  # fmt: skip
+    fit = sampler.fit(f"{outcome}_exact", seed=seed, data=arrays, draws=1500, tune=1000,
+                      target_accept=0.98)  # fmt: skip
     posterior = fit.tree["posterior"]
     rows = []
     for quantity in ("mu", "tau"):

@@ -97,8 +97,8 @@ class Sampler:
     ) -> Fit:
         """Sample the posterior given `data` (values for `pm.Data` names) and judge it.
 
-        A fit that breaks a rule of the gate is sampled again with shorter steps and more draws,
-        at most twice; the rules stay the same.
+        A fit that breaks a rule of the gate is sampled again, with shorter steps, more draws and
+        the next seed, at most twice; the rules stay the same.
 
         Raises
         ------
@@ -109,8 +109,8 @@ class Sampler:
         compiled = self._compiled.with_data(**data) if data else self._compiled
         attempts = [(target_accept, tune, draws)]
         if gate:
-            attempts += [(0.995, 2 * tune, 2 * draws), (0.999, 3 * tune, 2 * draws)]
-        for accept, warmup, kept in attempts:
+            attempts += [(0.995, tune + tune // 2, draws + draws // 2), (0.998, 2 * tune, 2 * draws)]
+        for attempt, (accept, warmup, kept) in enumerate(attempts):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 tree = nutpie.sample(
@@ -119,8 +119,9 @@ class Sampler:
                     tune=warmup,
                     chains=chains,
                     cores=2,
-                    seed=seed,
+                    seed=seed + attempt,
                     target_accept=accept,
+                    save_warmup=False,
                     progress_bar=False,
                 )
             fit = Fit(name, tree, diagnose(tree))
@@ -148,9 +149,11 @@ def diagnose(tree: xr.DataTree) -> Diagnostics:
     ]
     posterior = posterior[varying]
 
-    rhat = az.rhat(posterior)
-    bulk = az.ess(posterior, method="bulk")
-    tail = az.ess(posterior, method="tail")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # entries the data fix do not vary: NaN
+        rhat = az.rhat(posterior)
+        bulk = az.ess(posterior, method="bulk")
+        tail = az.ess(posterior, method="tail")
     n_draws = posterior.sizes["chain"] * posterior.sizes["draw"]
     return Diagnostics(
         max_rhat=_worst(rhat, np.nanmax),
