@@ -195,8 +195,12 @@ def likelihoods(
             mean, sd = (ever or {}).get(study, ever_prior())
             x = np.linspace(-3.0, 3.0, 13)[:, None, None, None]
             log_w = -0.5 * x * x - special.logsumexp(-0.5 * x * x)
-            value = study_log_likelihood(rows, family, eta, theta, cure, mean + sd * x, onset)
-            value = special.logsumexp(value + log_w, axis=0)
+            value = np.empty((eta.size, theta.size, cure.size))
+            for some in np.array_split(np.arange(eta.size), 8):  # for memory's sake
+                part = study_log_likelihood(
+                    rows, family, eta[some], theta, cure, mean + sd * x, onset
+                )
+                value[some] = special.logsumexp(part + log_w, axis=0)
         else:
             value = study_log_likelihood(rows, family, eta, theta, cure, onset=onset)
         if family != "cure":

@@ -150,7 +150,7 @@ _EMPTY = {
     "durability_onset": [
         "group_kind", "group", "onset", "onset_median_months", "family", "s_12", "s_60", "median",
     ],
-    "independence_loo": ["study_id", "family", "elpd", "pareto_k"],
+    "independence_loo": ["study_id", "family", "elpd", "pareto_k", "refitted"],
 }  # fmt: skip
 """Columns of the tables that need a fit."""
 
@@ -260,6 +260,14 @@ _SHARED = ("mu", "tau", "tau_class", "theta", "logit_cure", "class_mean")
 """What a study's predictive density depends on."""
 
 
+MAX_PARETO_K = 0.7
+"""Above it the weights of leaving a study out are not to be trusted (Vehtari et al. 2024)."""
+
+
+def _predictive(table: tabulated.Table, fit) -> np.ndarray:
+    return tabulated.predictive(table, {v: fit.draws(v)[::2] for v in _SHARED})
+
+
 @dataclass(frozen=True)
 class _Ensemble:
     """The fits of the families, their weights, and their leave-one-study-out densities."""
@@ -281,8 +289,15 @@ def _fit_families(facts, expected, seed, size, tell) -> _Ensemble:
         table = duration.likelihoods(facts, name, expected)
         fit = duration.fit(table, name, seed=seed, size=size, **SAMPLING)
         fits[name], draws[name] = fit, durability.of_fit(fit, name)
-        density = tabulated.predictive(table, {v: fit.draws(v)[::2] for v in _SHARED})
-        loo, k = tabulated.leave_one_out(density)
+        loo, k = tabulated.leave_one_out(_predictive(table, fit))
+        for i in np.flatnonzero(k > MAX_PARETO_K):  # too unlike the rest: fitted without it
+            study = table.studies[i]
+            without = duration.fit(
+                table.without(study), name, seed=seed, size=size,
+                name=f"duration {name} without {study}", **SAMPLING,
+            )  # fmt: skip
+            density = _predictive(table, without)[:, i]
+            loo[i] = special.logsumexp(density) - np.log(density.size)
         elpd.append(loo)
         pareto.append(k)
     elpd, pareto = np.column_stack(elpd), np.column_stack(pareto)
@@ -331,7 +346,8 @@ def _describe(facts, ensemble: _Ensemble, found: _Ever | None, fallback) -> _Des
         )  # fmt: skip
     loo = [
         {"study_id": study, "family": name, "elpd": ensemble.elpd[i, j],
-         "pareto_k": ensemble.pareto_k[i, j]}
+         "pareto_k": ensemble.pareto_k[i, j],
+         "refitted": bool(ensemble.pareto_k[i, j] > MAX_PARETO_K)}
         for i, study in enumerate(ensemble.studies) for j, name in enumerate(FAMILIES)
     ]  # fmt: skip
     tables = {
