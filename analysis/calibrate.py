@@ -358,10 +358,295 @@ def _simulated_change(rng, outcome: str, rows: pd.DataFrame, arrays: Mapping) ->
     return kept, change.design_arrays(simulated, outcome, size)
 
 
+def _truncated(rng, prior) -> float:
+    """A draw of a correlation whose normal prior is cut at -0.95 and 0.95."""
+    centre, spread = prior.params
+    edges = (np.array([-0.95, 0.95]) - centre) / spread
+    return float(stats.truncnorm.rvs(*edges, centre, spread, random_state=rng))
+
+
+def _teaching_once(rows: pd.DataFrame) -> pd.DataFrame:
+    """Effects of which one a cohort teaches spreads: the first printed for the change itself.
+
+    Where a number before and one after are printed, the spread of the change follows from the
+    correlation; and several spreads of a cohort count as one, a rule that no process of sampling
+    answers to. Both are taken as printed.
+    """
+    rows = rows.copy()
+    printed = rows["var_a"].notna()
+    direct = printed & rows["var_b"].fillna(0).eq(0) & rows["n_factor"].notna()
+    first = direct & ~rows["cohort"].where(direct).duplicated()
+    rows.loc[printed & ~first, "n_factor"] = np.nan
+    return rows
+
+
+def _spread_truth(rng, outcome: str) -> dict[str, float]:
+    """r, log_sd and log_sd_spread from their priors."""
+    log_sd = priors.get(outcome, "log_sd").params
+    spread = priors.get("change", "log_sd_spread").scale
+    return {
+        "r": _truncated(rng, priors.get("change", "r")),
+        "log_sd": float(rng.normal(*log_sd)),
+        "log_sd_spread": float(spread * abs(rng.standard_normal())),
+    }
+
+
+def _printed_and_errors(rng, truth, arrays, own) -> tuple[np.ndarray, np.ndarray]:
+    """Variances as printed, and standard errors. `own`: where unprinted, the SD's normal deviate.
+
+    Spreads are printed for the change itself (they teach), before and after, or not printed.
+    """
+    sd_seen = np.sqrt(truth["log_sd_spread"] ** 2 + arrays["log_sd_var"])
+    seen = truth["log_sd"] + sd_seen * rng.standard_normal(own.shape)
+    var_a = np.where(
+        arrays["teaches_sd"] > 0, arrays["n_factor"] * np.exp(2 * seen), arrays["var_a"]
+    )
+    unseen = truth["log_sd"] + truth["log_sd_spread"] * own
+    se = np.where(
+        arrays["has_var"] > 0,
+        np.sqrt(var_a - truth["r"] * arrays["var_b"]),
+        np.exp(unseen) * np.sqrt(arrays["n_factor"]),
+    )
+    return var_a, se
+
+
+def _told(rows: pd.DataFrame, y, se, var_a, has_var) -> pd.DataFrame:
+    """Simulated results told as the real ones: a number, an exact p-value, or |z| against 1.96."""
+    z, limit, kind = y / se, stats.norm.isf(0.025), rows["kind"].to_numpy()
+    low = np.select([z > limit, z > -limit], [limit, -limit], -np.inf)
+    high = np.select([z > limit, z > -limit], [np.inf, limit], -limit)
+    return rows.assign(
+        y=np.where(kind == "numeric", y, np.nan),
+        var_a=np.where(has_var > 0, var_a, np.nan),
+        z_low=np.where(kind == "interval", low, z),
+        z_high=np.where(kind == "interval", high, z),
+    )
+
+
+def _trajectory(outcome: str) -> Callable[[Evidence], Case]:
+    def case(evidence: Evidence) -> Case:
+        """The course over time, in the design of the months reported of an outcome."""
+        from analysis import effects
+        from analysis.models import trajectory
+
+        rows = _teaching_once(trajectory.points(effects.build(evidence).effects, outcome))
+        k, size = len(rows), trajectory.padded_size(len(rows))
+        arrays = trajectory.design_arrays(rows, outcome, size)
+        first = {name: values[:k] for name, values in arrays.items() if np.ndim(values)}
+        index = trajectory.cohort_index(arrays, k)
+
+        def simulate(rng):
+            truth: Truth = {}
+            for name in trajectory.SCALES:
+                draw = float(arrays[f"scale_{name}"]) * rng.standard_normal()
+                truth[name] = abs(draw) if name.startswith("tau") else draw
+            for name in trajectory.COMMON:
+                truth[name] = float(rng.normal(*priors.get("trajectory", name).params))
+            truth |= _spread_truth(rng, outcome)
+            var_a, se = _printed_and_errors(rng, truth, first, rng.standard_normal(size)[index])
+            p = {name: np.array([value]) for name, value in truth.items()} | {"se": se[None, :]}
+            y = trajectory.replicate(arrays, k, p, rng)[0]
+            made = _told(rows, y, se, var_a, first["has_var"])
+            return truth, trajectory.design_arrays(made, outcome, size)
+
+        return Case(lambda: sampling.compile_model(trajectory.build(size), "trajectory"), simulate)
+
+    return case
+
+
+def _joint(evidence: Evidence) -> Case:
+    """C-peptide and HbA1c together, in the design of the cohorts pooled for either."""
+    from analysis import effects
+    from analysis.models import joint
+
+    cohorts, chosen = joint.select(effects.build(evidence).effects)
+    chosen = {name: _teaching_once(rows) for name, rows in chosen.items()}
+    size = len(cohorts)
+    arrays = joint.design_arrays(cohorts, chosen, size)
+    places = [[cohorts.index(c) for c in chosen[name]["cohort"]] for name in joint.OUTCOMES]
+
+    def simulate(rng):
+        mu, bias, tau = (
+            arrays[f"scale_{name}"] * rng.standard_normal(2) for name in ("mu", "bias", "tau")
+        )
+        tau = abs(tau)
+        shape = priors.get("joint", "rho").scale
+        rho = 2 * rng.beta(shape, shape) - 1
+        within = _truncated(rng, priors.get("joint", "rho_within"))
+        truth: Truth = {"rho": rho, "rho_within": within}
+
+        def pairs(correlation):
+            first, second = rng.standard_normal((2, size))
+            return np.column_stack(
+                [first, correlation * first + np.sqrt(1 - correlation**2) * second]
+            )
+
+        theta = mu + bias * arrays["uncontrolled"] + tau * pairs(rho)
+        errors = pairs(within)
+        made = {}
+        for j, name in enumerate(joint.OUTCOMES):
+            own = _spread_truth(rng, name)
+            named = {"mu": mu[j], "bias": bias[j], "tau": tau[j], **own}
+            truth |= {f"{key}[{j}]": value for key, value in named.items()}
+            at = places[j]
+            part = {key: v[at, j] for key, v in arrays.items() if np.ndim(v) == 2}
+            var_a, se = _printed_and_errors(rng, own, part, rng.standard_normal(len(at)))
+            y = theta[at, j] + se * errors[at, j]
+            made[name] = _told(chosen[name], y, se, var_a, part["has_var"])
+        return truth, joint.design_arrays(cohorts, made, size)
+
+    return Case(lambda: sampling.compile_model(joint.build(size), "joint"), simulate)
+
+
+def _hierarchy(rng, outcome: str, classes: list[int], shift=0.0) -> tuple[Truth, np.ndarray]:
+    """Parameters of `tabulated` and each study's eta, from the prior of an outcome."""
+    from analysis.models import tabulated
+
+    tau, tau_class = (
+        priors.get(outcome, name).scale * abs(rng.standard_normal())
+        for name in ("tau", "tau_class")
+    )
+    mu = float(rng.normal(*priors.get(outcome, "mu").params))
+    class_mean = mu + tau_class * rng.standard_normal(len(tabulated.CLASSES))
+    eta = class_mean[classes] + shift + tau * rng.standard_normal(len(classes))
+    commonest = max(set(classes), key=classes.count)
+    truth = {"mu": mu, "tau": tau, "tau_class": tau_class, "eta[0]": eta[0],
+             f"class_mean[{commonest}]": class_mean[commonest]}  # fmt: skip
+    return truth, eta
+
+
+def _ever(evidence: Evidence) -> Case:
+    """The share ever free from insulin, with moderators, in the design of the counts.
+
+    A count known as "at least m" is told so when it reaches m, else exactly.
+    """
+    from analysis import durations
+    from analysis.models import ever, tabulated
+
+    counts, _ = durations.ever_counts(evidence)
+    counts = counts.reset_index(drop=True)
+    x = ever.design(counts)
+    classes = [ever.CLASSES.index(name) for name in counts["cell_class"]]
+    size = tabulated.padded(len(counts))
+    least = counts["k"].where(counts["bound"].eq("at_least"), np.inf)
+
+    def simulate(rng):
+        beta = priors.get("ever_independent", "moderator").scale * rng.standard_normal(x.shape[1])
+        truth, logit = _hierarchy(rng, "ever_independent", classes, x @ beta)
+        truth |= {f"beta[{j}]": b for j, b in enumerate(beta) if np.ptp(x[:, j])}
+        k = rng.binomial(counts["n"].to_numpy(dtype=int), 1 / (1 + np.exp(-logit)))
+        reached = k >= least
+        made = counts.assign(
+            k=np.where(reached, least, k), bound=np.where(reached, "at_least", "exact")
+        )
+        return truth, tabulated.data(ever.likelihoods(made), "ever_independent", size, x)
+
+    return Case(lambda: tabulated.sampler(size), simulate, 0.95)
+
+
+def _duration(family: str) -> Callable[[Evidence], Case]:
+    def case(evidence: Evidence) -> Case:
+        """Durations of independence, told in the ways of the real studies (`_duration_facts`)."""
+        from analysis import durations
+        from analysis.models import duration, tabulated
+
+        facts, _ = durations.layer(evidence)
+        studies = [rows for _, rows in facts.groupby("study_id", sort=False)]
+        classes = [tabulated.CLASSES.index(rows["cell_class"].iloc[0]) for rows in studies]
+        size = tabulated.padded(len(studies))
+
+        def simulate(rng):
+            truth, eta = _hierarchy(rng, "duration", classes)
+            theta = float(rng.normal(*priors.get("duration", "log_shape").params))
+            told = [
+                _duration_facts(rng, rows, family, median, theta)
+                for rows, median in zip(studies, eta, strict=True)
+            ]
+            table = duration.likelihoods(pd.concat(told, ignore_index=True), family)
+            if family != "exponential":
+                truth["theta"] = theta
+            return truth, tabulated.data(table, "duration", size)
+
+        return Case(lambda: tabulated.sampler(size), simulate, 0.95)
+
+    return case
+
+
+def _draw_durations(rng, family: str, eta: float, theta: float, n: int) -> np.ndarray:
+    """Durations of `n` patients, months, by inverting S(t) on a fine grid."""
+    from analysis.models import duration
+
+    months = np.exp(np.linspace(-12.0, 16.0, 6000))
+    survival = duration.curve(family, np.array([eta]), np.array([theta]), np.array([0.5]), months)
+    return np.exp(np.interp(-rng.uniform(size=n), -survival[0], np.log(months)))
+
+
+def _duration_facts(rng, rows: pd.DataFrame, family: str, eta: float, theta: float):
+    """Facts of one simulated study with the patients, months and manner of a real one.
+
+    Counts at the real study's months, of all treated (the number ever free is then drawn from its
+    prior) or of those ever free; or the shortest, the median where the real study prints it, and
+    the longest, censored at the end of the real follow-up.
+    """
+    from analysis.models import duration
+
+    common = rows.iloc[0][["study_id", "cell_class", "time_origin"]].to_dict()
+    n, through = int(rows["count"].sum()), bool(rows["through_ever"].any())
+    orders = int(rows["kind"].eq("order_statistic").sum())
+    times = rows[["low", "high"]].to_numpy(dtype=float)
+    times = np.unique(times[np.isfinite(times) & (times > 0)])
+    facts: list[dict] = []
+
+    def tell(kind, low, high, count, through=through):
+        if count:
+            facts.append({**common, "kind": kind, "low": float(low), "high": float(high),
+                          "count": float(count), "through_ever": through,
+                          "min_ever": 0})  # fmt: skip
+
+    ever_free = n
+    if through:
+        mean, sd = duration.ever_prior()
+        ever_free = int(rng.binomial(n, 1 / (1 + np.exp(-rng.normal(mean, sd)))))
+    lasted = np.sort(_draw_durations(rng, family, eta, theta, ever_free))
+    if not orders:
+        onset = 0.0
+        if common["time_origin"] == "treatment":
+            onset = rng.choice(duration.onset_nodes(), ever_free)
+        since = np.maximum(times[:, None] - onset, duration.SHORTEST)
+        free = np.append((lasted > since).sum(axis=1), 0)
+        if through:
+            tell("unresolved", 0, times[0], n - free[0])
+        else:
+            tell("interval", 0, times[0], n - free[0])
+        for j, month in enumerate(times):
+            later = times[j + 1] if j + 1 < len(times) else np.inf
+            tell("landmark", month, later, free[j] - free[j + 1])
+        return pd.DataFrame(facts)
+    end, rest = times[-1], n
+    if lasted[0] >= end:
+        tell("right_censored", end, np.inf, n)
+        return pd.DataFrame(facts)
+    tell("order_statistic", lasted[0], lasted[0], 1)
+    start, rest = lasted[0], n - 1
+    middle = (n + 1) // 2 - 1
+    if orders > 1 and lasted[middle] < end:
+        tell("order_between", start, lasted[middle], middle - 1)
+        tell("order_statistic", lasted[middle], lasted[middle], 1)
+        start, rest = lasted[middle], n - middle - 1
+    if rest:
+        ended = lasted[-1] < end
+        tell("order_ended" if ended else "order_top", start, lasted[-1] if ended else end, rest)
+    return pd.DataFrame(facts)
+
+
 CASES: dict[str, Callable[[Evidence], Case]] = {
     "safety": _safety,
     "change_hba1c": _change("hba1c"),
     "change_c_peptide_ratio": _change("c_peptide_ratio"),
+    "trajectory_hba1c": _trajectory("hba1c"),
+    "joint": _joint,
+    "ever_independent": _ever,
+    "duration_weibull": _duration("weibull"),
 }
 """Models that can be calibrated. A function of the evidence (for the design) gives the `Case`."""
 

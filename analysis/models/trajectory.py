@@ -57,6 +57,8 @@ COMMON = ("log_rise", "log_half_life")
 MONTHS_NEAR = 3
 MAX_DRAWS = 1000
 
+SAMPLING = {"tune": 1000, "draws": 1200, "target_accept": 0.98}
+
 
 def build(size: int):
     """The PyMC model for up to `size` effects; data and prior scales are `pm.Data`."""
@@ -272,8 +274,7 @@ def fit_effects(
     for outcome, rows in chosen.items():
         tell(outcome)
         arrays = design_arrays(rows, outcome, size)
-        fit = sampler.fit(f"trajectory_{outcome}", seed=seed, data=arrays, tune=1000, draws=1200,
-                          target_accept=0.98)  # fmt: skip
+        fit = sampler.fit(f"trajectory_{outcome}", seed=seed, data=arrays, **SAMPLING)
         fits[outcome] = fit
         estimates += _estimates(outcome, rows, fit)
         made = {
