@@ -158,6 +158,49 @@ def test_truth_comes_from_the_prior_and_data_from_the_truth(name, evidence):
     assert stats.kstest(truths["tau"], stats.halfnorm(scale=scale).cdf).pvalue > 0.001
 
 
+@pytest.mark.parametrize(
+    ("name", "model", "parameter"),
+    [
+        ("trajectory_hba1c", "trajectory_hba1c", "drift"),
+        ("joint", "hba1c", "mu[1]"),
+        ("ever_independent", "ever_independent", "mu"),
+        ("duration_weibull", "duration", "mu"),
+    ],
+)
+def test_every_model_of_the_run_has_a_case(name, model, parameter, evidence):
+    case = calibrate.CASES[name](evidence)
+    n = 15 if name == "duration_weibull" else 60
+    drawn = [case.simulate(np.random.default_rng(seed)) for seed in range(n)]
+    again = case.simulate(np.random.default_rng(0))
+    assert again[0] == drawn[0][0]
+    for _, data in drawn:
+        assert all(np.isfinite(values).all() for values in data.values())
+    truths = pd.DataFrame([truth for truth, _ in drawn])
+    prior = priors.get(model, parameter.removesuffix("[1]"))
+    assert stats.kstest(truths[parameter], stats.norm(*prior.params).cdf).pvalue > 0.001
+
+
+def test_simulated_durations_are_told_once_each_and_not_beyond_the_follow_up(evidence):
+    from analysis import durations
+    from analysis.models import duration
+
+    facts, _ = durations.layer(evidence)
+    rng = np.random.default_rng(6)
+    for _, real in facts.groupby("study_id"):
+        end = real[["low", "high"]].to_numpy().ravel()
+        end = end[np.isfinite(end)].max()
+        for eta in (0.0, 3.0, 8.0):
+            told = calibrate._duration_facts(rng, real, "weibull", eta, 0.2)
+            assert told["count"].sum() == real["count"].sum()
+            assert set(told["kind"]) <= set(durations.KINDS)
+            seen = told[["low", "high"]].to_numpy()
+            assert seen[np.isfinite(seen)].max() <= end
+    drawn = calibrate._draw_durations(rng, "weibull", 3.0, 0.2, 2000)
+    at = np.array([5.0, 20.0, 60.0])
+    expected = duration.curve("weibull", np.full(1, 3.0), np.full(1, 0.2), np.full(1, 0.5), at)[0]
+    assert (drawn[:, None] > at).mean(axis=0) == pytest.approx(expected, abs=0.04)
+
+
 def test_simulated_words_hold_the_statistic_they_come_from(evidence):
     case = calibrate.CASES["change_hba1c"](evidence)
     shares = []

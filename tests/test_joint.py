@@ -44,10 +44,8 @@ def log_likelihood():
     model = joint.build(2)
     log_p = model.compile_logp(mode="FAST_COMPILE")
     point = model.initial_point()
-    scale = [[priors.get(o, n).scale for o in joint.OUTCOMES] for n in ("mu", "tau")]
-    point["mu_z"] = np.array(WHERE["mu"]) / scale[0]
-    point["bias_z"] = np.zeros(2)
-    point["tau_z_log__"] = np.log(np.array(WHERE["tau"]) / scale[1])
+    point["mu"], point["bias"] = np.array(WHERE["mu"]), np.zeros(2)
+    point["tau_log__"] = np.log(np.array(WHERE["tau"]))
     share = (WHERE["rho"] + 1) / 2
     point["rho_unit_logodds__"] = np.array(np.log(share / (1 - share)))
     inside = (WHERE["rho_within"] + 0.95) / 1.9
@@ -144,8 +142,9 @@ def test_a_missing_outcome_has_no_weight_and_open_ends_are_closed_far_out():
     rows = [effect("a", "c_peptide_ratio", y=0.5), words]
     arrays = joint.design_arrays(*chosen_from(rows), 4)
     assert arrays["present"].tolist() == [[1, 0], [0, 1], [0, 0], [0, 0]]
-    assert arrays["z_low"][1, 1] == -joint.FARTHEST_Z
-    assert arrays["z_high"][1, 1] == -1.96
+    assert arrays["z_near"][1, 1] == -1.96
+    assert arrays["z_far"][1, 1] == -1.96 - joint.FARTHEST_Z
+    assert arrays["z_near"][0, 0] == arrays["z_far"][0, 0] == 0
 
 
 def test_impossible_data_are_refused():
@@ -188,8 +187,8 @@ def test_true_effects_are_shrunk_and_the_missing_one_follows_the_other():
             effect("b", "c_peptide_ratio", y=1.2)]  # fmt: skip
     arrays = joint.design_arrays(*chosen_from(rows), 2)
     known = {name: np.array(value) for name, value in WHERE.items()}
-    known |= {"bias": np.zeros(2), "se": np.full((2, 2), 0.2)}
-    known["y_seen"] = np.array([[1.2, -0.3], [1.2, 0.0]])
+    known |= {"bias": np.zeros(2), "r": np.full(2, 0.4), "log_sd": np.zeros(2)}
+    known |= {"log_sd_spread": np.ones(2), "sd_z": np.zeros((2, 2)), "position": np.ones((2, 2))}
     theta = joint.study_means(arrays, Draws(known), 2, seed=3)
     tau = np.array(WHERE["tau"])
     between = np.diag(tau**2) + WHERE["rho"] * tau.prod() * (1 - np.eye(2))
