@@ -1,4 +1,4 @@
-"""The command line: `isletmeta check | run | report | reproduce | explain`.
+"""The command line: `isletmeta check | run | report | reproduce | explain | add | diff`.
 
 Exit status: 0 when all is well, 1 when the evidence, a fit or a comparison is not, 2 for a wrong
 call. Heavy libraries are imported only by the verbs that need them.
@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from analysis import __version__
+from analysis import __version__, cli_study
 
 app = typer.Typer(
     add_completion=False,
@@ -90,11 +90,14 @@ def _run(raw, out, only, seed, force):
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=errors, transient=False) as bar:
-        tasks = {}
+        tasks, parts = {}, {}
 
-        def tell(stage: str, state: str) -> None:
+        def tell(stage: str, state: str, part: str) -> None:
             if state == "start":
-                tasks[stage] = bar.add_task(f"{stage:<14} running", total=1)
+                tasks[stage], parts[stage] = bar.add_task(f"{stage:<14}", total=1), 0
+            elif state == "part":
+                parts[stage] += 1
+                bar.update(tasks[stage], description=f"{stage:<14} {parts[stage]:>3}  {part}")
             elif state == "done":
                 bar.update(tasks[stage], completed=1, description=f"{stage:<14} done")
 
@@ -224,6 +227,9 @@ def explain(effect_id: str, raw: RawOption = Path("data/raw")) -> None:
         raise _fail(str(error.args[0])) from None
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+cli_study.register(app)
 
 
 def main() -> None:

@@ -1,8 +1,10 @@
-"""The order of the work: evidence -> effects -> models -> data/processed, nothing by halves.
+"""The order of the work: evidence -> effects -> models -> synthesis, nothing by halves.
 
-Each stage declares what it reads and what it writes. A stage whose inputs (evidence files, code,
-lock, seed) and outputs are unchanged is skipped. Everything is computed first and written last,
-so that bad input or a failed fit leaves data/processed exactly as it was.
+Each stage declares which evidence it reads. A stage whose inputs (evidence files, code, lock, seed)
+and outputs are unchanged is skipped. Stages do not read each other's results and run two at a time,
+each in a process of its own; only `synthesis`, which weighs what all the others found, comes after.
+Everything is computed first and written last, so that bad input or a failed fit leaves
+data/processed exactly as it was.
 """
 
 from __future__ import annotations
@@ -14,9 +16,9 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass
-from importlib import metadata
+from importlib import import_module, metadata
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -24,7 +26,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import evidence as evidence_module
-from analysis.models.result import ESTIMATE_COLUMNS, ModelResult
+from analysis.models.result import ESTIMATE_COLUMNS, ModelResult, estimates_table
 
 SEED = 20261124
 RAW = Path("data/raw")
@@ -33,7 +35,13 @@ POSTERIORS = "posteriors"
 PACKAGES = ("arviz", "numpy", "nutpie", "pandas", "pymc", "pytensor", "scipy", "statsmodels")
 FLOAT_FORMAT = "%.8g"
 
-Progress = Callable[[str, str], None]
+WORKERS = 2
+NOT_NUMBERS = {"report", "render.py", "cli.py", "cli_study.py", "newstudy.py", "difference.py",
+               "calibrate.py", "patient_level.py"}  # fmt: skip
+"""Parts of the package that no result of a run depends on."""
+
+Progress = Callable[[str, str, str], None]
+Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -44,15 +52,24 @@ class Stage:
     ----------
     name : how `--only` and the manifest call it.
     reads : the files of data/raw it depends on.
-    run : evidence, seed -> ModelResult.
+    run : evidence, seed, progress -> ModelResult; None for the synthesis.
     """
 
     name: str
     reads: tuple[str, ...]
-    run: Callable[[evidence_module.Evidence, int], ModelResult]
+    run: Callable[[evidence_module.Evidence, int, Tell], ModelResult] | None
 
 
-def _effects(evidence, seed) -> ModelResult:
+def _model(module: str) -> Callable[[evidence_module.Evidence, int, Tell], ModelResult]:
+    """The `run` of a module, imported by the process that needs it."""
+
+    def run_module(evidence, seed: int, tell: Tell) -> ModelResult:
+        return import_module(f"analysis.{module}").run(evidence, seed=seed, progress=tell)
+
+    return run_module
+
+
+def _effects(evidence, seed: int, tell: Tell) -> ModelResult:
     from analysis import crosscheck, effects
 
     built = effects.build(evidence)
@@ -60,17 +77,27 @@ def _effects(evidence, seed) -> ModelResult:
     return ModelResult(estimates, {"effects": built.effects, "exclusions": built.exclusions})
 
 
-def _safety(evidence, seed) -> ModelResult:
-    from analysis.models import safety
+def _change(evidence, seed: int, tell: Tell) -> ModelResult:
+    from analysis import effects
+    from analysis.models import change
 
-    return safety.run(evidence, seed=seed)
+    return change.run(effects.build(evidence).effects, seed=seed, progress=tell)
 
 
 _CONTINUOUS = ("studies.csv", "outcomes.csv", "directions.csv")
+SYNTHESIS = "synthesis"
 STAGES = (
+    Stage("change", _CONTINUOUS, _change),
+    Stage("independence", ("studies.csv", "independence.csv"), _model("models.independence")),
+    Stage("safety", ("studies.csv", "safety.csv"), _model("models.safety")),
+    Stage("trajectory", _CONTINUOUS, _model("models.trajectory")),
+    Stage("joint", _CONTINUOUS, _model("models.joint")),
+    Stage("sensitivity", _CONTINUOUS, _model("sensitivity")),
+    Stage("selection", _CONTINUOUS, _model("models.selection")),
     Stage("effects", _CONTINUOUS, _effects),
-    Stage("safety", ("studies.csv", "safety.csv"), _safety),
+    Stage(SYNTHESIS, (*_CONTINUOUS, "responders.csv", "independence.csv", "safety.csv"), None),
 )
+"""The longest first, so that two workers finish at about the same time."""
 STAGE_NAMES = tuple(stage.name for stage in STAGES)
 
 
@@ -97,7 +124,8 @@ def run(
     Parameters
     ----------
     only : stage names; empty means all.
-    progress : called with (stage, "start" | "done" | "skipped").
+    progress : called with (stage, state, part): state is "start", "part" (a fit of that name
+        begins), "done" or "skipped".
 
     Raises
     ------
@@ -107,29 +135,42 @@ def run(
     """
     raw, out = Path(raw), Path(out)
     chosen = _choose(only)
-    tell = progress or (lambda stage, state: None)
+    tell = progress or (lambda stage, state, part: None)
     evidence = evidence_module.load(raw)
     before = read_manifest(out)
     keys = {stage.name: _key(stage, evidence, seed) for stage in chosen}
     stale = [s for s in chosen if force or not _is_current(s.name, keys[s.name], before, out)]
+    models = [stage for stage in stale if stage.name != SYNTHESIS]
+    if models and any(stage.name == SYNTHESIS for stage in chosen):
+        stale = [*models, STAGES[-1]]
     for stage in chosen:
         if stage not in stale:
-            tell(stage.name, "skipped")
+            tell(stage.name, "skipped", "")
+    skipped = tuple(stage.name for stage in chosen if stage not in stale)
     if not stale:
-        return RunReport(read_table(out, "estimates"), (), tuple(s.name for s in chosen))
+        return RunReport(read_table(out, "estimates"), (), skipped)
 
     with tempfile.TemporaryDirectory(prefix="isletmeta-") as folder:
         staging = Path(folder)
-        records = _compute(stale, raw, staging, seed, tell)
-        manifest = _merge(staging, out, before, records, keys, evidence, seed)
+        records = _compute(models, raw, staging, seed, tell)
+        stages = _in_force(before, records, keys)
+        rows = _join_estimates(staging, out, stages, records)
+        if len(stale) > len(models):
+            tell(SYNTHESIS, "start", "")
+            records[SYNTHESIS] = _synthesise(evidence, staging, out, stages)
+            stages |= _in_force({}, {SYNTHESIS: records[SYNTHESIS]}, keys)
+            tell(SYNTHESIS, "done", "")
+        manifest = _manifest(staging, stages, rows, evidence, seed)
         _publish(staging, out, manifest, records)
-    skipped = tuple(s.name for s in chosen if s not in stale)
     return RunReport(read_table(out, "estimates"), tuple(s.name for s in stale), skipped)
 
 
 def read_table(out: Path, name: str) -> pd.DataFrame:
-    """A table of data/processed: blank words are "", blank numbers NaN."""
-    table = pd.read_csv(Path(out) / f"{name}.csv")
+    """A table of data/processed: blank words are "", blank numbers NaN; may have no columns."""
+    try:
+        table = pd.read_csv(Path(out) / f"{name}.csv")
+    except pd.errors.EmptyDataError:
+        return pd.DataFrame()
     words = table.columns[[not pd.api.types.is_numeric_dtype(t) for t in table.dtypes]]
     table[words] = table[words].fillna("")
     return table
@@ -154,12 +195,12 @@ def _digest(data: bytes) -> str:
 
 
 def code_digest() -> str:
-    """One digest of the code the numbers depend on: the package without report, render and cli."""
+    """One digest of the code the numbers depend on: the package without `NOT_NUMBERS`."""
     root = Path(__file__).parent
     files = [
         path
         for path in sorted(root.rglob("*.py"))
-        if path.relative_to(root).parts[0] not in {"report", "render", "render.py", "cli.py"}
+        if path.relative_to(root).parts[0] not in NOT_NUMBERS
     ]
     return _digest(b"".join(path.read_bytes() for path in files))
 
@@ -188,36 +229,52 @@ def _is_current(name: str, key: str, manifest: dict, out: Path) -> bool:
     ) and all((out / POSTERIORS / f"{fit}.nc").exists() for fit in stage["fits"])
 
 
-def _compute(stale, raw, staging, seed, tell) -> dict[str, dict]:
+def _compute(stages, raw, staging, seed, tell) -> dict[str, dict]:
     """Run the stages, two processes at a time, each leaving its files in `staging`."""
-    if len(stale) == 1:
-        tell(stale[0].name, "start")
-        record = _run_stage(stale[0].name, raw, staging, seed)
-        tell(stale[0].name, "done")
-        return {stale[0].name: record}
-    records = {}
-    with ProcessPoolExecutor(max_workers=2, mp_context=get_context("spawn")) as pool:
-        futures = {}
-        for stage in stale:
-            tell(stage.name, "start")
-            futures[pool.submit(_run_stage, stage.name, raw, staging, seed)] = stage.name
+    if len(stages) <= 1:
+        return {stage.name: _run_stage(stage.name, raw, staging, seed, tell) for stage in stages}
+    records, spawn = {}, get_context("spawn")
+    messages = spawn.Queue()
+    with ProcessPoolExecutor(WORKERS, spawn, _send_to, (messages,), max_tasks_per_child=1) as pool:
+        running = {
+            pool.submit(_run_in_process, stage.name, raw, staging, seed): stage.name
+            for stage in stages
+        }
         try:
-            for future in as_completed(futures):
-                records[futures[future]] = future.result()
-                tell(futures[future], "done")
+            while running:
+                finished, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
+                while not messages.empty():
+                    tell(*messages.get())
+                for future in finished:
+                    records[running.pop(future)] = future.result()
+            while not messages.empty():
+                tell(*messages.get())
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return records
 
 
-def _run_stage(name: str, raw: Path, staging: Path, seed: int) -> dict:
+_messages = None
+
+
+def _send_to(queue) -> None:
+    """Remember, in a worker process, where its progress goes."""
+    global _messages
+    _messages = queue
+
+
+def _run_in_process(name: str, raw: Path, staging: Path, seed: int) -> dict:
+    return _run_stage(name, raw, staging, seed, lambda *message: _messages.put(message))
+
+
+def _run_stage(name: str, raw: Path, staging: Path, seed: int, tell: Progress) -> dict:
     """Compute one stage; write its tables, estimates and posteriors under `staging`."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     stage = next(stage for stage in STAGES if stage.name == name)
-    result = stage.run(evidence_module.load(raw), seed)
-    for table, frame in result.tables.items():
-        frame.to_csv(staging / f"{table}.csv", index=False, float_format=FLOAT_FORMAT)
+    tell(name, "start", "")
+    result = stage.run(evidence_module.load(raw), seed, lambda part: tell(name, "part", part))
+    _write_tables(result.tables, staging)
     result.estimates.to_csv(staging / f"{name}.estimates", index=False, float_format=FLOAT_FORMAT)
     (staging / POSTERIORS).mkdir(exist_ok=True)
     diagnostics = {}
@@ -232,42 +289,72 @@ def _run_stage(name: str, raw: Path, staging: Path, seed: int) -> dict:
             "divergences": d.divergences,
             "draws": d.n_draws,
         }
+    tell(name, "done", "")
     return {"tables": sorted(result.tables), "fits": diagnostics}
+
+
+def _write_tables(tables: dict[str, pd.DataFrame], folder: Path) -> None:
+    for name, frame in tables.items():
+        frame.to_csv(folder / f"{name}.csv", index=False, float_format=FLOAT_FORMAT)
+
+
+def _synthesise(evidence, staging: Path, out: Path, stages: dict[str, dict]) -> dict:
+    """What follows from the results of all stages in force: evidence needed, and public claims."""
+    from analysis import claims
+    from analysis.models import evidence_needed
+
+    tables = {}
+    for stage in stages.values():
+        for name in stage["tables"]:
+            tables[name] = read_table(staging if (staging / f"{name}.csv").exists() else out, name)
+    estimates = read_part(staging / "estimates.csv")
+    made = evidence_needed.from_estimates(
+        estimates, tables.get("safety_new_study_rates"), tables.get("effects")
+    )
+    made["claims"] = claims.table(estimates, tables, evidence)
+    _write_tables(made, staging)
+    return {"tables": sorted(made), "fits": {}}
 
 
 def _slug(name: str) -> str:
     return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name)
 
 
-def _merge(staging, out, before, records, keys, evidence, seed) -> dict:
-    """The new manifest; `staging/estimates.csv` joins new parts with those still in force."""
-    stages = {
-        name: record
-        for name, record in before.get("stages", {}).items()
-        if name in STAGE_NAMES and name not in records
+def _in_force(before: dict, records: dict[str, dict], keys: dict[str, str]) -> dict[str, dict]:
+    """Stages whose results stand after this run: the new ones, and old ones not run again."""
+    old = before.get("stages", {})
+    return {
+        name: {"key": keys[name], **records[name]} if name in records else old[name]
+        for name in STAGE_NAMES
+        if name in records or name in old
     }
-    old = read_table(out, "estimates") if stages else None
-    parts, counts = [], {}
-    for name in STAGE_NAMES:
+
+
+def _join_estimates(staging: Path, out: Path, stages: dict, records: dict) -> dict[str, list[int]]:
+    """Write `staging/estimates.csv`, new parts and old ones; the rows of each stage in it."""
+    old = read_table(out, "estimates") if set(stages) - set(records) else None
+    parts, rows, end = [], {}, 0
+    for name, stage in stages.items():
         if name in records:
             part = read_part(staging / f"{name}.estimates")
-        elif name in stages:
-            start, stop = stages[name]["estimate_rows"]
-            part = old.iloc[start:stop]
         else:
-            continue
-        counts[name] = len(part)
+            part = old.iloc[slice(*stage["estimate_rows"])]
         parts.append(part)
-    joined = pd.concat(parts, ignore_index=True)
+        rows[name] = [end, end + len(part)]
+        end += len(part)
+    joined = pd.concat(parts, ignore_index=True) if parts else estimates_table([])
     joined.to_csv(staging / "estimates.csv", index=False, float_format=FLOAT_FORMAT)
-    ends = np.cumsum(list(counts.values())).tolist()
-    rows = {name: [end - counts[name], end] for name, end in zip(counts, ends, strict=True)}
-    for name, record in records.items():
-        stages[name] = {
-            "key": keys[name],
-            "tables": {t: _digest((staging / f"{t}.csv").read_bytes()) for t in record["tables"]},
-            "fits": record["fits"],
-        }
+    return rows
+
+
+def _manifest(staging: Path, stages: dict, rows: dict, evidence, seed: int) -> dict:
+    """What was computed from what: versions, digests, diagnostics and the rows of each stage."""
+
+    def digests(stage: dict) -> dict[str, str]:
+        if isinstance(stage["tables"], dict):
+            return stage["tables"]
+        return {name: _digest((staging / f"{name}.csv").read_bytes()) for name in stage["tables"]}
+
     return {
         "isletmeta": metadata.version("isletmeta"),
         "python": platform.python_version(),
@@ -278,9 +365,14 @@ def _merge(staging, out, before, records, keys, evidence, seed) -> dict:
         "code": code_digest(),
         "estimates_digest": _digest((staging / "estimates.csv").read_bytes()),
         "stages": {
-            name: {**stages[name], "estimate_rows": rows[name]}
+            name: {
+                "key": stages[name]["key"],
+                "tables": digests(stages[name]),
+                "fits": stages[name]["fits"],
+                "estimate_rows": rows.get(name, [0, 0]),
+            }
             for name in STAGE_NAMES
-            if name in rows
+            if name in stages
         },
     }
 

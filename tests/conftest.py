@@ -3,9 +3,19 @@
 import shutil
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from analysis import evidence as evidence_module
+
+# A loaded machine may be slow at drawing examples; speed is for the benchmarks to judge.
+hypothesis.settings.register_profile(
+    "isletmeta",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("isletmeta")
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -109,7 +109,8 @@ class Sampler:
         compiled = self._compiled.with_data(**data) if data else self._compiled
         attempts = [(target_accept, tune, draws)]
         if gate:
-            attempts += [(0.995, tune + tune // 2, draws + draws // 2), (0.998, 2 * tune, 2 * draws)]
+            attempts.append((0.995, tune + tune // 2, draws + draws // 2))
+            attempts.append((0.998, 2 * tune, 2 * draws))
         for attempt, (accept, warmup, kept) in enumerate(attempts):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
