@@ -39,7 +39,7 @@ lint: setup ## style and faults
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 
-lock: setup ## pin every dependency anew (needs uv)
+lock: ## pin every dependency anew (needs uv)
 	@uv pip compile pyproject.toml --extra dev --universal --python-version 3.12 \
 	  --generate-hashes --no-emit-index-url --no-annotate \
 	  --custom-compile-command "make lock" --quiet -o requirements.lock

@@ -118,33 +118,43 @@ def _run(raw, out, only, seed, force):
             raise _fail(str(error)) from None
 
 
-HEADLINES = {
-    "c_peptide_ratio": "C-peptide, log ratio",
-    "hba1c": "HbA1c, percentage points",
-    "insulin_dose": "insulin dose, log ratio",
-    "safety": "harm per 100 patient-years",
-}
+HEADLINES = (
+    ("C-peptide, ratio of means", "c_peptide_ratio", "mean_controlled", "ratio"),
+    ("C-peptide, ratio of means", "c_peptide_ratio", "mean_uncontrolled", "ratio"),
+    ("C-peptide gain, nmol/L", "c_peptide_gain", "mean_controlled", "difference"),
+    ("C-peptide gain, nmol/L", "c_peptide_gain", "mean_uncontrolled", "difference"),
+    ("HbA1c, percentage points", "hba1c", "mean_controlled", "difference"),
+    ("HbA1c, percentage points", "hba1c", "mean_uncontrolled", "difference"),
+    ("insulin dose, ratio", "insulin_dose", "mean_controlled", "ratio"),
+    ("insulin dose, ratio", "insulin_dose", "mean_uncontrolled", "ratio"),
+    ("ever insulin-independent, share", "ever_independent", "p_ever", "probability"),
+    ("still independent, of these", "independence_survival", "s_12", "probability"),
+    ("still independent, of these", "independence_survival", "s_60", "probability"),
+    ("deaths per 100 patient-years", "safety", "death:any:rate", "per_100_patient_years"),
+    ("severe infections, same", "safety", "severe_infection:any:rate", "per_100_patient_years"),
+    ("malignancies, same", "safety", "malignancy_or_tumour:any:rate", "per_100_patient_years"),
+)
+"""Label, outcome, estimand and scale of what a reader asks for first."""
 
 
 def _headline(estimates) -> Table:
-    """The pooled estimates a reader asks for first: random-effects means and rates of harm."""
-    table = Table(title="Pooled estimates (95 % interval)", title_justify="left")
+    """The pooled estimates a reader asks for first, those that are there."""
+    table = Table(title="Pooled estimates, all studies (95 % credible interval)",
+                  title_justify="left")  # fmt: skip
     for name, justify in (
         ("outcome", "left"), ("estimand", "left"), ("k", "right"), ("n", "right"),
-        ("mean", "right"), ("95 % interval", "right"), ("new study", "right"),
+        ("mean", "right"), ("95 % interval", "right"), ("a new study", "right"),
     ):  # fmt: skip
-        table.add_column(name, justify=justify)
-    chosen = estimates[
-        estimates["outcome"].isin(HEADLINES)
-        & estimates["group_kind"].isin(["all", "design"])
-        & estimates["method"].isin(["nuts", "hksj"])
-    ]
-    for row in chosen.itertuples():
-        table.add_row(
-            HEADLINES[row.outcome], row.estimand, _count(row.k_studies),
-            _count(row.n_patients), _number(row.mean), _range(row.ci_low, row.ci_high),
-            _range(row.pred_low, row.pred_high),
-        )  # fmt: skip
+        table.add_column(name, justify=justify, overflow="fold")
+    pooled = estimates[(estimates["method"] == "nuts") & (estimates["group_kind"] == "all")]
+    for label, *wanted in HEADLINES:
+        chosen = pooled[(pooled[["outcome", "estimand", "scale"]] == wanted).all(axis=1)]
+        for row in chosen.itertuples():
+            table.add_row(
+                label, row.estimand.removeprefix("mean_"), _count(row.k_studies),
+                _count(row.n_patients), _number(row.mean), _range(row.ci_low, row.ci_high),
+                _range(row.pred_low, row.pred_high),
+            )  # fmt: skip
     return table
 
 

@@ -101,9 +101,7 @@ def test_the_class_effect_is_integrated_out_exactly(log_likelihood, chosen):
     z = np.linspace(-6, 6, 81)
     weight = stats.norm.pdf(z) * (z[1] - z[0])
     model = sum(w * np.exp(log_likelihood(rows, at)) for at, w in zip(z, weight, strict=True))
-    hand = sum(
-        w * by_hand(rows, WHERE["tau_class"] * at) for at, w in zip(z, weight, strict=True)
-    )
+    hand = sum(w * by_hand(rows, WHERE["tau_class"] * at) for at, w in zip(z, weight, strict=True))
     assert model == pytest.approx(hand, rel=1e-6)
 
 

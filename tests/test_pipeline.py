@@ -62,9 +62,58 @@ def test_bad_evidence_leaves_the_results_as_they_were(raw, tmp_path):
 
 
 def test_an_unknown_stage_is_named(raw, tmp_path):
-    with pytest.raises(ValueError, match="no such stage: nonsense; known: effects"):
+    with pytest.raises(ValueError, match=r"no such stage: nonsense; known: change, .*synthesis"):
         pipeline.run(raw, tmp_path / "out", only=["nonsense"])
     assert not (tmp_path / "out").exists()
+
+
+def test_stages_that_run_together_leave_what_each_leaves_alone(raw, tmp_path):
+    told = []
+    both = pipeline.run(
+        raw, tmp_path / "both", only=["effects", "selection"], progress=lambda *t: told.append(t)
+    )
+    assert set(both.computed) == {"effects", "selection"}
+    assert {("selection", "start"), ("selection", "done")} <= {t[:2] for t in told}
+    for name in both.computed:
+        alone = pipeline.run(raw, tmp_path / name, only=[name])
+        kept = both.estimates.merge(alone.estimates, how="inner")
+        assert len(kept) == len(alone.estimates)
+
+
+def test_one_stage_renewed_keeps_the_results_of_the_others(raw, tmp_path):
+    out = tmp_path / "out"
+    first = pipeline.run(raw, out, only=["effects", "selection"])
+    (out / "funnel.csv").unlink()
+    again = pipeline.run(raw, out, only=["selection"])
+    assert again.computed == ("selection",)
+    pd.testing.assert_frame_equal(first.estimates, again.estimates)
+    assert pipeline.run(raw, out, only=["effects", "selection"]).computed == ()
+
+
+def test_the_synthesis_weighs_what_the_other_stages_left(raw, tmp_path):
+    out = tmp_path / "out"
+    pipeline.run(raw, out, only=["effects", "sensitivity"])
+    assert pipeline.run(raw, out, only=["synthesis"]).computed == ("synthesis",)
+    claims = pipeline.read_table(out, "claims")
+    assert "not known" in set(claims["verdict"])
+    assert set(claims["verdict"]) != {"not known"}
+    value = pipeline.read_table(out, "next_trial_value")
+    assert list(value.columns)
+
+
+def test_a_failing_stage_leaves_nothing_behind(raw, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    pipeline.run(raw, out, only=["effects"])
+    before = contents(out)
+
+    def fail(evidence, seed, tell):
+        raise RuntimeError("the fit of x is not sound")
+
+    stage = pipeline.Stage("effects", ("studies.csv",), fail)
+    monkeypatch.setattr(pipeline, "STAGES", (stage, *pipeline.STAGES[-1:]))
+    with pytest.raises(RuntimeError, match="not sound"):
+        pipeline.run(raw, out, only=["effects"], force=True)
+    assert contents(out) == before
 
 
 def estimates(**changes) -> pd.DataFrame:

@@ -44,6 +44,8 @@ LEVEL = 0.95
 MOST_YEARS = 1e7
 PATIENTS = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 YEARS = (1, 2, 5)
+FEASIBLE = 100_000
+"""Patient-years nobody will collect: what needs more is said to be out of reach."""
 VALUE_OUTCOMES = ("hba1c", "c_peptide_ratio", "c_peptide_gain")
 
 CURVE_COLUMNS = ["harm", "relation", "group", "threshold", "unit", "patients", "years",
@@ -244,6 +246,8 @@ def _harm(base: dict, rates: np.ndarray) -> tuple[list[dict], dict]:
 def _verdict(needed: float) -> str:
     if needed == 0:
         return "already reached"
+    if needed > FEASIBLE:
+        return "beyond any feasible follow-up"
     if np.isfinite(needed):
         return "reachable"
     return "never: today's posterior does not give the rate enough probability under the threshold"
