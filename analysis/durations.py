@@ -37,7 +37,7 @@ import pandas as pd
 
 from analysis.effects.rules import Rules
 from analysis.effects.select import patient_groups
-from analysis.evidence import Evidence
+from analysis.evidence import Evidence, label_of
 
 EARLIEST_LANDMARK = 6.0
 """Months. Before, "not free" may be "not yet free": reported onsets reach six months."""
@@ -736,13 +736,6 @@ def _studies(evidence: Evidence) -> dict[str, dict]:
         s["study_id"]: {**s, "patients": groups[s["study_id"]], "label": label_of(s)}
         for s in evidence.studies.to_dict("records")
     }
-
-
-def label_of(study: dict) -> str:
-    """First author and year, for figures."""
-    year = _number(study["year"])
-    author = re.sub(r"( [A-Z]{1,3})+$", "", str(study["first_author"]))
-    return f"{author} {'' if math.isnan(year) else int(year)}".strip()
 
 
 def _ineligible(study: dict) -> str:

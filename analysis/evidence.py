@@ -947,6 +947,18 @@ def check(raw: Path = RAW) -> list[Fault]:
     return _read(Path(raw))[1]
 
 
+def label_of(study: Mapping) -> str:
+    """Surname of the first author and year, for figures and tables; the key where neither is known.
+
+    Initials and remarks in brackets go: `de Koning E` is `de Koning`.
+    """
+    author = re.sub(r"\s*\(.*?\)", "", str(study["first_author"]))
+    author = re.sub(r"( [A-Z]{1,3}| [A-Z]-[A-Z])$", "", author.strip())
+    if not author:
+        return str(study["study_id"])
+    return author if math.isnan(study["year"]) else f"{author} {study['year']:.0f}"
+
+
 def load(raw: Path = RAW) -> Evidence:
     """Read and validate the tables in the folder `raw`.
 

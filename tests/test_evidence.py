@@ -563,3 +563,19 @@ def test_faults_are_one_line_each():
 
 def test_tables_of_an_evidence_are_data_frames(evidence):
     assert isinstance(ev.usable_for(evidence), pd.DataFrame)
+
+
+@pytest.mark.parametrize(
+    ("author", "year", "label"),
+    [
+        ("de Koning E", 2024.0, "de Koning 2024"),
+        ("Fernandez Vina (attribution by A)", 2007.0, "Fernandez Vina 2007"),
+        ("Carlsson P-O", 2015.0, "Carlsson 2015"),
+        ("Gu Yi", 2014.0, "Gu Yi 2014"),
+        ("UFRJ group (authors not shown)", math.nan, "UFRJ group"),
+        ("", 2019.0, "key2019"),
+    ],
+)
+def test_a_study_is_called_by_surname_and_year(author, year, label):
+    study = {"first_author": author, "year": year, "study_id": "key2019"}
+    assert ev.label_of(study) == label

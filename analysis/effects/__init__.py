@@ -18,7 +18,7 @@ import pandas as pd
 from analysis import vocabulary
 from analysis.effects import contrasts, select, words
 from analysis.effects.rules import Rules
-from analysis.evidence import Evidence
+from analysis.evidence import Evidence, label_of
 
 __all__ = ["EFFECT_COLUMNS", "OUTCOMES", "EffectsResult", "Rules", "build", "explain", "headline",
            "se", "variance"]  # fmt: skip
@@ -249,11 +249,10 @@ def _common(study, outcome: str, word: str, arm: str) -> dict:
         pair.split("=") for pair in str(study.get("arm_cell_classes", "")).split() if "=" in pair
     )
     year = study["year"]
-    label = study["first_author"].split()[0] if study["first_author"].split() else study["study_id"]
     return {
         "study_id": study["study_id"],
         "cohort": study["cohort"],
-        "label": f"{label} {year:.0f}" if not math.isnan(year) else label,
+        "label": label_of(study),
         "year": year,
         "diabetes_type": study["diabetes_type"],
         "cell_class": classes.get(arm, study["cell_class"]),

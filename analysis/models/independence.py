@@ -22,7 +22,7 @@ import pandas as pd
 from scipy import special, stats
 
 from analysis import durations, priors
-from analysis.evidence import Evidence
+from analysis.evidence import Evidence, label_of
 from analysis.models import durability, duration, ever, tabulated
 from analysis.models.durability import GRID, HORIZONS, RESTRICTIONS
 from analysis.models.families import FAMILIES
@@ -563,7 +563,7 @@ def swimmer(evidence: Evidence, facts: pd.DataFrame) -> pd.DataFrame:
         study = studies.loc[r["study_id"]].to_dict()
         found.append(
             (
-                r["study_id"], durations.label_of(study), study["cell_class"], r["patient_label"],
+                r["study_id"], label_of(study), study["cell_class"], r["patient_label"],
                 r["value"], r["status"], r["sampling"], r["bound"], r["line"] in used,
             )
         )  # fmt: skip

@@ -14,6 +14,7 @@ from analysis.report.outcomes import OUTCOMES
 from analysis.report.results import Pooled, Results
 from analysis.report.words import (
     base,
+    chance,
     count,
     event,
     factor,
@@ -146,12 +147,12 @@ def beyond(results: Results, outcome: str, controlled: bool = True) -> str:
     better = {"c_peptide_ratio": "more C-peptide", "c_peptide_gain": "more C-peptide",
               "hba1c": "a lower HbA1c", "insulin_dose": "less insulin",
               "insulin_dose_abs": "less insulin"}.get(outcome, "a better result")  # fmt: skip
-    text = f"The probability of {better} on average is {percent(good['mean'])}"
+    text = f"The probability of {better} on average is {chance(good['mean'])}"
     further = []
     for bound in {"hba1c": ("0.3", "0.5"), "c_peptide_gain": ("0.2",)}.get(outcome, ()):
         row = results.get(about.published, f"p_beyond_{bound}_{design}", group_kind="all")
         if row is not None:
-            further.append(f"{percent(row['mean'])} for a difference beyond {bound}{about.unit}")
+            further.append(f"{chance(row['mean'])} for a difference beyond {bound}{about.unit}")
     if further:
         text += f", and {listed(further)}"
     named = "studies with" if controlled else "studies without"
@@ -504,7 +505,7 @@ def settle(results: Results) -> str:
                 parts.append(
                     f"{aim} no single further study suffices, because today's evidence gives a "
                     f"rate below it only a probability of "
-                    f"{percent(one['probability_under_threshold'])}"
+                    f"{chance(one['probability_under_threshold'])}"
                 )
     row = table[(table["harm"] == "loss_of_independence_5_years") & (table["group"] == "all")]
     if len(row) and known(row.iloc[0]["needed"]):

@@ -7,6 +7,7 @@ import re
 import numpy as np
 
 from analysis import vocabulary
+from analysis.evidence import label_of
 
 SPACE = "\u00a0"
 """A space at which no line breaks."""
@@ -141,7 +142,7 @@ def sentence(text: str) -> str:
 def review(row: dict) -> str:
     """A review's author and year; from its key where no author was printed."""
     if row["first_author"]:
-        return f"{row['first_author'].split()[0]} {count(row['year'])}".removesuffix(" –")
+        return label_of(row)
     name = re.match(r"[a-z]+(?=\d)", row["study_id"])
     year = re.search(r"(19|20)\d\d", row["study_id"])
     return f"{name[0].capitalize() if name else row['study_id']} {year[0] if year else ''}".strip()

@@ -6,6 +6,7 @@ import re
 
 import pandas as pd
 
+from analysis.evidence import label_of
 from analysis.report.outcomes import HEADLINES, OUTCOMES
 from analysis.report.results import Pooled, Results
 from analysis.report.tables.base import Markdown, made_from, markdown
@@ -349,9 +350,7 @@ def controls(results: Results) -> Markdown:
 
 
 def _labels(results: Results) -> list[str]:
-    studies = results.evidence.studies
-    return [f"{a} {count(y)}".replace(" –", "") for a, y in
-            zip(studies["first_author"], studies["year"], strict=True)]  # fmt: skip
+    return [label_of(study) for study in results.evidence.studies.to_dict("records")]
 
 
 def _of(row: dict, arm: str) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import vocabulary
+from analysis.evidence import label_of
 from analysis.report.results import Results
 from analysis.report.tables.base import Markdown, link, made_from, markdown
 from analysis.report.words import count, interval, number, review, short
@@ -34,7 +35,7 @@ HEADERS = {
 
 def _name(row) -> str:
     """Author and year, the year left out where it is not printed."""
-    return f"{row.first_author} {count(row.year)}".removesuffix(" –")
+    return label_of(row._asdict())
 
 
 def study_table(results: Results) -> Markdown:
