@@ -57,7 +57,7 @@ COMMON = ("log_rise", "log_half_life")
 MONTHS_NEAR = 3
 MAX_DRAWS = 1000
 
-SAMPLING = {"tune": 1000, "draws": 1200, "target_accept": 0.98}
+SAMPLING = {"tune": 1000, "draws": 1000, "target_accept": 0.995}
 
 
 def build(size: int):
