@@ -18,10 +18,10 @@ report: setup ## validate, fit, write data/processed and render report.html
 	@$(BIN)/isletmeta report
 
 test: setup ## the fast tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-all: setup ## all tests, the simulation studies too
-	@$(BIN)/python -m pytest -m ""
+	@$(BIN)/python -m pytest -m "" -n auto --dist loadfile
 
 check: setup ## validate data/raw only
 	@$(BIN)/isletmeta check

@@ -45,6 +45,9 @@ PUBLISHED = "published"
 MIXTURE = ("landmarks", "median_range", "range", "landmark_only", "longest", "mean", "patients")
 """The telling `PUBLISHED` takes these in turn, study by study."""
 
+TELLINGS = {**STYLES, PUBLISHED: "as papers do: each study in one of these ways"}
+"""Every telling that is compared, in words."""
+
 SAMPLING = {"draws": 500, "tune": 300, "chains": 2, "gate": False}
 """Small fits, not stopped by the gate: thousands are averaged."""
 

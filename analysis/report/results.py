@@ -17,7 +17,8 @@ R_SHOWN = 0.4
 """Pre-post correlation behind a study's own interval in figures: the centre of its prior."""
 
 CALIBRATION = Path("docs/calibration.csv")
-"""Simulation-based calibration takes long: it is run apart and its table tracked here."""
+PATIENT_LEVEL = Path("docs/patient_level.csv")
+"""Simulation studies take long: they are run apart and their tables tracked here."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,16 @@ class Results:
 
     def calibration(self) -> pd.DataFrame:
         """What `make calibrate` found: of the run's folder, else the tracked one; or empty."""
-        if self.has("calibration"):
-            return self.rows("calibration")
-        return pd.read_csv(CALIBRATION) if CALIBRATION.exists() else pd.DataFrame()
+        return self._tracked("calibration", CALIBRATION)
+
+    def patient_level(self) -> pd.DataFrame:
+        """What is lost by summaries (`analysis.patient_level`), as `calibration`."""
+        return self._tracked("patient_level", PATIENT_LEVEL)
+
+    def _tracked(self, name: str, path: Path) -> pd.DataFrame:
+        if self.has(name):
+            return self.rows(name)
+        return pd.read_csv(path) if path.exists() else pd.DataFrame()
 
     @cached_property
     def estimates(self) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis import priors as prior_table
+from analysis.patient_level import TELLINGS
 from analysis.report.outcomes import OUTCOMES
 from analysis.report.results import Results
 from analysis.report.tables.base import Markdown, made_from, markdown
@@ -122,6 +123,25 @@ def versions(results: Results) -> Markdown:
     }
     known = {what: str(value) for what, value in rows.items() if value is not None}
     return markdown(pd.DataFrame({"What": list(known), "Value": list(known.values())}))
+
+
+def patient_level(results: Results) -> Markdown:
+    """The same simulated patients told in different ways: coverage, width and error of S(t)."""
+    rows = [
+        {
+            "Study told as": TELLINGS.get(row.telling, row.telling),
+            "Month": count(row.months),
+            "95 % band held the truth": percent(row.coverage_95),
+            "Band, times as wide": number(row.width_ratio),
+            "Error, times as large": number(row.rmse_ratio),
+            "Bias, points of 100": number(100 * row.bias, 1),
+            "Simulated": count(row.n_replicates),
+        }
+        for row in results.patient_level().itertuples()
+    ]
+    numeric = ("Month", "95 % band held the truth", "Band, times as wide",
+               "Error, times as large", "Bias, points of 100", "Simulated")  # fmt: skip
+    return markdown(pd.DataFrame(rows), numeric)
 
 
 def calibration(results: Results) -> Markdown:
