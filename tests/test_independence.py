@@ -284,6 +284,8 @@ def test_moderators_are_read_from_columns(evidence):
 # --- simulation ---------------------------------------------------------------------------------
 
 REPLICATES = 200
+ENSEMBLES = 100
+"""Replicates with all families, each of which costs as much as six of the others."""
 
 
 @pytest.mark.slow
@@ -312,5 +314,5 @@ def covered(replicate: int, real) -> list[bool]:
 def test_bands_of_the_families_averaged_cover_the_known_curve(evidence):
     from joblib import Parallel, delayed
 
-    found = np.array(Parallel(n_jobs=2)(delayed(covered)(i, evidence) for i in range(REPLICATES)))
+    found = np.array(Parallel(n_jobs=2)(delayed(covered)(i, evidence) for i in range(ENSEMBLES)))
     assert 0.90 <= found.mean() <= 0.99, found.mean(axis=0)
