@@ -1,7 +1,7 @@
 """How long the stages take: sensitivity, bias averaging, each model cold and warm, the whole run.
 
-Cold means a process without the compiled graph: the first call compiles and fits everything; warm is
-one more fit of the same graph with other data. Results are in docs/benchmarks.md.
+Cold means a graph that this process has not compiled; warm is one more fit of a compiled graph with
+other data. Results are in docs/benchmarks.md.
 """
 
 import numpy as np

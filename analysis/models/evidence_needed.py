@@ -246,10 +246,8 @@ def _harm(base: dict, rates: np.ndarray) -> tuple[list[dict], dict]:
 def _verdict(needed: float) -> str:
     if needed == 0:
         return "already reached"
-    if needed > FEASIBLE:
-        return "beyond any feasible follow-up"
     if np.isfinite(needed):
-        return "reachable"
+        return "reachable" if needed <= FEASIBLE else "beyond any feasible follow-up"
     return "never: today's posterior does not give the rate enough probability under the threshold"
 
 

@@ -166,8 +166,9 @@ def diagnose(tree: xr.DataTree) -> Diagnostics:
 
 
 def _worst(dataset, pick) -> float:
-    """The extreme value over all variables of a statistic's dataset."""
-    return float(pick([pick(values.to_numpy()) for values in dataset.data_vars.values()]))
+    """The extreme value over all variables of a statistic's dataset; NaN entries do not vary."""
+    every = np.concatenate([values.to_numpy().ravel() for values in dataset.data_vars.values()])
+    return float(pick(every))
 
 
 def require_sound(fit: Fit) -> None:

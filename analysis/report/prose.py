@@ -737,7 +737,7 @@ def patient_level(results: Results) -> str:
     worst = table.loc[table["rmse_ratio"].idxmax()]
     low, high = own["coverage_95"].min(), own["coverage_95"].max()
     return (
-        "**What summaries lose.** Few papers print each patient. When the same simulated patients "
+        "Few papers print each patient. When the same simulated patients "
         f"({count(last['n_replicates'])} simulations) are told the ways papers tell them, the 95 % "
         f"bands still hold the true curve in {percent(low, 1)} to {percent(high, 1)} of the "
         f"simulations; at {count(last['months'])} months they are {number(last['width_ratio'])} "
