@@ -449,7 +449,9 @@ def _trajectory(outcome: str) -> Callable[[Evidence], Case]:
             made = _told(rows, y, se, var_a, first["has_var"])
             return truth, trajectory.design_arrays(made, outcome, size)
 
-        return Case(lambda: sampling.compile_model(trajectory.build(size), "trajectory"), simulate)
+        return Case(
+            lambda: sampling.compile_model(trajectory.build(size), "trajectory"), simulate, 0.995
+        )
 
     return case
 

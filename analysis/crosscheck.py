@@ -75,7 +75,7 @@ def _tau2(y: np.ndarray, variance: np.ndarray, method: str) -> float:
     from statsmodels.stats.meta_analysis import combine_effects
 
     with np.errstate(invalid="ignore"):  # a negative tau^2 makes its own square roots NaN
-        fit = combine_effects(y, variance, method_re=method)
+        fit = combine_effects(y, variance, method_re=method, atol=1e-10)
     return max(float(fit.tau2), 0.0)
 
 

@@ -335,6 +335,8 @@ def _join_estimates(staging: Path, out: Path, stages: dict, records: dict) -> di
     old = read_table(out, "estimates") if set(stages) - set(records) else None
     parts, rows, end = [], {}, 0
     for name, stage in stages.items():
+        if name == SYNTHESIS:
+            continue  # it makes tables only
         if name in records:
             part = read_part(staging / f"{name}.estimates")
         else:
