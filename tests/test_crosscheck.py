@@ -35,6 +35,24 @@ def test_homogeneous_studies_are_pooled_by_inverse_variance():
         assert found["sd"] == pytest.approx(1 / math.sqrt(np.sum(1 / v)))
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_paule_mandel_solves_its_equation(seed):
+    rng = np.random.default_rng(seed)
+    k = 2 + seed % 9
+    v = rng.uniform(0.01, 0.5, k)
+    y = rng.normal(0, np.sqrt(v + 0.5))
+    tau2 = crosscheck.pool(y, v, "pm")["tau"] ** 2
+    w = 1 / (v + tau2)
+    q = float(np.sum(w * (y - np.average(y, weights=w)) ** 2))
+    assert q == pytest.approx(k - 1, abs=1e-4) if tau2 > 0 else q <= k - 1
+
+
+def test_two_studies_far_apart_are_heterogeneous():
+    # With a tolerance of 1e-10 statsmodels 0.15 answers 0 here; Q(0) is 53 on 1 degree of freedom.
+    found = crosscheck.pool([-0.98495354, 1.08641702], [0.06436126, 0.01636137], "pm")
+    assert found["tau"] == pytest.approx(math.sqrt(2.1049266654838883))
+
+
 def test_one_and_two_studies():
     one = crosscheck.pool([0.4], [0.04], "pm")
     assert (one["mean"], one["sd"]) == pytest.approx((0.4, 0.2))
