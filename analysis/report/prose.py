@@ -725,6 +725,27 @@ def nullify(results: Results) -> str:
     )
 
 
+def onset(results: Results) -> str:
+    """What the wait from treatment to the first day without insulin does to the curve."""
+    table = results.rows("durability_onset")
+    if table.empty:
+        return ""
+    every = table[table["group_kind"] == "all"].sort_values("onset_median_months")
+    first, last = every.iloc[0], every.iloc[-1]
+    middle = every[every["onset"] == "as in the model"]
+    row = results.get("independence_survival", "s_12", group_kind="all")
+    if middle.empty or len(every) < 2 or row is None:
+        return ""
+    wait = number(middle.iloc[0]["onset_median_months"], 0)
+    return (
+        "Papers often count from the treatment, the curve from the first day without insulin. "
+        f"Months between the two (median in the model: {wait}) change it: with no wait the "
+        f"share still free after one year would be {percent(first['s_12'])}, with a median of "
+        f"{number(last['onset_median_months'], 0)} months {percent(last['s_12'])} "
+        f"({base(row['k_studies'], row['n_patients'])})."
+    )
+
+
 def patient_level(results: Results) -> str:
     """What it costs that papers print summaries, found by simulation."""
     table = results.patient_level()
