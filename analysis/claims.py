@@ -136,7 +136,8 @@ def verdict(
     k_studies : studies behind the probability. None gives "not known"; fewer than three keep the
         verdict between "suggested" and "doubtful".
     controlled : whether those studies have control groups; without, an effect is capped likewise.
-    beyond_data : whether it speaks of a time nobody was followed to: then at best "uncertain".
+    beyond_data : whether it speaks of what the data cannot show, a time nobody was followed to or
+        a rate lower than they can rule out: then at best "uncertain".
 
     Raises ValueError for a probability outside 0 to 1 or an unknown kind.
     """
@@ -419,6 +420,7 @@ def _no_cancer(inputs: Inputs) -> Finding:
         raise NotMeasured("no rate of malignancy or tumour could be estimated")
     bound = _find(inputs, ("per_100_patient_years",), estimand=f"{name}_upper95", **where)
     upper = "" if bound is None else f"one-sided 95 % upper bound {bound['mean']:.1f}"
+    open_still = bound is None or not bound["mean"] < limit
     return Finding(
         normal_probability(row, limit, above=False),
         f"safety:all:{name}",
@@ -426,7 +428,12 @@ def _no_cancer(inputs: Inputs) -> Finding:
         row["k_studies"],
         row["n_patients"],
         "; ".join(filter(None, [_estimate(row), upper, _behind(row)])),
-        caveats=(_approximated(row), *_silent(inputs, "malignancy_or_tumour")),
+        beyond_data=open_still,
+        caveats=(
+            *(("a rate above the limit is not ruled out",) if open_still else ()),
+            _approximated(row),
+            *_silent(inputs, "malignancy_or_tumour"),
+        ),
     )
 
 
@@ -620,11 +627,11 @@ CLAIMS = (
         ("both types of diabetes are pooled within a class of cells",),
     ),
     Claim(
-        "Insulin independence lasts five years", "lasts 5 years", OCCURRENCE,
+        "For most who become insulin-free, it lasts five years", "lasts 5 years", OCCURRENCE,
         "share still insulin-free at 60 months", _lasting(60),
     ),
     Claim(
-        "Insulin independence lasts ten years", "lasts 10 years", OCCURRENCE,
+        "For most who become insulin-free, it lasts ten years", "lasts 10 years", OCCURRENCE,
         "share still insulin-free at 120 months", _lasting(120),
     ),
     Claim(

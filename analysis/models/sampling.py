@@ -150,6 +150,7 @@ def diagnose(tree: xr.DataTree) -> Diagnostics:
     ]
     posterior = posterior[varying]
 
+    finite = all(np.isfinite(values.to_numpy()).all() for values in posterior.data_vars.values())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # entries the data fix do not vary: NaN
         rhat = az.rhat(posterior)
@@ -157,7 +158,7 @@ def diagnose(tree: xr.DataTree) -> Diagnostics:
         tail = az.ess(posterior, method="tail")
     n_draws = posterior.sizes["chain"] * posterior.sizes["draw"]
     return Diagnostics(
-        max_rhat=_worst(rhat, np.nanmax),
+        max_rhat=_worst(rhat, np.nanmax) if finite else np.inf,
         min_ess_bulk=_worst(bulk, np.nanmin),
         min_ess_tail=_worst(tail, np.nanmin),
         divergences=int(tree["sample_stats"]["diverging"].sum()),

@@ -15,9 +15,9 @@ two visits their correlation is 1/2, whatever the pre-post correlation r (the co
 changes is s^2 (1 - r), the variance 2 s^2 (1 - r), each over n). Standard errors that are not
 printed come from the spreads of the other studies.
 
-u and v are integrated out: the results of a cohort, divided by their standard errors and made
-whitened of the sampling error they share, have covariance I + a a' + b b' with a = tau shape / se
-and b = tau_slope (t / 12) / se: quadratic form and determinant take a 2 x 2 matrix a cohort.
+u and v are integrated out. Divided by their standard errors and whitened of the sampling error they
+share, the results of a cohort have covariance I + a a' + b b', where a = tau shape / se and
+b = tau_slope (t / 12) / se are whitened alike: form and determinant take a 2 x 2 matrix a cohort.
 A result in words has a latent z = y / se, evenly spread between the stated bounds. One graph serves
 every outcome; rows beyond the data carry no weight. `study_effects` draws theta back. Few studies
 look beyond 12 months: there `half_life` is mostly its prior, and every figure says how many studies

@@ -23,6 +23,10 @@ from analysis.sensitivity.data import DataChoices, EffectStore
 from analysis.sensitivity.refits import bias_prior, mu_prior, tau_priors
 
 N_SPECS = 2400
+USABLE = 5 / 6
+"""Share of `N_SPECS` that must leave two studies or more; where fewer do, more are drawn."""
+MOST_DRAWN = 3
+"""At most so many times `N_SPECS` are drawn."""
 FEWEST = 2
 DECIMALS = 4
 CENTRE_R, SPREAD_R = priors.get("change", "r").params
@@ -185,7 +189,8 @@ def run(
     ----------
     good : 1 where a rise is good, -1 where a fall is.
     important : clinically important effect with its sign, or None where none is agreed.
-    n : number of specifications; default `N_SPECS`.
+    n : number of specifications; default `N_SPECS`, or as many more as leave `USABLE` of them two
+        studies or more.
 
     Returns
     -------
@@ -203,6 +208,12 @@ def run(
     }
     specs = specifications(offered, n or N_SPECS, seed)
     data, cases, place = _analyses(store, outcome, specs)
+    share = float((data["k_studies"] >= 2).sum()) / N_SPECS
+    if n is None and 0 < share < USABLE:
+        # A twentieth more than the share found asks for: another sample may fall a little short.
+        more = math.ceil(N_SPECS * min(MOST_DRAWN, 1.05 * USABLE / share))
+        specs = specifications(offered, more, seed)
+        data, cases, place = _analyses(store, outcome, specs)
     bounds = [0.0] if important is None else [0.0, important]
     answers = _fit(cases, bounds).iloc[place].reset_index(drop=True)
     table = pd.concat([specs, data, answers], axis=1)
