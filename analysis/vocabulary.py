@@ -74,6 +74,43 @@ CELL_CLASS_SHORT = {
     "other": "other",
 }
 
+APPROACHES = {
+    "islet_replacement": "islet replacement",
+    "immune_reset": "immune reset",
+    "cell_infusion": "cell infusion",
+}
+"""What a treatment does: new insulin-producing cells go in; the immune system is ablated and rebuilt;
+cells that are not islets are infused. Nothing is ever pooled across approaches."""
+
+APPROACH_OF_CLASS: dict[str, str | None] = {
+    "psc_islet": "islet_replacement",
+    "psc_progenitor": "islet_replacement",
+    "endoderm_islet": "islet_replacement",
+    "ahsct": "immune_reset",
+    "msc_umbilical": "cell_infusion",
+    "msc_bone_marrow": "cell_infusion",
+    "msc_adipose": "cell_infusion",
+    "msc_placental": "cell_infusion",
+    "bm_mnc": "cell_infusion",
+    "cord_blood": "cell_infusion",
+    "stem_cell_educator": "cell_infusion",
+    "insulin_secreting_msc_hsc": "cell_infusion",
+    "combined": "cell_infusion",
+    "donor_islet": None,
+    "other": "cell_infusion",
+}
+"""The approach of each cell class; None for donor islets, which are no stem-cell product."""
+
+POPULATIONS = {
+    "t1d_new_onset": "type 1 diabetes, new onset",
+    "t1d_established": "type 1 diabetes, established",
+    "t1d": "type 1 diabetes",
+    "t2d": "type 2 diabetes",
+    "all": "type 1 and type 2 diabetes",
+}
+"""Whom an answer is about. New onset: treated within 12 months of diagnosis; `t1d` holds mixed and
+unstated onset too; `all` exists only beside earlier reviews that pooled both types."""
+
 DESIGNS = {
     "rct": "randomised",
     "nonrandomised_controlled": "controlled, not randomised",

@@ -11,7 +11,10 @@ from analysis import vocabulary as v
 LISTS = {
     name: value
     for name, value in vars(v).items()
-    if name.isupper() and isinstance(value, dict) and not name.endswith("LIMITS")
+    if name.isupper()
+    and isinstance(value, dict)
+    and not name.endswith("LIMITS")
+    and name != "APPROACH_OF_CLASS"
 }
 
 
@@ -36,6 +39,12 @@ def test_lists_that_refer_to_one_another_agree():
     assert set(v.COMPUTED_CAVEATS) < set(v.DIRECTION_CAVEATS)
     assert set(v.CONTROLLED_DESIGNS) < set(v.DESIGNS)
     assert set(v.OUTCOMES) < set(v.RESPONDER_OUTCOMES)
+
+
+def test_every_cell_class_has_an_approach_but_donor_islets():
+    assert set(v.APPROACH_OF_CLASS) == set(v.CELL_CLASSES)
+    assert set(v.APPROACH_OF_CLASS.values()) - {None} == set(v.APPROACHES)
+    assert [c for c, approach in v.APPROACH_OF_CLASS.items() if approach is None] == ["donor_islet"]
 
 
 def test_limits_are_in_order():
