@@ -79,8 +79,8 @@ APPROACHES = {
     "immune_reset": "immune reset",
     "cell_infusion": "cell infusion",
 }
-"""What a treatment does: new insulin-producing cells go in; the immune system is ablated and rebuilt;
-cells that are not islets are infused. Nothing is ever pooled across approaches."""
+"""What a treatment does: new insulin-producing cells go in; the immune system is ablated and
+rebuilt; cells that are not islets are infused. Nothing is ever pooled across approaches."""
 
 APPROACH_OF_CLASS: dict[str, str | None] = {
     "psc_islet": "islet_replacement",
