@@ -62,7 +62,9 @@ def check(raw: RawOption = Path("data/raw")) -> None:
     loaded = evidence.load(raw)
     for what, count in evidence.summary(loaded).items():
         console.print(f"{count:>6} {what}", markup=False, highlight=False)
-    for warning in evidence.warnings(loaded):
+    oddities = evidence.warnings(loaded)
+    console.print(f"{len(oddities):>6} oddities", highlight=False)
+    for warning in oddities:
         console.print(f"oddity: {warning}", markup=False, highlight=False, soft_wrap=True)
 
 

@@ -1,0 +1,62 @@
+"""The bibliography of the studies as BibTeX."""
+
+import math
+import re
+
+import pandas as pd
+
+_JOURNAL = re.compile(
+    r"(?P<journal>.+?) (?P<year>\d{4});(?P<volume>\d+)(\((?P<number>[^)]*)\))?(:(?P<pages>.+))?"
+)
+_INITIALS = re.compile(r"[A-Z](-?[A-Z])*")
+
+
+def _tex(text: str) -> str:
+    """`text` with the characters that mean something to BibTeX escaped."""
+    return re.sub(r"([&%$#_{}])", r"\\\1", text)
+
+
+def _author(text: str) -> str:
+    """`Family, I. and others` for a person, {Name} for a body, "" where no author is known."""
+    name = re.sub(r"\s*\([^)]*\)", "", text).strip()
+    if not name or name == "not shown":
+        return ""
+    parts = name.split()
+    if len(parts) > 1 and _INITIALS.fullmatch(parts[-1]) and "/" not in name:
+        initials = " ".join(f"{letter}." for letter in parts[-1].replace("-", ""))
+        return f"{_tex(' '.join(parts[:-1]))}, {initials} and others"
+    if len(parts) == 1:
+        return f"{_tex(name)} and others"
+    return "{" + _tex(name) + "} and others" if "/" not in name else "{" + _tex(name) + "}"
+
+
+def bibliography(studies: pd.DataFrame) -> str:
+    """The BibTeX file of all studies, one entry a row, in the order of the table.
+
+    `studies` is the table of an `Evidence`. The key of an entry is its study_id. Only first
+    authors are known to the table, so each entry says "and others".
+    """
+    entries = []
+    for row in studies.to_dict("records"):
+        article = row["publication_kind"] == "article"
+        fields = {"author": _author(row["first_author"]), "title": "{" + _tex(row["title"]) + "}"}
+        printed = _JOURNAL.fullmatch(row["journal"]) if article else None
+        if printed:
+            fields |= {
+                "journal": _tex(printed["journal"]),
+                "volume": printed["volume"],
+                "number": printed["number"] or "",
+                "pages": _tex(printed["pages"] or "").replace("-", "--"),
+            }
+        else:
+            fields["journal" if article else "howpublished"] = _tex(row["journal"])
+        fields |= {
+            "year": "" if math.isnan(row["year"]) else f"{row['year']:.0f}",
+            "doi": row["doi"],
+            "pmid": row["pmid"],
+            "url": row["source_url"],
+        }
+        lines = [f"  {name} = {{{value}}}," for name, value in fields.items() if value]
+        kind = "article" if article else "misc"
+        entries.append("\n".join([f"@{kind}{{{row['study_id']},", *lines, "}"]))
+    return "\n\n".join(entries) + "\n"

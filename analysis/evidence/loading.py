@@ -1,0 +1,162 @@
+"""From the folder of tables to an `Evidence`: `check` lists the faults, `load` raises them."""
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.evidence import rules
+from analysis.evidence.faults import EvidenceError, Fault
+from analysis.evidence.reading import Table, read_table
+from analysis.evidence.schema import TABLES, Row, blank
+
+RAW = Path("data/raw")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The evidence tables, valid. One row of a table is one fact.
+
+    Every table has an int column `line`, the line of the row in its csv file. Numbers are float64
+    with NaN for blank; words and text are str with "" for blank. `directions` has a computed bool
+    column `has_numbers`, repeated as a word in its `caveats`. `digests` maps file name to SHA-256.
+    """
+
+    studies: pd.DataFrame
+    outcomes: pd.DataFrame
+    directions: pd.DataFrame
+    responders: pd.DataFrame
+    independence: pd.DataFrame
+    safety: pd.DataFrame
+    published: pd.DataFrame
+    changes: pd.DataFrame
+    digests: dict[str, str] = field(default_factory=dict)
+
+
+def read(raw: Path) -> tuple[dict[str, Table], list[Fault]]:
+    tables: dict[str, Table] = {}
+    faults: list[Fault] = []
+    for name in TABLES:
+        tables[name], found = read_table(raw, name)
+        faults += found
+    faults += rules.faults_of(tables)
+    order = {name: position for position, name in enumerate(TABLES)}
+    unique = dict.fromkeys(faults)
+    return tables, sorted(unique, key=lambda f: (order[f.file], f.line))
+
+
+def _same_time(row: Row, fact: Row) -> bool:
+    """Whether a follow-up row of outcomes speaks for the time of a row of directions."""
+    if blank(fact["months"]):
+        return blank(row["months"])
+    low = fact["months"] if blank(fact["months_from"]) else fact["months_from"]
+    high = fact["months"] if blank(fact["months_to"]) else fact["months_to"]
+    return row["months"] > 0 and low - 0.05 <= row["months"] <= high + 0.05
+
+
+def has_numbers(fact: Row, rows: Sequence[Row]) -> bool:
+    """Whether outcomes.csv holds numbers for the very contrast that `fact` gives in words.
+
+    Against baseline: a change, or a level with its baseline, of the same arm. Against control: a
+    difference between arms, or a change or level of both arms. `rows` are the rows of the study.
+    """
+    if fact["subgroup"] or fact["contrast"] == "baseline_balance":
+        return False
+    numbers = [r for r in rows if r["outcome"] == fact["outcome"] and not blank(r["value"])]
+    based = {r["arm"] for r in numbers if r["scale"] == "level" and r["months"] == 0}
+    later = [r for r in numbers if r["months"] != 0 and _same_time(r, fact)]
+
+    def relative(arm: str) -> bool:
+        return any(r["arm"] == arm and (r["scale"] != "level" or arm in based) for r in later)
+
+    if fact["contrast"] == "treated_vs_control":
+        if any(r["scale"] == "between_arm_difference" for r in later):
+            return True
+        arms = {r["arm"] for r in later}
+        return fact["arm"] in arms and "control" in arms
+    return relative(str(fact["arm"]))
+
+
+def by_study(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    grouped: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        grouped[str(row["study_id"])].append(row)
+    return grouped
+
+
+def frame_of(table: Table) -> pd.DataFrame:
+    columns = TABLES[table.name]
+    frame = pd.DataFrame({"line": pd.Series([r["line"] for r in table.rows], dtype="int64")})
+    for column, spec in columns.items():
+        kind = "float64" if spec.numeric else "str"
+        frame[column] = pd.Series([row[column] for row in table.rows], dtype=kind)
+    return frame[[*columns, "line"]]
+
+
+def check(raw: Path = RAW) -> list[Fault]:
+    """Every fault of the tables in the folder `raw`, in the order of files and lines.
+
+    An empty list means that `load` will succeed. Nothing in the folder is changed.
+    """
+    return read(Path(raw))[1]
+
+
+def label_of(study: Mapping) -> str:
+    """Surname of the first author and year, for figures and tables; the key where neither is known.
+
+    Initials and remarks in brackets go: `de Koning E` is `de Koning`.
+    """
+    author = re.sub(r"\s*\(.*?\)", "", str(study["first_author"]))
+    author = re.sub(r"( [A-Z]{1,3}| [A-Z]-[A-Z])$", "", author.strip())
+    if not author:
+        return str(study["study_id"])
+    return author if math.isnan(study["year"]) else f"{author} {study['year']:.0f}"
+
+
+def load(raw: Path = RAW) -> Evidence:
+    """Read and validate the tables in the folder `raw`.
+
+    A study marked as retracted is kept in `studies` with include = no, so that it enters no model.
+
+    Raises
+    ------
+    EvidenceError
+        With every fault found, when there is any.
+    """
+    tables, faults = read(Path(raw))
+    if faults:
+        raise EvidenceError(faults)
+    frames = {name: frame_of(table) for name, table in tables.items()}
+    studies, directions = frames["studies.csv"], frames["directions.csv"]
+    retracted = studies["retracted"] == "yes"
+    studies.loc[retracted, "include"] = "no"
+    studies.loc[retracted, "exclusion_reason"] = "retracted"
+
+    numbers = by_study(tables["outcomes.csv"].rows)
+    flags = [
+        has_numbers(row, numbers.get(str(row["study_id"]), ()))
+        for row in tables["directions.csv"].rows
+    ]
+    directions["has_numbers"] = pd.Series(flags, dtype=bool)
+    directions["caveats"] = pd.Series(
+        [
+            f"{words} has_numbers".strip() if flag else words
+            for words, flag in zip(directions["caveats"], flags, strict=True)
+        ],
+        dtype="str",
+    )
+    return Evidence(
+        studies=studies,
+        outcomes=frames["outcomes.csv"],
+        directions=directions,
+        responders=frames["responders.csv"],
+        independence=frames["independence.csv"],
+        safety=frames["safety.csv"],
+        published=frames["published_meta_analyses.csv"],
+        changes=frames["CHANGES.csv"],
+        digests={name: table.digest for name, table in tables.items() if table.digest},
+    )
