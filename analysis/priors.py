@@ -65,7 +65,7 @@ CHANGE = (
     *_change("insulin_dose", "log ratio", 1.0, 0.5, 0.4, 0.4, 0.3, -0.7),
     *_change("insulin_dose_abs", "IU/kg/day", 0.4, 0.2, 0.15, 0.15, 0.1, -1.4),
     *_change("time_in_range", "percentage points", 30.0, 12.0, 8.0, 8.0, 6.0, 2.7),
-    *_change("severe_hypoglycaemia", "log ratio", 1.5, 0.7, 0.5, 0.5, 0.4, 0.0),
+    *_change("severe_hypoglycaemia", "events/patient-year", 3.0, 1.0, 0.7, 0.7, 0.5, 0.7),
     Prior("change", "r", "TruncatedNormal(-0.95, 0.95)", (0.4, 0.3), "correlation",
           "pre-post correlation; printed p-values of these trials imply 0.6, 0.4, 0.2, 0.0 and "
           "-0.1", "the evidence itself, recovered from p-values"),

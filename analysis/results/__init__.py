@@ -1,0 +1,36 @@
+"""The results contract: every table the project writes, declared, and the only door to them."""
+
+from analysis.results import tables
+from analysis.results.contract import (
+    TABLES,
+    Column,
+    ContractError,
+    Table,
+    checked,
+    read,
+    write,
+)
+from analysis.results.estimates import (
+    ALL,
+    APPROACHES,
+    DEFAULTS,
+    DESIGNS,
+    ESTIMATES,
+    METHODS,
+    PARTS,
+    POPULATIONS,
+    QUANTITIES,
+    VARIANTS,
+    EstimateMissing,
+    estimate_id,
+    estimates,
+    find,
+    get,
+    one,
+)
+
+__all__ = [
+    "ALL", "APPROACHES", "DEFAULTS", "DESIGNS", "ESTIMATES", "METHODS", "PARTS", "POPULATIONS",
+    "QUANTITIES", "TABLES", "VARIANTS", "Column", "ContractError", "EstimateMissing", "Table",
+    "checked", "estimate_id", "estimates", "find", "get", "one", "read", "tables", "write",
+]  # fmt: skip

@@ -1,0 +1,182 @@
+"""The mechanism of the results contract: declared tables, checked on writing and on reading.
+
+A table is declared once with its columns (kind, unit, meaning, closed words) and its key. `checked`
+refuses a frame that is not as declared, and sorts it by its key, so that the bytes written do not
+depend on the order of rows; `write` and `read` are the only door to data/processed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+FLOAT_FORMAT = "%.8g"
+WORD, NUMBER, COUNT, FLAG, TEXT = "word", "number", "count", "flag", "text"
+KINDS = {
+    WORD: "a word of a closed list, never blank",
+    TEXT: "text, may be blank",
+    NUMBER: "a number, may be blank",
+    COUNT: "a whole number, may be blank",
+    FLAG: "True or False",
+}
+
+
+class ContractError(ValueError):
+    """A table that is not as declared; the message names the table, column, rows and values."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its kind (`KINDS`), unit, meaning, and the words allowed where closed."""
+
+    name: str
+    kind: str
+    meaning: str
+    unit: str = ""
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of data/processed: what it holds, its columns in order, and its key."""
+
+    name: str
+    about: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+
+    @property
+    def names(self) -> list[str]:
+        return [column.name for column in self.columns]
+
+    def empty(self) -> pd.DataFrame:
+        """The table without rows, typed."""
+        return _typed(self, pd.DataFrame(columns=self.names))
+
+
+def column(name: str, kind: str, meaning: str, unit: str = "", words: Iterable[str] = ()) -> Column:
+    """A column of a declaration."""
+    if kind not in KINDS:
+        raise ValueError(f"no such kind of column: {kind}")
+    return Column(name, kind, meaning, unit, tuple(words))
+
+
+TABLES: dict[str, Table] = {}
+"""Every declared table by name."""
+
+
+def declare(name: str, about: str, columns: Iterable[Column], key: Iterable[str]) -> Table:
+    """Add a table to the contract.
+
+    Raises ValueError for a name declared twice, a column named twice, or a key that is no column.
+    """
+    table = Table(name, about, tuple(columns), tuple(key))
+    if name in TABLES:
+        raise ValueError(f"declared twice: {name}")
+    doubled = [n for n in table.names if table.names.count(n) > 1]
+    missing = [n for n in table.key if n not in table.names]
+    if doubled or missing:
+        raise ValueError(f"{name}: columns named twice {doubled}, key not a column {missing}")
+    TABLES[name] = table
+    return table
+
+
+# --- checking, writing, reading --------------------------------------------------------------
+
+
+def checked(table: Table | str, frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame in declared order and types, sorted by its key.
+
+    Raises
+    ------
+    ContractError : a column missing or not declared, a blank or unknown word, a value that is no
+        number, or two rows with the same key. All faults at once.
+    """
+    declared = TABLES[table] if isinstance(table, str) else table
+    faults = []
+    missing = [name for name in declared.names if name not in frame.columns]
+    unknown = [name for name in frame.columns if name not in declared.names]
+    if missing:
+        faults.append(f"columns missing: {', '.join(missing)}")
+    if unknown:
+        faults.append(f"columns not declared: {', '.join(map(str, unknown))}")
+    if faults:
+        raise ContractError(f"{declared.name}: {'; '.join(faults)}")
+    for spec in declared.columns:
+        faults += _column_faults(spec, frame[spec.name])
+    if faults:
+        raise ContractError(f"{declared.name}: {'; '.join(faults)}")
+    typed = _typed(declared, frame)
+    if declared.key:
+        doubled = typed[typed.duplicated(list(declared.key), keep=False)]
+        if len(doubled):
+            shown = doubled[list(declared.key)].head(2).to_dict("records")
+            raise ContractError(f"{declared.name}: {len(doubled)} rows share a key: {shown}")
+        typed = typed.sort_values(list(declared.key), ignore_index=True, kind="stable")
+    return typed
+
+
+def _column_faults(spec: Column, values: pd.Series) -> list[str]:
+    faults = []
+    if spec.kind in (WORD, TEXT):
+        words = values.fillna("").astype(str)
+        if spec.kind == WORD and (words == "").any():
+            faults.append(f"{spec.name}: blank in {int((words == '').sum())} rows")
+        if spec.words:
+            strange = sorted(set(words) - set(spec.words) - {""})
+            if strange:
+                faults.append(f"{spec.name}: not a word of the list: {', '.join(strange[:5])}")
+    elif spec.kind in (NUMBER, COUNT):
+        numbers = pd.to_numeric(values, errors="coerce")
+        bad = numbers.isna() & ~values.isna() & (values.astype(str) != "")
+        if bad.any():
+            faults.append(f"{spec.name}: not a number: {values[bad].iloc[0]!r}")
+        if spec.kind == COUNT and (numbers.dropna() % 1 != 0).any():
+            faults.append(f"{spec.name}: not a whole number: {numbers[numbers % 1 != 0].iloc[0]}")
+    else:
+        strange = sorted({str(value) for value in values} - {"True", "False"})
+        if strange:
+            faults.append(f"{spec.name}: neither True nor False: {', '.join(strange[:3])}")
+    return faults
+
+
+def _typed(table: Table, frame: pd.DataFrame) -> pd.DataFrame:
+    columns = {}
+    for spec in table.columns:
+        values = frame[spec.name]
+        if spec.kind in (WORD, TEXT):
+            columns[spec.name] = values.astype(object).where(values.notna(), "").astype(str)
+        elif spec.kind == FLAG:
+            columns[spec.name] = values.astype(str).eq("True")
+        else:
+            columns[spec.name] = pd.to_numeric(values, errors="coerce").astype(float)
+    return pd.DataFrame(columns, columns=table.names).reset_index(drop=True)
+
+
+def write(folder: Path, name: str, frame: pd.DataFrame) -> Path:
+    """Check a table and write it as CSV. Raises ContractError; KeyError for a table undeclared."""
+    if name not in TABLES:
+        raise KeyError(f"not a declared table: {name}")
+    path = Path(folder) / f"{name}.csv"
+    checked(name, frame).to_csv(path, index=False, float_format=FLOAT_FORMAT, lineterminator="\n")
+    return path
+
+
+def read(folder: Path, name: str) -> pd.DataFrame:
+    """A declared table, typed; without rows where the run made none.
+
+    Raises
+    ------
+    KeyError : a table that is not declared.
+    ContractError : a file that is not as declared.
+    """
+    if name not in TABLES:
+        raise KeyError(f"not a declared table: {name}")
+    path = Path(folder) / f"{name}.csv"
+    if not path.exists():
+        return TABLES[name].empty()
+    text = pd.read_csv(path, dtype=str, keep_default_na=False)
+    return checked(name, text)
