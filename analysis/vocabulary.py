@@ -121,6 +121,26 @@ DESIGNS = {
 
 CONTROLLED_DESIGNS = ("rct", "nonrandomised_controlled")
 
+ONSET_GROUPS = {
+    "new_onset": "treated within 12 months of diagnosis",
+    "established": "treated later",
+    "mixed": "both",
+    "not_stated": "not stated",
+}
+
+INSULIN_AT_ENTRY = {
+    "yes": "on insulin",
+    "no": "not on insulin",
+    "mixed": "some on insulin",
+    "not_stated": "not stated",
+}
+
+C_PEPTIDE_AT_ENTRY = {
+    "undetectable": "C-peptide undetectable",
+    "detectable": "C-peptide detectable",
+    "not_stated": "not stated",
+}
+
 BLINDING = {"yes": "blinded", "no": "open", "unclear": "unclear"}
 
 DONORS = {"autologous": "autologous", "allogeneic": "allogeneic", "mixed": "both"}

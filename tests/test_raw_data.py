@@ -54,6 +54,8 @@ def test_added_columns_and_values_that_are_not_blank_are_logged(printed, changes
         ("studies.csv", "overlaps_with", ""),
         ("studies.csv", "retracted", "none_found"),
         ("studies.csv", "arm_cell_classes", ""),
+        ("studies.csv", "onset_group", ""),
+        ("studies.csv", "insulin_at_entry", ""),
         ("outcomes.csv", "unit_printed", ""),
         ("outcomes.csv", "contrast_basis", ""),
         ("outcomes.csv", "n_control", ""),
@@ -120,3 +122,20 @@ def test_selected_patients_are_marked(evidence):
     for study in ("couri2009", "snarski2016", "pei2019"):
         assert set(patients[patients["study_id"] == study]["sampling"]) == {"best"}
     assert set(patients[patients["study_id"] == "feng2012"]["sampling"]) == {"worst"}
+
+
+def test_every_eligible_study_says_whom_it_treated(evidence):
+    studies = evidence.studies[evidence.studies["include"] != "no"]
+    type_1 = studies["diabetes_type"] == "T1D"
+    assert studies.loc[type_1, "onset_group"].ne("").all()
+    assert studies.loc[~type_1, "insulin_at_entry"].ne("").all()
+    for column in ("population_fact", "population_source", "c_peptide_at_entry"):
+        assert studies[column].ne("").all()
+
+
+def test_undetectable_c_peptide_rests_on_a_fact(evidence):
+    studies = evidence.studies
+    stated = studies["c_peptide_at_entry"].isin(["undetectable", "detectable"])
+    assert studies.loc[stated, "c_peptide_fact"].str.len().gt(20).all()
+    undetectable = set(studies.loc[studies["c_peptide_at_entry"] == "undetectable", "cohort"])
+    assert undetectable == {"forward101", "vc02", "vc02_optimised"}

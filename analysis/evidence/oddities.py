@@ -30,6 +30,10 @@ def _warn_studies(evidence: Evidence) -> Iterator[Fault]:
             yield table.fault(row, "source_url", "known by an address only, without an identifier")
         if not row["journal"]:
             yield table.fault(row, "journal", "journal not printed on the page that was read")
+        group = "onset_group" if row["diabetes_type"] == "T1D" else "insulin_at_entry"
+        for column in (group, "c_peptide_at_entry"):
+            if not row[column]:
+                yield table.fault(row, column, "eligible, but not given (not_stated is a word too)")
         if not usable[row["study_id"]]:
             yield table.fault(row, "study_id", "eligible, but no row of it can enter a model")
 

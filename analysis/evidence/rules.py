@@ -51,6 +51,9 @@ def _study_rules(table: Table) -> Iterator[Fault]:
         if bool(row["overlaps_with"]) != bool(row["overlap_kind"]):
             column = "overlap_kind" if row["overlaps_with"] else "overlaps_with"
             yield table.fault(row, column, "overlaps_with and overlap_kind are given together")
+        for column, diabetes_type in (("onset_group", "T1D"), ("insulin_at_entry", "T2D")):
+            if row[column] and row["diabetes_type"] != diabetes_type:
+                yield table.fault(row, column, f"blank but for {diabetes_type}")
 
 
 def _cohort_rules(table: Table) -> Iterator[Fault]:

@@ -111,6 +111,12 @@ _URL = Column(
     pattern=r"https?://[^\s/$.?#,][^\s,]*\.[^\s]+",
     means="a web address that begins with http:// or https://",
 )
+_URLS = Column(
+    "match",
+    optional=True,
+    pattern=rf"{_URL.pattern}( {_URL.pattern})*",
+    means="web addresses that begin with http:// or https://, one space apart",
+)
 _MONTHS = Column("number", low=0, high=600)
 _SIZE = Column("count", low=1, high=100_000)
 _COUNT = Column("count", low=0, high=100_000)
@@ -158,6 +164,12 @@ TABLES: dict[str, dict[str, Column]] = {
         "control_kind": _TEXT,
         "age_summary": _TEXT,
         "diabetes_duration_summary": _TEXT,
+        "onset_group": _word(v.ONSET_GROUPS, needed=False, optional=True),
+        "insulin_at_entry": _word(v.INSULIN_AT_ENTRY, needed=False, optional=True),
+        "population_fact": Column(optional=True),
+        "population_source": _URLS,
+        "c_peptide_at_entry": _word(v.C_PEPTIDE_AT_ENTRY, needed=False, optional=True),
+        "c_peptide_fact": Column(optional=True),
         "followup_months": _MONTHS,
         "followup_kind": _word(v.FOLLOWUP_KINDS, needed=False, optional=True),
         "enrolment_years": _TEXT,
