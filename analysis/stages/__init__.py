@@ -1,0 +1,1 @@
+"""The stages of a run: each turns evidence into declared tables and estimates."""
