@@ -53,7 +53,7 @@ STUDY_ESTIMATES = declare(
         column("kind", WORD, "numeric, exact_p, two_points or interval"),
         column("months", NUMBER, "time after treatment", "months"),
         column("n_patients", COUNT, "patients, controls included"),
-        column("direction", NUMBER, "1 clearly more, -1 clearly less, 0 no clear difference, by the "
+        column("direction", NUMBER, "1 clearly more, -1 clearly less, 0 neither, by the "
                "result's own test or interval"),
         column("y", NUMBER, "the printed number on the model's scale; blank for words",
                "model scale"),
