@@ -167,6 +167,9 @@ def test_a_folder_in_place_of_a_file(raw_dir):
     find(ev.check(raw_dir), "safety.csv", 1, "(file)")
 
 
+AFTER_THE_LAST = 0
+
+
 @pytest.mark.parametrize(
     ("change", "line", "column", "fragment"),
     [
@@ -175,9 +178,9 @@ def test_a_folder_in_place_of_a_file(raw_dir):
         (lambda b: b.replace(b"pneumonia", b"pneum\xf6nia", 1), 3, "(encoding)", "0xf6"),
         (lambda b: b.decode().encode("utf-16"), 1, "(encoding)", "UTF-8"),
         (lambda b: b.replace(b"pneumonia", b"pneu\0monia", 1), 3, "(text)", "NUL"),
-        (lambda b: b + b'voltarelli2007,treated,"unfinished\n', 123, "(csv)", "quotes"),
+        (lambda b: b + b'voltarelli2007,treated,"unfinished\n', AFTER_THE_LAST, "(csv)", "quotes"),
         (lambda b: b.replace(b",death,", b',"death"x,', 1), 2, "(csv)", "quotes"),
-        (lambda b: b + b"voltarelli2007,treated,death\n", 123, "(row)", "3 cells"),
+        (lambda b: b + b"voltarelli2007,treated,death\n", AFTER_THE_LAST, "(row)", "3 cells"),
         (lambda b: b.replace(b",death,", b",death,,", 1), 2, "(row)", "14 cells"),
     ],
     ids=["empty", "blank", "latin1", "utf16", "nul", "quote", "stray-quote", "short", "long"],
@@ -185,8 +188,8 @@ def test_a_folder_in_place_of_a_file(raw_dir):
 def test_malformed_files(raw_dir, change, line, column, fragment):
     path = raw_dir / "safety.csv"
     data = path.read_bytes()
-    assert data.count(b"\n") == 122, "the lines of this test must follow the table"
     path.write_bytes(change(data))
+    line = data.count(b"\n") + 1 if line == AFTER_THE_LAST else line
     fault = find(ev.check(raw_dir), "safety.csv", line, column)
     assert fragment in str(fault)
 

@@ -30,13 +30,27 @@ def changes(tracked_raw):
 
 def test_every_logged_correction_is_found_in_its_table(printed, changes):
     last = {(c["file"], c["row_key"], c["column"]): c for c in changes}
+    deleted = {(file, key) for file, key, column in last if column == "(row deleted)"}
     for (file, key, column), change in last.items():
         if key == NO_ROW:
             assert column in ev.TABLES[file]
             continue
+        if (file, key) in deleted:
+            assert key not in printed[file], f"{file}: {key}"
+            continue
         assert key in printed[file], f"{file}: {key}"
         if column != "(row added)":
             assert printed[file][key][column] == change["new"], f"{file}: {key}: {column}"
+
+
+def test_the_corrections_of_one_cell_follow_on_one_another(changes):
+    """What a cell was changed to is what the next change of it found."""
+    stood: dict[tuple[str, str, str], str] = {}
+    for change in changes:
+        cell = (change["file"], change["row_key"], change["column"])
+        if cell in stood and change["row_key"] != NO_ROW:
+            assert change["old"] == stood[cell], cell
+        stood[cell] = change["new"]
 
 
 def test_every_correction_changes_something_and_says_why(changes):
@@ -114,7 +128,10 @@ def test_serious_events_are_not_all_zeros(evidence):
     serious = safety[(safety["event_category"] == "serious_adverse_event")]
     positive = serious[serious["n_patients"] > 0]
     assert {"reichman2025", "perico2023", "snarski2016"} <= set(positive["study_id"])
-    assert set(positive["bound"]) == {"at_least"} and set(positive["relation"]) == {"any"}
+    assert set(positive["relation"]) == {"any"}
+    counted = positive[positive["bound"] == "exact"]
+    assert counted["study_id"].tolist() == ["shapiro2021"]
+    assert counted[["n_patients", "n_events", "n_at_risk"]].to_numpy().tolist() == [[6, 10, 17]]
 
 
 def test_selected_patients_are_marked(evidence):
