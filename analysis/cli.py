@@ -54,6 +54,7 @@ def check(raw: RawOption = Path("data/raw")) -> None:
     """Validate the evidence: a summary, or every fault, one a line."""
     from analysis import evidence
 
+    cli_study.settled(raw)
     faults = evidence.check(raw)
     if faults:
         lines = "\n".join(str(fault) for fault in faults)
@@ -77,6 +78,7 @@ def run(
     force: Annotated[bool, typer.Option(help="run stages that are up to date, too")] = False,
 ) -> None:
     """Validate, compute effects, fit the models and write the results."""
+    cli_study.settled(raw)
     report = _run(raw, out, only or [], seed, force)
     console.print(_headline(report.estimates))
     if report.skipped:
@@ -203,6 +205,7 @@ def reproduce(
     """Rerun everything in a temporary folder and compare each estimate with the tracked one."""
     from analysis import pipeline
 
+    cli_study.settled(raw)
     tracked_path = out / "estimates.csv"
     if not tracked_path.exists():
         raise _fail(f"{tracked_path}: nothing to compare with")
@@ -230,6 +233,7 @@ def explain(effect_id: str, raw: RawOption = Path("data/raw")) -> None:
     """Walk one effect back to the raw rows it came from."""
     from analysis import effects, evidence
 
+    cli_study.settled(raw)
     try:
         loaded = evidence.load(raw)
         lines = effects.explain(effects.build(loaded).effects, loaded, effect_id)

@@ -22,7 +22,7 @@ RawOption = Annotated[Path, typer.Option("--raw", help="folder of the evidence t
 
 def register(app: typer.Typer) -> None:
     """Put `add` and `diff` on the command line."""
-    app.command()(add)
+    app.command(help=ADD_HELP)(add)
     app.command()(diff)
 
 
@@ -37,13 +37,38 @@ def _say(message: str) -> None:
 
 # --- add ---------------------------------------------------------------------------------------
 
+ADD_HELP = """Add a study: check it together with all evidence, show its rows, write all or nothing.
+
+Without a file, questions are asked. Every answer is kept in a draft at once, and the next start
+goes on where the last one ended.
+
+Examples:
+
+  isletmeta add                                  asks, row by row
+
+  isletmeta add --template new.txt               writes a template to fill in
+
+  isletmeta add --template example.txt --like zang2022   the same, filled with a present study
+
+  isletmeta add --from new.txt                   checks it, shows it, asks before it writes
+
+  isletmeta add --from studies.csv --from outcomes.csv --yes   rows from spreadsheets
+"""
+
 
 def add(
     file: Annotated[
-        Path | None, typer.Argument(help="a filled template; without one, questions are asked")
+        Path | None, typer.Argument(help="a filled template, a csv file or a folder of them")
+    ] = None,
+    source: Annotated[
+        list[Path] | None,
+        typer.Option("--from", help="the same; may be repeated for several csv files"),
     ] = None,
     template: Annotated[
         Path | None, typer.Option("--template", help="write a template to fill to this file")
+    ] = None,
+    like: Annotated[
+        str | None, typer.Option("--like", help="with --template: filled with this present study")
     ] = None,
     raw: RawOption = Path("data/raw"),
     dry_run: Annotated[
@@ -51,30 +76,64 @@ def add(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="write without asking")] = False,
 ) -> None:
-    """Add a study: check it together with all evidence, show its rows, write all or nothing."""
     from analysis import newstudy
 
+    settled(raw)
     if template is not None:
-        if file is not None:
+        if file is not None or source:
             raise _fail("give either a file to add or --template, not both", 2)
-        if template.exists():
-            raise _fail(f"{template} exists already", 2)
-        template.write_text(newstudy.template(raw), encoding="utf-8")
-        _say(f"{template}: fill it in, then run `isletmeta add {template}`")
+        _write_template(template, like, raw)
         return
-    given = newstudy.read(file) if file is not None else newstudy.walk_through(_ask, _say, raw)
+    if like is not None:
+        raise _fail("--like needs --template FILE: the file to write to", 2)
+    given = newstudy.read(*([file] if file else []), *(source or []))
     plan = newstudy.plan(given, raw)
     if plan.mistakes:
-        count = "1 fault" if len(plan.mistakes) == 1 else f"{len(plan.mistakes)} faults"
-        lines = "\n".join(str(mistake) for mistake in plan.mistakes)
-        raise _fail(f"{lines}\n{count}: nothing was written")
-    _show(plan.rows)
+        raise _fail(f"{_listed(plan.mistakes)}\n{_count(plan.mistakes)}: nothing was written")
+    _show(plan, given)
     if dry_run:
         _say("sound; nothing was written")
         return
     if not yes and not typer.confirm(f"write these rows to {raw}?"):
         _say("nothing was written")
         raise typer.Exit(1)
+    _write(plan)
+
+
+def settled(raw: Path) -> None:
+    """End what a killed `add` left behind in the evidence, before anything reads it."""
+    from analysis.newstudy import journal
+
+    try:
+        done = journal.recover(raw)
+    except (OSError, journal.ChangedMeanwhile) as error:
+        raise _fail(str(error)) from None
+    if done:
+        errors.print(done, markup=False, highlight=False, soft_wrap=True)
+
+
+def _write_template(path: Path, like: str | None, raw: Path) -> None:
+    from analysis import newstudy
+
+    if path.exists():
+        raise _fail(f"{path} exists already", 2)
+    if like is None:
+        text = newstudy.template(raw)
+    else:
+        rows = newstudy.rows_of(like, raw)
+        if not rows["studies.csv"]:
+            raise _fail(f"--like {like}: a study_id of {raw / 'studies.csv'}", 2)
+        text = newstudy.text_of(rows)
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise _fail(f"{path}: {error.strerror}", 2) from None
+    _say(f"{path}: fill it in, then run `isletmeta add --from {path}`")
+
+
+def _write(plan) -> None:
+    from analysis import newstudy
+
     try:
         written = newstudy.write(plan)
     except (OSError, newstudy.ChangedMeanwhile) as error:
@@ -83,21 +142,36 @@ def add(
     _say("`isletmeta diff` shows what the new rows change")
 
 
-def _ask(question: str, default: str) -> str:
-    return typer.prompt(question, default=default, show_default=bool(default))
+def _listed(mistakes) -> str:
+    return "\n".join(str(mistake) for mistake in mistakes)
 
 
-def _show(rows) -> None:
-    """The rows to add, only their filled cells."""
-    for name, members in rows.items():
-        for number, row in enumerate(members, start=1):
-            table = Table(title=f"{name}, new row {number}", title_justify="left", box=None)
-            table.add_column("column", style="dim")
-            table.add_column("value", overflow="fold")
-            for column, value in row.items():
-                if value:
-                    table.add_row(column, value)
-            console.print(table, markup=False)
+def _count(mistakes) -> str:
+    return "1 fault" if len(mistakes) == 1 else f"{len(mistakes)} faults"
+
+
+def _show(plan, given) -> None:
+    """The rows to add, what they have in common said once, and what is odd about them."""
+    for name, members in plan.rows.items():
+        if not members:
+            continue
+        _say(f"{name}: {len(members)} new {'row' if len(members) == 1 else 'rows'}")
+        filled = [{c: v for c, v in row.items() if v} for row in members]
+        shared = {
+            column: value
+            for column, value in filled[0].items()
+            if len(filled) > 1 and all(row.get(column) == value for row in filled)
+        }
+        if shared:
+            _say("  in all of them: " + _cells(shared))
+        for number, row in zip(given.numbers[name], filled, strict=True):
+            _say(f"  {number}. " + _cells({c: v for c, v in row.items() if c not in shared}))
+    for oddity in plan.oddities:
+        _say(f"oddity: {oddity}")
+
+
+def _cells(row: dict[str, str]) -> str:
+    return "; ".join(f"{column}: {value}" for column, value in row.items())
 
 
 # --- diff --------------------------------------------------------------------------------------
@@ -115,6 +189,7 @@ def diff(
     """What the evidence changes against an earlier state: headlines, influence and surprise."""
     from analysis import difference, evidence
 
+    settled(raw)
     try:
         before = difference.load_base(base, raw)
     except difference.NoBase as error:

@@ -1,0 +1,49 @@
+"""Adding a study: a template to fill, one check of everything, and a write that is all or nothing.
+
+A person fills a plain-text file (`plain`), saves a spreadsheet (`spreadsheet`), or answers
+questions (`guided`). `plan` judges the rows together with all the evidence and names every fault
+and oddity at once; `write` puts the new tables in place only if all is sound, and `recover` ends
+what a killed write left behind. Rooms, in the order they build on each other: `form`, `plain`,
+`spreadsheet`, `likeness`, `journal`, `planning`, `guided`.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from analysis.newstudy import plain, spreadsheet
+from analysis.newstudy.form import FILES, Mistake, Rows, Submission
+from analysis.newstudy.journal import ChangedMeanwhile, recover
+from analysis.newstudy.likeness import rows_of
+from analysis.newstudy.plain import template, text_of
+from analysis.newstudy.planning import Plan, plan, write
+
+__all__ = [
+    "FILES",
+    "ChangedMeanwhile",
+    "Mistake",
+    "Plan",
+    "Rows",
+    "Submission",
+    "plan",
+    "read",
+    "recover",
+    "rows_of",
+    "template",
+    "text_of",
+    "write",
+]
+
+
+def read(*paths: Path) -> Submission:
+    """The rows of a filled template, of csv files, or of a folder of csv files.
+
+    What is wrong with the form is told, never raised; nothing is checked here but the form.
+    """
+    given = [Path(path) for path in paths]
+    if all(path.is_dir() or path.suffix.lower() == ".csv" for path in given):
+        return spreadsheet.read(given)
+    if len(given) > 1:
+        odd = next(path for path in given if not path.is_dir() and path.suffix.lower() != ".csv")
+        return Submission({}, {}, odd.name, (Mistake(odd.name, "(a template)", "one template "
+                          "alone; several files are csv files"),))  # fmt: skip
+    return plain.read(given[0])
