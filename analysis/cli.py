@@ -251,3 +251,7 @@ cli_study.register(app)
 def main() -> None:
     """The console script."""
     app()
+
+
+if __name__ == "__main__":
+    main()

@@ -7,7 +7,6 @@ what a killed write left behind. Rooms, in the order they build on each other: `
 `spreadsheet`, `likeness`, `journal`, `planning`, `guided`.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from analysis.newstudy import plain, spreadsheet
