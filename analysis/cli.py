@@ -1,7 +1,8 @@
 """The command line: `isletmeta check | run | report | reproduce | explain | add | diff`.
 
-Exit status: 0 when all is well, 1 when the evidence, a fit or a comparison is not, 2 for a wrong
-call. Heavy libraries are imported only by the verbs that need them.
+Exit status: 0 when all is well, 1 when the evidence or a comparison is not, 2 for a wrong call,
+3 for `run --strict` when a fit is withheld. Heavy libraries are imported only by the verbs that
+need them.
 """
 
 from __future__ import annotations
@@ -76,14 +77,24 @@ def run(
     only: Annotated[list[str] | None, typer.Option(help="stage to run; may be repeated")] = None,
     seed: SeedOption = None,
     force: Annotated[bool, typer.Option(help="run stages that are up to date, too")] = False,
+    strict: Annotated[bool, typer.Option(help="exit 3 when a fit is withheld")] = False,
 ) -> None:
-    """Validate, compute effects, fit the models and write the results."""
+    """Validate, compute effects, fit the models and write the results.
+
+    A fit that fails its gate (R-hat, effective sample size, divergences) is withheld: what would
+    come from it is absent, and it is named here, in the report and in the manifest.
+    """
     cli_study.settled(raw)
     report = _run(raw, out, only or [], seed, force)
     console.print(_headline(report.estimates))
     if report.skipped:
         console.print(f"unchanged, not run again: {', '.join(report.skipped)}", highlight=False)
     console.print(f"results in {out}", highlight=False)
+    for fit in report.withheld:
+        errors.print(f"withheld: {fit['stage']} {fit['fit']}: {fit['reason']}", markup=False,
+                     highlight=False, soft_wrap=True)  # fmt: skip
+    if report.withheld and strict:
+        raise typer.Exit(3)
 
 
 def _run(raw, out, only, seed, force):

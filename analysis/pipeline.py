@@ -26,6 +26,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import evidence as evidence_module
+from analysis.models import sampling
 from analysis.models.result import ESTIMATE_COLUMNS, ModelResult, estimates_table
 
 SEED = 20261124
@@ -103,11 +104,19 @@ STAGE_NAMES = tuple(stage.name for stage in STAGES)
 
 @dataclass(frozen=True)
 class RunReport:
-    """What a run did: the estimates now in force, the stages computed and those skipped."""
+    """What a run did.
+
+    Attributes
+    ----------
+    estimates : the estimates now in force.
+    computed, skipped : the stages that ran, and those whose results stood.
+    withheld : the fits that failed their gate, of all stages in force (`withheld_of`).
+    """
 
     estimates: pd.DataFrame
     computed: tuple[str, ...]
     skipped: tuple[str, ...]
+    withheld: tuple[dict, ...] = ()
 
 
 def run(
@@ -130,7 +139,7 @@ def run(
     Raises
     ------
     EvidenceError : the evidence has faults; nothing is written.
-    DiagnosticError : a fit failed its gate; nothing is written.
+    DisagreementError : two ways to the same number differ; nothing is written.
     ValueError : `only` names no known stage.
     """
     raw, out = Path(raw), Path(out)
@@ -148,7 +157,7 @@ def run(
             tell(stage.name, "skipped", "")
     skipped = tuple(stage.name for stage in chosen if stage not in stale)
     if not stale:
-        return RunReport(read_table(out, "estimates"), (), skipped)
+        return RunReport(read_table(out, "estimates"), (), skipped, withheld_of(before))
 
     with tempfile.TemporaryDirectory(prefix="isletmeta-") as folder:
         staging = Path(folder)
@@ -162,7 +171,13 @@ def run(
             tell(SYNTHESIS, "done", "")
         manifest = _manifest(staging, stages, rows, evidence, seed)
         _publish(staging, out, manifest, records)
-    return RunReport(read_table(out, "estimates"), tuple(s.name for s in stale), skipped)
+    computed = tuple(stage.name for stage in stale)
+    return RunReport(read_table(out, "estimates"), computed, skipped, withheld_of(manifest))
+
+
+def withheld_of(manifest: dict) -> tuple[dict, ...]:
+    """The fits of a manifest that failed their gate: stage, fit, reason and the gate's figures."""
+    return tuple(manifest.get("withheld", ()))
 
 
 def read_table(out: Path, name: str) -> pd.DataFrame:
@@ -226,7 +241,7 @@ def _is_current(name: str, key: str, manifest: dict, out: Path) -> bool:
     return all(
         (out / f"{table}.csv").exists() and _digest((out / f"{table}.csv").read_bytes()) == digest
         for table, digest in outputs.items()
-    ) and all((out / POSTERIORS / f"{fit}.nc").exists() for fit in stage["fits"])
+    )
 
 
 def _compute(stages, raw, staging, seed, tell) -> dict[str, dict]:
@@ -273,24 +288,42 @@ def _run_stage(name: str, raw: Path, staging: Path, seed: int, tell: Progress) -
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     stage = next(stage for stage in STAGES if stage.name == name)
     tell(name, "start", "")
-    result = stage.run(evidence_module.load(raw), seed, lambda part: tell(name, "part", part))
+    evidence = evidence_module.load(raw)
+    with sampling.recorded() as fits:
+        try:
+            result = stage.run(evidence, seed, lambda part: tell(name, "part", part))
+        except sampling.DiagnosticError:  # a model that cannot do without a fit it did not get
+            result = ModelResult(estimates_table([]))
     _write_tables(result.tables, staging)
     result.estimates.to_csv(staging / f"{name}.estimates", index=False, float_format=FLOAT_FORMAT)
     (staging / POSTERIORS).mkdir(exist_ok=True)
-    diagnostics = {}
-    for fit in result.fits.values():
+    for fit in sampling.sound(result.fits).values():
         file = f"{name}-{_slug(fit.name)}"
         fit.tree.to_netcdf(staging / POSTERIORS / f"{file}.nc", engine="h5netcdf")
-        d = fit.diagnostics
-        diagnostics[file] = {
-            "max_rhat": round(d.max_rhat, 4),
-            "min_ess_bulk": round(d.min_ess_bulk),
-            "min_ess_tail": round(d.min_ess_tail),
-            "divergences": d.divergences,
-            "draws": d.n_draws,
-        }
+    diagnostics = {f"{name}-{_slug(fit.name)}": _figures(fit) for fit in fits}
     tell(name, "done", "")
     return {"tables": sorted(result.tables), "fits": diagnostics}
+
+
+def _figures(fit: sampling.Fit) -> dict:
+    """What the gate saw of a fit, and why it is withheld where it is."""
+    d = fit.diagnostics
+    figures = {
+        "max_rhat": _rounded(d.max_rhat, 4),
+        "min_ess_bulk": _rounded(d.min_ess_bulk),
+        "min_ess_tail": _rounded(d.min_ess_tail),
+        "divergences": d.divergences,
+        "draws": d.n_draws,
+        "attempts": fit.attempts,
+    }
+    return {**figures, "withheld": fit.withheld} if fit.withheld else figures
+
+
+def _rounded(value: float, digits: int = 0) -> float | None:
+    """A figure for the manifest; None where it is not a number (JSON has no word for it)."""
+    if not np.isfinite(value):
+        return None
+    return round(value, digits) if digits else round(value)
 
 
 def _write_tables(tables: dict[str, pd.DataFrame], folder: Path) -> None:
@@ -366,6 +399,18 @@ def _manifest(staging: Path, stages: dict, rows: dict, evidence, seed: int) -> d
         "lock": lock_digest(),
         "code": code_digest(),
         "estimates_digest": _digest((staging / "estimates.csv").read_bytes()),
+        "withheld": [
+            {
+                "stage": stage,
+                "fit": fit.removeprefix(f"{stage}-"),
+                "reason": figures["withheld"],
+                **{key: value for key, value in figures.items() if key != "withheld"},
+            }
+            for stage in STAGE_NAMES
+            if stage in stages
+            for fit, figures in stages[stage]["fits"].items()
+            if "withheld" in figures
+        ],
         "stages": {
             name: {
                 "key": stages[name]["key"],

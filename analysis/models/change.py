@@ -286,9 +286,10 @@ def run(
     seed : seed of every fit.
     progress : called with the name of each fit before it starts.
 
+    A fit that is withheld leaves its rows out.
+
     Raises
     ------
-    DiagnosticError : a fit is not sound.
     DisagreementError : NUTS and the exact posterior differ on the model they share.
     ValueError : an effect the model cannot read, named.
     """
@@ -309,44 +310,49 @@ def run(
         fits[name] = _fit(sampler, name, chosen.reset_index(drop=True), outcome, seed, robust)
         return fits[name]
 
+    def overall(outcome: str, chosen: pd.DataFrame, fit: Fit, *group: str, **options) -> None:
+        if not fit.withheld:
+            rows.extend(_overall(outcome, chosen, fit, *group, **options))
+
     for outcome in OUTCOMES:
         chosen = pooled_effects(effects, outcome)
         if len(chosen) < MIN_STUDIES.get(outcome, 1):
             continue
         fit = fit_once(outcome, chosen, outcome)
-        rows += _overall(outcome, chosen, fit, "all", "all")
-        rows += _heterogeneity(outcome, chosen, fit)
-        rows += _classes(outcome, chosen, fit)
-        keep("study_estimates", study_estimates(outcome, chosen, fit))
-        keep("densities", densities(outcome, chosen, fit))
-        keep("prior_posterior", prior_posterior(outcome, fit))
+        overall(outcome, chosen, fit, "all", "all")
+        if not fit.withheld:
+            rows += _heterogeneity(outcome, chosen, fit)
+            rows += _classes(outcome, chosen, fit)
+            keep("study_estimates", study_estimates(outcome, chosen, fit))
+            keep("densities", densities(outcome, chosen, fit))
+            keep("prior_posterior", prior_posterior(outcome, fit))
         numbers = chosen[chosen["kind"] == "numeric"]
         if len(numbers):
             only = fit if len(numbers) == len(chosen) else fit_once(
                 f"{outcome}_numbers_only", numbers, outcome
             )  # fmt: skip
-            rows += _overall(outcome, numbers, only, "all", "all", suffix="_numbers_only")
+            overall(outcome, numbers, only, "all", "all", suffix="_numbers_only")
         robust = fit_once(f"{outcome}_robust", chosen, outcome, robust=True)
-        rows += _overall(outcome, chosen, robust, "all", "all", suffix="_robust", robust_tails=True)
+        overall(outcome, chosen, robust, "all", "all", suffix="_robust", robust_tails=True)
         for kind, part in chosen.groupby("diabetes_type"):
-            rows += _overall(
-                outcome, part, fit, "diabetes_type", kind, shift=_of_type(chosen, kind)
-            )
+            overall(outcome, part, fit, "diabetes_type", kind, shift=_of_type(chosen, kind))
         for controlled, part in chosen.groupby("controlled"):
             group = "controlled" if controlled else "uncontrolled"
             alone = fit if len(part) == len(chosen) else fit_once(
                 f"{outcome}_{group}", part, outcome
             )  # fmt: skip
-            rows += _overall(outcome, part, alone, "design", group)
+            overall(outcome, part, alone, "design", group)
         arrays = design_arrays(chosen, outcome, size)
         k = len(chosen)
-        prior = change_checks.prior_draws(arrays, 4000, seed)
-        posterior = shared_draws(fit)
-        for source, draws in (("prior", prior), ("posterior", posterior)):
+        drawn = {"prior": change_checks.prior_draws(arrays, 4000, seed)}
+        if not fit.withheld:
+            drawn["posterior"] = shared_draws(fit)
+        for source, draws in drawn.items():
             checks = change_checks.predictive_checks(outcome, arrays, k, source, draws, seed)
             keep("change_checks", checks)
-        if k >= 3:
-            keep("change_loo", change_checks.leave_one_out(outcome, arrays, k, fit, posterior))
+        if k >= 3 and not fit.withheld:
+            loo = change_checks.leave_one_out(outcome, arrays, k, fit, drawn["posterior"])
+            keep("change_loo", loo)
         tell(f"{outcome}_exact")
         keep("change_exact", agrees_with_exact(sampler, effects, outcome, seed=seed))
     diagnosed = effects[
@@ -354,7 +360,7 @@ def run(
     ]
     if len(diagnosed):
         fit = fit_once("hba1c_at_diagnosis", diagnosed, "hba1c")
-        rows += _overall("hba1c", diagnosed, fit, "design", "at_diagnosis")
+        overall("hba1c", diagnosed, fit, "design", "at_diagnosis")
     keep("change_diagnostics", diagnostics(fits))
     joined = {name: pd.concat(frames, ignore_index=True) for name, frames in parts.items()}
     return ModelResult(estimates_table(rows), joined, fits)

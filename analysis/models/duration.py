@@ -217,10 +217,7 @@ def likelihoods(
 
 
 def fit(table: Table, family: str, *, seed: int, size: int = 0, name: str = "", **options):
-    """Sample the posterior of one family. Options go to `Sampler.fit`.
-
-    Raises `sampling.DiagnosticError` when the fit fails the gate.
-    """
+    """Sample the posterior of one family. Options go to `Sampler.fit`."""
     size = size or tabulated.padded(len(table.studies))
     return tabulated.sampler(size).fit(
         name or f"duration {family}",

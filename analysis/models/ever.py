@@ -61,10 +61,7 @@ def design(counts: pd.DataFrame) -> np.ndarray:
 
 
 def fit(counts: pd.DataFrame, *, moderated: bool, seed: int, size: int, name: str, **options):
-    """Sample the posterior; options go to `Sampler.fit`.
-
-    Raises `sampling.DiagnosticError` when the fit fails the gate.
-    """
+    """Sample the posterior; options go to `Sampler.fit`."""
     x = design(counts) if moderated else None
     data = tabulated.data(likelihoods(counts), "ever_independent", size, x)
     return tabulated.sampler(size).fit(name, seed=seed, data=data, **options)

@@ -27,6 +27,7 @@ from analysis.models import durability, duration, ever, tabulated
 from analysis.models.durability import GRID, HORIZONS, RESTRICTIONS
 from analysis.models.families import FAMILIES
 from analysis.models.result import ModelResult, estimates_table
+from analysis.models.sampling import sound
 from analysis.models.tabulated import CLASSES
 
 UNIT_SHARE = "probability"
@@ -42,11 +43,11 @@ PRIOR_ONLY = "no duration is known: prior only"
 
 @dataclass(frozen=True)
 class _Ever:
-    """The counts, the fit by class and the fit with moderators."""
+    """The counts, the fit by class and the fit with moderators (None where it is withheld)."""
 
     counts: pd.DataFrame
     plain: object
-    moderated: object
+    moderated: object | None
 
     def probability(self, weights: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
         """`n` draws of the share by class (n, classes), typical study and new study."""
@@ -65,11 +66,8 @@ def run(
     Returns
     -------
     ModelResult with estimates of ever_independent, independence_survival and
-    independence_duration. Evidence without any row on independence gives empty tables.
-
-    Raises
-    ------
-    DiagnosticError : a fit failed its gate.
+    independence_duration. Evidence without any row on independence gives empty tables, a withheld
+    fit leaves out what would come from it.
     """
     tell = progress or (lambda name: None)
     facts, left = durations.layer(evidence)
@@ -86,8 +84,9 @@ def run(
             counts, moderated=True, seed=seed, size=size, name="ever moderated", **SAMPLING
         )
         fits |= {"ever": plain, "ever_moderated": moderated}
-        found = _Ever(counts, plain, moderated)
-        estimates += _ever_estimates(found)
+        if not plain.withheld:
+            found = _Ever(counts, plain, None if moderated.withheld else moderated)
+            estimates += _ever_estimates(found)
     through = facts[facts["through_ever"].astype(bool)]
     if len(through):
         others = counts[~counts["cohort"].isin(through["cohort"])]
@@ -96,10 +95,12 @@ def run(
                 others, moderated=False, seed=seed, size=size, name="ever elsewhere", **SAMPLING
             )
             fits["ever_elsewhere"] = fit
-            by_class = ever.new_study_logit(fit, others)
-            expected = {
-                row["study_id"]: by_class[row["cell_class"]] for row in through.to_dict("records")
-            }
+            if not fit.withheld:
+                by_class = ever.new_study_logit(fit, others)
+                expected = {
+                    row["study_id"]: by_class[row["cell_class"]]
+                    for row in through.to_dict("records")
+                }
 
     tables = {
         "ever_facts": _ever_facts(found, counts),
@@ -112,8 +113,10 @@ def run(
         "swimmer": swimmer(evidence, facts),
     }
     checks = _ever_checks(found)
+    ensemble = None
     if len(counts) or len(facts):
         ensemble = _fit_families(facts, expected, seed, size, tell)
+    if ensemble is not None:
         fits |= {f"duration_{name}": fit for name, fit in ensemble.fits.items()}
         fallback = ever.class_weights(counts)
         described = _describe(facts, ensemble, found, fallback)
@@ -125,7 +128,7 @@ def run(
     else:
         tables |= {name: pd.DataFrame(columns=c) for name, c in _EMPTY.items()}
     tables["independence_checks"] = pd.DataFrame(checks, columns=CHECK_COLUMNS)
-    tables["independence_prior_posterior"] = _prior_posterior(fits)
+    tables["independence_prior_posterior"] = _prior_posterior(sound(fits))
     return ModelResult(estimates_table(estimates), tables, fits)
 
 
@@ -186,6 +189,8 @@ def _ever_estimates(found: _Ever) -> list[dict]:
                 "note": "a single study: leans on the prior" if len(own) == 1 else "",
             }
         )  # fmt: skip
+    if found.moderated is None:
+        return rows
     shares = _moderated_shares(found, rng)
     controlled = counts["design"].isin(["rct", "nonrandomised_controlled"])
     conditioned = counts["conditioning"].astype(bool)
@@ -241,7 +246,7 @@ def _moderators(found: _Ever | None) -> pd.DataFrame:
     """Log odds of each moderator beside its prior SD, and in how many studies it varies."""
     columns = ["term", "label", "log_odds_mean", "ci_low", "ci_high", "prior_sd", "k_with",
                "k_studies"]  # fmt: skip
-    if found is None:
+    if found is None or found.moderated is None:
         return pd.DataFrame(columns=columns)
     x = ever.design(found.counts)
     beta = found.moderated.draws("beta")
@@ -278,33 +283,44 @@ class _Ensemble:
     optimum: dict
     elpd: np.ndarray
     pareto_k: np.ndarray
+    refitted: np.ndarray
     studies: tuple[str, ...]
     average: durability.Draws
 
 
-def _fit_families(facts, expected, seed, size, tell) -> _Ensemble:
-    fits, draws, elpd, pareto = {}, {}, [], []
+def _fit_families(facts, expected, seed, size, tell) -> _Ensemble | None:
+    """Every family whose fit is sound; None where there is none."""
+    fits, draws, elpd, pareto, refits = {}, {}, [], [], []
     for name in FAMILIES:
         tell(f"duration {name}")
         table = duration.likelihoods(facts, name, expected)
         fit = duration.fit(table, name, seed=seed, size=size, **SAMPLING)
+        if fit.withheld:
+            continue
         fits[name], draws[name] = fit, durability.of_fit(fit, name)
         loo, k = tabulated.leave_one_out(_predictive(table, fit))
+        refitted = np.zeros(len(k), bool)
         for i in np.flatnonzero(k > MAX_PARETO_K):  # too unlike the rest: fitted without it
             study = table.studies[i]
             without = duration.fit(
                 table.without(study), name, seed=seed, size=size,
                 name=f"duration {name} without {study}", **SAMPLING,
             )  # fmt: skip
+            if without.withheld:
+                continue
             density = _predictive(table, without)[:, i]
             loo[i] = special.logsumexp(density) - np.log(density.size)
+            refitted[i] = True
         elpd.append(loo)
         pareto.append(k)
+        refits.append(refitted)
+    if not fits:
+        return None
     elpd, pareto = np.column_stack(elpd), np.column_stack(pareto)
-    weights = dict(zip(FAMILIES, tabulated.stacking(elpd), strict=True))
-    optimum = dict(zip(FAMILIES, tabulated.stacking_optimum(elpd), strict=True))
+    weights = dict(zip(fits, tabulated.stacking(elpd), strict=True))
+    optimum = dict(zip(fits, tabulated.stacking_optimum(elpd), strict=True))
     return _Ensemble(
-        fits, draws, weights, optimum, elpd, pareto,
+        fits, draws, weights, optimum, elpd, pareto, np.column_stack(refits),
         table.studies, durability.average(draws, weights),
     )  # fmt: skip
 
@@ -330,7 +346,7 @@ def _describe(facts, ensemble: _Ensemble, found: _Ever | None, fallback) -> _Des
             all_treated = _of_all_treated(group, draws, found, fallback, p_typical, p_new, g)
             estimates += all_treated[0]
             lines += _curve_rows(group, "all_treated", AVERAGE, all_treated[1], group.longest)
-        for name in FAMILIES:
+        for name in ensemble.fits:
             own = ensemble.draws[name].take(np.s_[::4])
             alone = durability.curves(own, group, seed=g)
             lines += _curve_rows(group, "given_ever", name, alone.near, group.longest)
@@ -346,9 +362,8 @@ def _describe(facts, ensemble: _Ensemble, found: _Ever | None, fallback) -> _Des
         )  # fmt: skip
     loo = [
         {"study_id": study, "family": name, "elpd": ensemble.elpd[i, j],
-         "pareto_k": ensemble.pareto_k[i, j],
-         "refitted": bool(ensemble.pareto_k[i, j] > MAX_PARETO_K)}
-        for i, study in enumerate(ensemble.studies) for j, name in enumerate(FAMILIES)
+         "pareto_k": ensemble.pareto_k[i, j], "refitted": bool(ensemble.refitted[i, j])}
+        for i, study in enumerate(ensemble.studies) for j, name in enumerate(ensemble.fits)
     ]  # fmt: skip
     tables = {
         "durability_curve": lines,
@@ -472,7 +487,7 @@ def _curve_rows(group, population, family, values, longest) -> list[dict]:
 
 
 def _family_row(group, name, ensemble: _Ensemble, alone: durability.Curves) -> dict:
-    j = FAMILIES.index(name)
+    j = list(ensemble.fits).index(name)
     elpd = ensemble.elpd[:, j]
     gap = ensemble.elpd[:, ensemble.elpd.sum(axis=0).argmax()] - elpd if elpd.size else elpd
     return {
@@ -505,6 +520,8 @@ def _onset(facts, expected, ensemble: _Ensemble, fallback, seed, size) -> pd.Dat
             table = duration.likelihoods(facts, family, expected, nodes)
             name = f"duration {family}, onset {words}"
             fit = duration.fit(table, family, seed=seed, size=size, name=name, **SAMPLING)
+            if fit.withheld:
+                continue
             draws = durability.of_fit(fit, family)
         for g, group in enumerate(durability.groups(facts, fallback)):
             made = durability.curves(draws.take(np.s_[::4]), group, seed=g)

@@ -33,7 +33,7 @@ from analysis import priors
 from analysis.evidence import Evidence
 from analysis.models import change
 from analysis.models.result import ModelResult, estimates_table
-from analysis.models.sampling import Fit, Sampler, compile_model
+from analysis.models.sampling import Fit, Sampler, compile_model, sound
 
 OUTCOMES = ("c_peptide_ratio", "hba1c")
 SHORT = {"c_peptide_ratio": "cpep", "hba1c": "hba1c"}
@@ -174,7 +174,7 @@ def run(
         standard deviations and a statement.
     joint_studies : each cohort's printed results and its two means given everything.
 
-    Raises DiagnosticError when a fit is not sound, ValueError as `design_arrays`.
+    A withheld fit leaves out what would come from it. Raises ValueError as `design_arrays`.
     """
     return fit_effects(effects_module.build(evidence).effects, seed=seed, progress=progress)
 
@@ -193,8 +193,10 @@ def fit_effects(
         tell(name)
         arrays = design_arrays(cohorts, chosen, size, correlated=correlated)
         fits[name] = sample(sampler, name, arrays, seed)
+    if fits["joint"].withheld:
+        return ModelResult(estimates_table([]), {}, fits)
     arrays = design_arrays(cohorts, chosen, size)
-    estimates = joint_estimates(cohorts, chosen, fits)
+    estimates = joint_estimates(cohorts, chosen, sound(fits))
     tables = {
         "joint_summary": joint_summary(fits["joint"]),
         "joint_estimates": estimates,
@@ -204,7 +206,7 @@ def fit_effects(
 
 
 def sample(sampler: Sampler, name: str, arrays: dict[str, np.ndarray], seed: int) -> Fit:
-    """One sound fit of the compiled model."""
+    """One fit of the compiled model."""
     return sampler.fit(name, seed=seed, data=arrays, tune=1500, draws=1500, target_accept=0.98)
 
 
@@ -252,7 +254,12 @@ def _moments(draws: np.ndarray) -> dict:
 def joint_estimates(
     cohorts: list[str], chosen: dict[str, pd.DataFrame], fits: dict[str, Fit]
 ) -> pd.DataFrame:
-    """The mean of each outcome and design with the other outcome's help and without it."""
+    """The mean of each outcome and design with the other outcome's help and without it.
+
+    Without both fits there is nothing to compare: no row.
+    """
+    if len(fits) < 2:
+        return pd.DataFrame()
     reported = {outcome: set(frame["cohort"]) for outcome, frame in chosen.items()}
     k_both = len(set.intersection(*reported.values()))
     numeric = {

@@ -215,7 +215,7 @@ def run(
 ) -> ModelResult:
     """Fit every category and relation that some treated cohort states explicitly.
 
-    Raises DiagnosticError when a fit is not sound.
+    A withheld fit leaves out what would come from it.
     """
     tell = progress or (lambda text: None)
     counted = harms.table(evidence)
@@ -235,44 +235,50 @@ def run(
 
     sampler = compile_model(build(), "safety") if groups else None
 
-    def fit(name: str, part: pd.DataFrame, draws: int = 750, **choices) -> Fit:
+    def fit(name: str, part: pd.DataFrame, draws: int = 750, **choices) -> Fit | None:
         tell(name)
         data = design_arrays(part, **choices)
-        fits[name] = sampler.fit(
-            name, seed=seed, data=data, tune=600, draws=draws, target_accept=0.97
-        )
-        return fits[name]
+        made = sampler.fit(name, seed=seed, data=data, tune=600, draws=draws, target_accept=0.97)
+        if made.withheld:
+            return None
+        fits[name] = made
+        return made
 
     for (category, relation), part in groups:
         name = f"{category}_{relation}"
         if category not in NO_RISK:
             risk = fit(name + RISK, part, exposure=False)
-            estimates += _estimates(category, relation, "risk", part, risk)
-            checked.append(checks(name, "risk", part, risk, seed))
+            if risk is not None:
+                estimates += _estimates(category, relation, "risk", part, risk)
+                checked.append(checks(name, "risk", part, risk, seed))
         if category in NO_RATE:
             continue
         rate = fit(name, part)
-        estimates += _estimates(category, relation, "rate", part, rate)
         estimates.append(_conjugate_estimate(category, relation, part))
-        checked.append(checks(name, "rate", part, rate, seed))
-        learnt.append(prior_posterior(category, relation, rate))
-        quantiles.append(new_study_rates(category, relation, part, rate))
+        if rate is not None:
+            estimates += _estimates(category, relation, "rate", part, rate)
+            checked.append(checks(name, "rate", part, rate, seed))
+            learnt.append(prior_posterior(category, relation, rate))
+            quantiles.append(new_study_rates(category, relation, part, rate))
         lower = _with_bounds((category, relation), part, bounds)
         if len(lower) > len(part):
             wider = fit(name + WITH_BOUNDS, lower)
             extra = len(lower) - len(part)
-            estimates.append(
-                _variant(category, relation, WITH_BOUNDS, lower, wider, f"with {extra} cohorts "
-                         "that give only a lower bound, known because something happened: leans "
-                         "high")
-            )  # fmt: skip
+            if wider is not None:
+                estimates.append(
+                    _variant(category, relation, WITH_BOUNDS, lower, wider, f"with {extra} cohorts "
+                             "that give only a lower bound, known because something happened: "
+                             "leans high")
+                )  # fmt: skip
         quiet = harms.silent_groups(evidence, spoken, category, relation)
         filled = pd.concat([part.assign(copies=1.0), alike(quiet)], ignore_index=True)
         zero = fit(name + AS_ZERO, filled, draws=1000)  # these mix more slowly
-        estimates.append(
-            _variant(category, relation, AS_ZERO, filled, zero, f"counts {len(quiet)} cohorts that "
-                     "say nothing as having no event: leans low, a lower limit of what is known")
-        )  # fmt: skip
+        if zero is not None:
+            estimates.append(
+                _variant(category, relation, AS_ZERO, filled, zero, f"counts {len(quiet)} cohorts "
+                         "that say nothing as having no event: leans low, a lower limit of what "
+                         "is known")
+            )  # fmt: skip
         if part["strategy"].isin(STRATEGIES).groupby(part["strategy"]).any().sum() > 1:
             fit(name + BY_STRATEGY, part, by_strategy=True)
     silent = harms.never_stated(evidence, spoken)
@@ -533,6 +539,7 @@ def _summary(category, relation, part, everyone, fits, silent) -> dict:
         )
     if len(undated):
         notes.append(f"{len(undated)} more cohorts print no length of follow-up")
+    rated = category not in NO_RATE and len(part) > 0
     risk_known = category not in NO_RISK and len(part) > 0
     risk = conjugate_risk(events, patients) if risk_known else None
     return {
@@ -546,9 +553,9 @@ def _summary(category, relation, part, everyone, fits, silent) -> dict:
         "events": events,
         "patient_years": years,
         **_columns("rate", fit, "rate"),
-        "conjugate_mean": conjugate_rate(events, years).mean() if fit else np.nan,
-        "conjugate_upper95": conjugate_rate(events, years).ppf(0.95) if fit else np.nan,
-        "short_exposure_upper95": conjugate_rate(events, cautious).ppf(0.95) if fit else np.nan,
+        "conjugate_mean": conjugate_rate(events, years).mean() if rated else np.nan,
+        "conjugate_upper95": conjugate_rate(events, years).ppf(0.95) if rated else np.nan,
+        "short_exposure_upper95": conjugate_rate(events, cautious).ppf(0.95) if rated else np.nan,
         "risk_mean": risk.mean() if risk_known else np.nan,
         "risk_ci_low": risk.ppf(0.025) if risk_known else np.nan,
         "risk_ci_high": risk.ppf(0.975) if risk_known else np.nan,

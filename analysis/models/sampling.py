@@ -4,12 +4,17 @@ A model is compiled once (nutpie, numba backend) and refitted with new data thro
 containers: compilation takes ten to thirty seconds, a refit well under one. Every fit is judged
 by the rules of Vehtari et al. (2021, Bayesian Analysis 16:667): rank-normalised R-hat at most
 1.01, bulk and tail effective sample sizes of at least 400, and no divergent transition.
+
+A fit that breaks a rule after every attempt is withheld: it gives no draws, says why, and stops
+nothing. `recorded` collects what each fit of a stage came to, for the manifest.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,7 +29,7 @@ MIN_ESS = 400
 
 
 class DiagnosticError(RuntimeError):
-    """A fit that failed the gate; the message names the fit, the figure and the limit."""
+    """Draws were asked of a fit that failed the gate; the message names the fit and the rules."""
 
 
 @dataclass(frozen=True)
@@ -53,16 +58,49 @@ class Diagnostics:
 
 @dataclass(frozen=True)
 class Fit:
-    """A posterior with its diagnostics; `tree` is the ArviZ DataTree (posterior, sample_stats)."""
+    """A posterior with its diagnostics.
+
+    Attributes
+    ----------
+    tree : the ArviZ DataTree (posterior, sample_stats).
+    withheld : why nothing may be taken from this fit, in words; empty when it is sound.
+    attempts : how often it was sampled before it passed, or was given up.
+    """
 
     name: str
     tree: xr.DataTree
     diagnostics: Diagnostics
+    withheld: str = ""
+    attempts: int = 1
 
     def draws(self, variable: str) -> np.ndarray:
-        """Posterior draws of a variable, chains joined: shape (draws, *variable shape)."""
+        """Posterior draws of a variable, chains joined: shape (draws, *variable shape).
+
+        Raises DiagnosticError when the fit is withheld.
+        """
+        if self.withheld:
+            raise DiagnosticError(f"the fit of {self.name} is withheld: {self.withheld}")
         values = self.tree["posterior"][variable].to_numpy()
         return values.reshape(-1, *values.shape[2:])
+
+
+_record: ContextVar[list[Fit] | None] = ContextVar("record of fits", default=None)
+
+
+@contextmanager
+def recorded() -> Iterator[list[Fit]]:
+    """Every gated fit made inside the block, in order, sound or withheld."""
+    fits: list[Fit] = []
+    token = _record.set(fits)
+    try:
+        yield fits
+    finally:
+        _record.reset(token)
+
+
+def sound(fits: Mapping[str, Fit]) -> dict[str, Fit]:
+    """The fits that may be used."""
+    return {name: fit for name, fit in fits.items() if not fit.withheld}
 
 
 class Sampler:
@@ -98,12 +136,17 @@ class Sampler:
         """Sample the posterior given `data` (values for `pm.Data` names) and judge it.
 
         A fit that breaks a rule of the gate is sampled again, with shorter steps, more draws and
-        the next seed, at most twice; the rules stay the same.
-
-        Raises
-        ------
-        DiagnosticError : when `gate` is set and the last attempt still breaks a rule.
+        the next seed, at most twice; the rules stay the same. When the last attempt still breaks
+        one, the fit comes back withheld: `Fit.withheld` says why. Without `gate` it is judged and
+        nothing more.
         """
+        fit = self._attempted(name, seed, data, draws, tune, chains, target_accept, gate)
+        record = _record.get()
+        if gate and record is not None:
+            record.append(fit)
+        return fit
+
+    def _attempted(self, name, seed, data, draws, tune, chains, target_accept, gate) -> Fit:
         import nutpie
 
         compiled = self._compiled.with_data(**data) if data else self._compiled
@@ -125,12 +168,11 @@ class Sampler:
                     save_warmup=False,
                     progress_bar=False,
                 )
-            fit = Fit(name, tree, diagnose(tree))
-            if not fit.diagnostics.faults():
-                return fit
-        if gate:
-            require_sound(fit)
-        return fit
+            diagnostics = diagnose(tree)
+            faults = diagnostics.faults()
+            if not faults:
+                break
+        return Fit(name, tree, diagnostics, "; ".join(faults) if gate else "", attempt + 1)
 
 
 def compile_model(model: pm.Model, name: str) -> Sampler:
@@ -170,10 +212,3 @@ def _worst(dataset, pick) -> float:
     """The extreme value over all variables of a statistic's dataset; NaN entries do not vary."""
     every = np.concatenate([values.to_numpy().ravel() for values in dataset.data_vars.values()])
     return float(pick(every))
-
-
-def require_sound(fit: Fit) -> None:
-    """Raise DiagnosticError unless the fit passes every rule of the gate."""
-    faults = fit.diagnostics.faults()
-    if faults:
-        raise DiagnosticError(f"the fit of {fit.name} is not sound: {'; '.join(faults)}")

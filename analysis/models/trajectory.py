@@ -253,7 +253,9 @@ def run(
     seed : seed of every fit and of every simulation.
     progress : called with the name of each fit before it starts.
 
-    Raises DiagnosticError when a fit is not sound and ValueError for an effect that cannot be read.
+    An outcome whose fit is withheld has no rows.
+
+    Raises ValueError for an effect that cannot be read.
     """
     return fit_effects(effects_module.build(evidence).effects, seed=seed, progress=progress)
 
@@ -276,6 +278,8 @@ def fit_effects(
         arrays = design_arrays(rows, outcome, size)
         fit = sampler.fit(f"trajectory_{outcome}", seed=seed, data=arrays, **SAMPLING)
         fits[outcome] = fit
+        if fit.withheld:
+            continue
         estimates += _estimates(outcome, rows, fit)
         made = {
             "trajectory_points": _points_table(outcome, rows, arrays, fit, seed),

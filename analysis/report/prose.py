@@ -812,14 +812,21 @@ def gate(results: Results) -> str:
             for fit in stage.get("fits", {}).values()]  # fmt: skip
     if not fits:
         return "No sampler ran."
-    rhat = max(fit["max_rhat"] for fit in fits)
-    bulk = min(fit["min_ess_bulk"] for fit in fits)
-    tail = min(fit["min_ess_tail"] for fit in fits)
-    divergent = sum(fit["divergences"] for fit in fits)
-    return (
-        f"Over {len(fits)} fits the largest R-hat is {number(rhat, 3)}, the smallest effective "
-        f"sample size {count(min(bulk, tail))}, and {count(divergent)} transitions diverged."
-    )
+    sound = [fit for fit in fits if not fit.get("withheld")]
+    text = "No fit passed its gate."
+    if sound:
+        rhat = max(fit["max_rhat"] for fit in sound)
+        least = min(min(fit["min_ess_bulk"], fit["min_ess_tail"]) for fit in sound)
+        divergent = sum(fit["divergences"] for fit in sound)
+        text = (
+            f"Over the {len(sound)} fits used the largest R-hat is {number(rhat, 3)}, the smallest "
+            f"effective sample size {count(least)}, and {count(divergent)} transitions diverged."
+        )
+    withheld = [f"{fit['stage']} {fit['fit'].replace('_', ' ')} ({fit['reason']})"
+                for fit in results.manifest.get("withheld", ())]  # fmt: skip
+    if withheld:
+        text += f" Withheld, because they failed their gate: {listed(withheld)}."
+    return text
 
 
 def earlier(results: Results) -> str:

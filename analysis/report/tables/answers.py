@@ -384,7 +384,9 @@ def needed(results: Results) -> Markdown:
     rows = [
         {
             "Question": _question(row),
-            "As": relation(row["relation"]) if row["relation"] else "–",
+            "As": relation(row["relation"])
+            if isinstance(row["relation"], str) and row["relation"]
+            else "–",
             "Group": group_label("cell_class", row["group"]) if row["group"] != "all" else "all",
             "To fall under": f"{row['threshold']:g} {row['unit']}",
             "Now": number(row["bound_now"], 2),

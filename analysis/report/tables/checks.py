@@ -98,15 +98,20 @@ def diagnostics(results: Results) -> Markdown:
     rows = [
         {
             "Fit": name.replace("_", " "),
-            "R-hat": number(figures["max_rhat"], 3),
-            "Bulk ESS": count(figures["min_ess_bulk"]),
-            "Tail ESS": count(figures["min_ess_tail"]),
+            "R-hat": number(_known(figures["max_rhat"]), 3),
+            "Bulk ESS": count(_known(figures["min_ess_bulk"])),
+            "Tail ESS": count(_known(figures["min_ess_tail"])),
             "Divergences": count(figures["divergences"]),
+            "Used": "withheld" if figures.get("withheld") else "yes",
         }
         for stage in results.manifest.get("stages", {}).values()
         for name, figures in stage["fits"].items()
     ]
     return markdown(pd.DataFrame(rows), ("R-hat", "Bulk ESS", "Tail ESS", "Divergences"))
+
+
+def _known(figure: float | None) -> float:
+    return float("nan") if figure is None else figure
 
 
 def versions(results: Results) -> Markdown:
