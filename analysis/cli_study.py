@@ -71,6 +71,9 @@ def add(
         str | None, typer.Option("--like", help="with --template: filled with this present study")
     ] = None,
     raw: RawOption = Path("data/raw"),
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="begin anew; the earlier draft is put aside")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="check and show the rows, write nothing")
     ] = False,
@@ -86,7 +89,11 @@ def add(
         return
     if like is not None:
         raise _fail("--like needs --template FILE: the file to write to", 2)
-    given = newstudy.read(*([file] if file else []), *(source or []))
+    files = [*([file] if file else []), *(source or [])]
+    if not files:
+        _guided(raw, fresh, dry_run, yes)
+        return
+    given = newstudy.read(*files)
     plan = newstudy.plan(given, raw)
     if plan.mistakes:
         raise _fail(f"{_listed(plan.mistakes)}\n{_count(plan.mistakes)}: nothing was written")
@@ -98,6 +105,74 @@ def add(
         _say("nothing was written")
         raise typer.Exit(1)
     _write(plan)
+
+
+def _guided(raw: Path, fresh: bool, dry_run: bool, yes: bool) -> None:
+    """Ask for a study, mend what is wrong with it, write it; every answer stays in the draft."""
+    from analysis import evidence, newstudy
+
+    if faults := evidence.check(raw):
+        lines = "\n".join(str(fault) for fault in faults)
+        raise _fail(f"{lines}\nthe evidence has faults: mend them before a study is added")
+    path = raw / newstudy.DRAFT
+    try:
+        if fresh and path.exists():
+            aside = path.with_suffix(".old.txt")
+            path.replace(aside)
+            _say(f"the earlier draft is now {aside}")
+        talk = newstudy.Guided(raw, _ask, _say)
+        _talk_to_the_end(talk, raw, dry_run, yes)
+    except (newstudy.Quit, typer.Abort):
+        _say(f"\nnothing was written; the next `isletmeta add` goes on from {path}")
+        raise typer.Exit(1) from None
+    except OSError as error:
+        raise _fail(f"{error.filename or path}: {error.strerror}") from None
+
+
+def _talk_to_the_end(talk, raw: Path, dry_run: bool, yes: bool) -> None:
+    """Questions, checks and changes in turn, until the rows are written or refused."""
+    from analysis import newstudy
+
+    shown: dict = {}
+    odd: tuple = ()
+    agreed = False
+    while True:
+        given = talk.submission()
+        plan = newstudy.plan(given, raw)
+        if plan.mistakes:
+            agreed = False
+            if talk.mend(plan.mistakes):
+                continue
+            raise _fail(f"{_count(plan.mistakes)}: nothing was written, the answers are kept in "
+                        f"{talk.draft.path}")  # fmt: skip
+        if not agreed or plan.oddities != odd:
+            _show(plan, given, shown)
+            shown, odd, agreed = plan.rows, plan.oddities, yes
+        if dry_run:
+            _say(f"sound; nothing was written, the answers are kept in {talk.draft.path}")
+            return
+        if agreed:
+            _write(plan)
+            talk.draft.end()
+            return
+        answer, changes = "changed", 0
+        while answer == "changed":
+            question = f"write these rows to {raw}? (y, n, show, or a change: outcomes 3 value: 7)"
+            answer = talk.change(question, ("y", "n", "show"))
+            changes += answer == "changed"
+        if answer == "n":
+            _say(f"nothing was written, the answers are kept in {talk.draft.path}")
+            raise typer.Exit(1)
+        agreed = answer == "y"
+        shown = {} if answer == "show" else shown
+        if agreed and not changes:
+            _write(plan)
+            talk.draft.end()
+            return
+
+
+def _ask(question: str, default: str) -> str:
+    return typer.prompt(question, default=default, show_default=bool(default))
 
 
 def settled(raw: Path) -> None:
@@ -150,12 +225,14 @@ def _count(mistakes) -> str:
     return "1 fault" if len(mistakes) == 1 else f"{len(mistakes)} faults"
 
 
-def _show(plan, given) -> None:
-    """The rows to add, what they have in common said once, and what is odd about them."""
+def _show(plan, given, shown=None) -> None:
+    """The rows to add but those shown before, what they share said once, and what is odd."""
     for name, members in plan.rows.items():
-        if not members:
+        if not members or (shown and members == shown.get(name)):
             continue
-        _say(f"{name}: {len(members)} new {'row' if len(members) == 1 else 'rows'}")
+        old = (shown or {}).get(name, [])
+        count = "1 new row" if len(members) == 1 else f"{len(members)} new rows"
+        _say(f"{name}: {count}{', of these changed' if old else ''}")
         filled = [{c: v for c, v in row.items() if v} for row in members]
         shared = {
             column: value
@@ -164,8 +241,9 @@ def _show(plan, given) -> None:
         }
         if shared:
             _say("  in all of them: " + _cells(shared))
-        for number, row in zip(given.numbers[name], filled, strict=True):
-            _say(f"  {number}. " + _cells({c: v for c, v in row.items() if c not in shared}))
+        for number, row, whole in zip(given.numbers[name], filled, members, strict=True):
+            if whole not in old:
+                _say(f"  {number}. " + _cells({c: v for c, v in row.items() if c not in shared}))
     for oddity in plan.oddities:
         _say(f"oddity: {oddity}")
 

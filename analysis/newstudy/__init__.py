@@ -4,23 +4,28 @@ A person fills a plain-text file (`plain`), saves a spreadsheet (`spreadsheet`),
 questions (`guided`). `plan` judges the rows together with all the evidence and names every fault
 and oddity at once; `write` puts the new tables in place only if all is sound, and `recover` ends
 what a killed write left behind. Rooms, in the order they build on each other: `form`, `plain`,
-`spreadsheet`, `likeness`, `journal`, `planning`, `guided`.
+`spreadsheet`, `likeness`, `journal`, `planning`, `dialogue`, `guided`.
 """
 
 from pathlib import Path
 
 from analysis.newstudy import plain, spreadsheet
+from analysis.newstudy.dialogue import Quit
 from analysis.newstudy.form import FILES, Mistake, Rows, Submission
+from analysis.newstudy.guided import DRAFT, Guided
 from analysis.newstudy.journal import ChangedMeanwhile, recover
 from analysis.newstudy.likeness import rows_of
 from analysis.newstudy.plain import template, text_of
 from analysis.newstudy.planning import Plan, plan, write
 
 __all__ = [
+    "DRAFT",
     "FILES",
     "ChangedMeanwhile",
+    "Guided",
     "Mistake",
     "Plan",
+    "Quit",
     "Rows",
     "Submission",
     "plan",

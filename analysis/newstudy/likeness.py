@@ -58,7 +58,7 @@ def alike(study: Mapping[str, str], known: Iterable[Mapping[str, str]]) -> list[
             if mine and mine == theirs:
                 found.append((column, f"{there} has this {label} too"))
         same_year = study.get("year") and study.get("year") == other.get("year")
-        if same_year and _surname(study) and _surname(study) == _surname(other):
+        if same_year and surname(study) and surname(study) == surname(other):
             found.append(("first_author", f"{there} has the same first author and year: "
                           f"{(other.get('title') or '')[:60]}"))  # fmt: skip
         if len(_plain(study.get("title"))) > 20 and _plain(study.get("title")) == _plain(
@@ -66,6 +66,15 @@ def alike(study: Mapping[str, str], known: Iterable[Mapping[str, str]]) -> list[
         ):
             found.append(("title", f"{there} has this title too"))
     return found
+
+
+def twin(study: Mapping[str, str], known: Iterable[Mapping[str, str]]) -> Mapping[str, str] | None:
+    """The first study with which an identifier is shared: a report of the same patients."""
+    for other in known:
+        for column in IDENTIFIERS:
+            if _plain(study.get(column)) and _plain(study.get(column)) == _plain(other.get(column)):
+                return other
+    return None
 
 
 def oddities(given: Submission, raw: Path) -> list[Mistake]:
@@ -86,7 +95,7 @@ def _plain(text: str | None) -> str:
     return re.sub(r"[^a-z0-9]+", "", letters.lower())
 
 
-def _surname(study: Mapping[str, str]) -> str:
+def surname(study: Mapping[str, str]) -> str:
     """The first author without initials and remarks."""
     author = re.sub(r"\s*\(.*?\)", "", study.get("first_author") or "").strip()
     return _plain(re.sub(r"( [A-Z]{1,3}| [A-Z]-[A-Z])$", "", author))
