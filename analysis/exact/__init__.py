@@ -9,6 +9,12 @@ The model is y_i ~ N(x_i β, se_i² + τ²). Given τ everything is normal and h
 wants to know is a mixture of normals (`mixture`). No sampling, so no Monte Carlo error: a refit
 takes a few milliseconds, and thousands are done at once (`fit_many`). Source: Röver (2020),
 Journal of Statistical Software 93(6); Röver & Friede (2023), Comput Methods Programs Biomed 229.
+
+    from analysis.exact import contrasts
+    post = contrasts.fit(rows, contrasts.ContrastPriors.of("hba1c"), teachers=teachers)
+
+does the same for contrasts of which some are known in words only, with the pre-post correlation
+and the SDs of change unknown (`contrasts`), by adaptive quadrature over all unknowns.
 """
 
 from analysis.exact.batch import BatchDistribution, ExactBatch, fit_many

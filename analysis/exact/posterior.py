@@ -62,6 +62,19 @@ class Distribution:
         values = np.asarray(x, dtype=float)
         return _like(values, self._pdf(np.atleast_1d(values).ravel()))
 
+    def beyond(self, threshold: float, direction: str) -> float:
+        """Probability of lying "above" or "below" a threshold."""
+        if direction not in ("above", "below"):
+            raise ValueError(f'direction is "above" or "below", got {direction!r}')
+        below = float(self.cdf(float(threshold)))
+        return below if direction == "below" else 1.0 - below
+
+    def density(self, points: int = 201, tail: float = 1e-3) -> pd.DataFrame:
+        """x and density at even points between the quantiles `tail` and 1 - `tail`."""
+        low, high = self.quantile(np.array([tail, 1.0 - tail]))
+        x = np.linspace(low, high, points)
+        return pd.DataFrame({"x": x, "density": self.pdf(x)})
+
     @cached_property
     def median(self) -> float:
         return float(self.quantile(0.5))

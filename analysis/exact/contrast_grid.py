@@ -1,0 +1,466 @@
+"""Where the nodes go: the adaptive tensor grid of a fit of contrasts, in fixed levels.
+
+The heterogeneity tau is written as in `quadrature.Map`, with even steps in v. For each tau the mean
+(and the regression coefficients) have a box of their own, with even steps inside; for each s (the
+SD of log SDs) the centre m has one; r and s have Gauss-Legendre nodes. `lay` finds the boxes by
+zooming on what lies within exp(-DEPTH) of each peak; `LEVELS` says how many nodes a level has.
+The trapezoidal rule and Gauss-Legendre converge exponentially here, so that one level more
+multiplies the number of correct digits: machines of different rounding stop at the same level.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import logsumexp
+
+from analysis.exact.contrast_data import R_LIMIT, ContrastPriors, Contrasts
+from analysis.exact.contrast_likelihood import LOG_2PI, REACH, Likelihood, Nuisance
+from analysis.exact.priors import Fixed
+from analysis.exact.quadrature import Map
+
+DEPTH = 17.0  # nodes are laid where a density exceeds exp(-DEPTH) of its peak
+FLAT_DEPTH = 28.0  # the same where two axes are all there is
+SPREAD_DEPTH = 12.0  # the same for s and for the range of log SD
+ROUNDS = 12
+WIDE = 9.0  # prior SDs on either side at which the search begins
+CHUNK = 600  # points evaluated at once
+
+
+@dataclass(frozen=True)
+class Level:
+    """Numbers of nodes: tau, each coefficient, s, m given s, r; and the step of log SD."""
+
+    tau: int
+    mean: int
+    s: int
+    m: int
+    r: int
+    step: float
+
+
+SCAN = Level(13, 17, 6, 9, 6, 0.45)
+LEVELS = (
+    Level(20, 21, 9, 11, 8, 0.36),
+    Level(26, 29, 12, 14, 11, 0.28),
+    Level(36, 43, 17, 20, 16, 0.20),
+    Level(52, 63, 24, 28, 24, 0.14),
+    Level(76, 91, 34, 40, 36, 0.10),
+)
+FLAT_LEVELS = tuple(
+    Level(n, m, 1, 1, 1, 1.0) for n, m in ((56, 41), (80, 57), (120, 81), (160, 121))
+)
+"""Where neither r nor an SD is unknown: two axes alone, laid densely."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One fit: the rows, the teachers, the priors, the choices, and what depends on them.
+
+    design : (k, D) the columns of mu (ones) and of the covariates.
+    root : (D, D) lower triangular; coefficients = root @ coordinates of the grid.
+    """
+
+    rows: Contrasts
+    teachers: Contrasts
+    prior: ContrastPriors
+    r: float | None
+    robust: bool
+    design: np.ndarray
+    prior_mean: np.ndarray
+    prior_sd: np.ndarray
+    root: np.ndarray
+
+    @property
+    def learns_sd(self) -> bool:
+        return bool((~self.rows.has_spread).any() or len(self.teachers))
+
+    @property
+    def r_unknown(self) -> bool:
+        depends = (self.rows.var_b[self.rows.has_spread] != 0).any()
+        return self.r is None and bool(depends or (self.teachers.var_b != 0).any())
+
+    @property
+    def depth(self) -> float:
+        return DEPTH if self.learns_sd or self.r_unknown else FLAT_DEPTH
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        if not (self.learns_sd or self.r_unknown):
+            return FLAT_LEVELS
+        dimensions = self.design.shape[1]
+        if dimensions == 1:
+            return LEVELS
+        ratio = {2: 0.75}.get(dimensions, 0.6)
+        return tuple(replace(level, mean=round(ratio * level.mean) | 1) for level in LEVELS)
+
+
+def task_of(
+    rows: Contrasts, teachers: Contrasts, prior: ContrastPriors, r: float | None, robust: bool
+) -> Task:
+    """Check the priors against the rows and choose the coordinates of the coefficients.
+
+    Raises
+    ------
+    ValueError : no row; a covariate without a prior; a flat prior of mu without a printed number.
+    """
+    if not len(rows):
+        raise ValueError("no contrast to pool")
+    missing = [name for name in rows.names if name not in prior.coefficients]
+    if missing:
+        raise ValueError(f"covariates without a prior: {', '.join(missing)}")
+    normals = [prior.mu, *(prior.coefficients[name] for name in rows.names)]
+    mean = np.array([0.0 if p is None else float(p.mean) for p in normals])
+    sd = np.array([np.inf if p is None else float(p.sd) for p in normals])
+    if prior.mu is None and not (rows.has_spread & (rows.kind == "numeric")).any():
+        raise ValueError("a flat prior of mu needs a printed number with a spread")
+    design = np.column_stack([np.ones(len(rows)), rows.covariates])
+    size = design.shape[1]
+    root = np.eye(size)
+    if size > 1:
+        weight = 1.0 / (_typical_se(rows, prior) ** 2 + _scale_of_tau(prior) ** 2)
+        precision = design.T @ (weight[:, None] * design) + np.diag(sd**-2.0)
+        root = np.linalg.cholesky(np.linalg.inv(precision))
+    return Task(rows, teachers, prior, r, robust, design, mean, sd, root)
+
+
+def _typical_se(rows: Contrasts, prior: ContrastPriors) -> np.ndarray:
+    """A rough standard error of each row, for finding the scale of the problem."""
+    guess = np.exp(2 * float(prior.log_sd.mean)) * rows.n_factor
+    return np.sqrt(np.where(rows.has_spread, rows.var_a - prior.r[0] * rows.var_b, guess))
+
+
+def _scale_of_tau(prior: ContrastPriors) -> float:
+    return float(np.max(prior.tau.span()[1]))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the posterior lives.
+
+    change : v -> tau (None: tau is fixed).      v : its range.
+    log_tau, low, high : boxes of the coordinates at some log tau, (n,), (n, D).
+    s_max : largest s.      s, m_low, m_high : boxes of m at some s.
+    """
+
+    change: Map | None
+    v: tuple[float, float]
+    log_tau: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    s_max: float
+    s: np.ndarray
+    m_low: np.ndarray
+    m_high: np.ndarray
+
+    def boxes(self, log_tau: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper ends of the coordinates at each log tau, (T, D)."""
+        size = self.low.shape[1]
+        low, high = (
+            np.column_stack([np.interp(log_tau, self.log_tau, ends[:, d]) for d in range(size)])
+            for ends in (self.low, self.high)
+        )
+        return low, high
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The nodes of one level.
+
+    tau, log_weight : (T,) nodes; log of their prior weight (prior density, slope and step).
+    v_start, v_step : the even grid behind tau.
+    start, step : (T, D) even grid of each coordinate.
+    mean_nodes : nodes of each coordinate.
+    """
+
+    tau: np.ndarray
+    log_weight: np.ndarray
+    v_start: float
+    v_step: float
+    start: np.ndarray
+    step: np.ndarray
+    mean_nodes: int
+
+    def coordinates(self) -> np.ndarray:
+        """(T, G, D) with G = mean_nodes ** D, the last coordinate fastest."""
+        size = self.start.shape[1]
+        index = np.indices((self.mean_nodes,) * size).reshape(size, -1).T
+        return self.start[:, None, :] + self.step[:, None, :] * index
+
+
+def _nuisance(task: Task, layout: Layout, level: Level) -> Nuisance:
+    prior = task.prior
+    if task.r_unknown:
+        node, weight = np.polynomial.legendre.leggauss(level.r)
+        r = R_LIMIT * node
+        weight = weight * np.exp(-0.5 * ((r - prior.r[0]) / prior.r[1]) ** 2)
+        weight /= weight.sum()
+    else:
+        r = np.array([prior.r[0] if task.r is None else task.r])
+        weight = np.ones(1)
+    if not task.learns_sd:
+        none = np.empty(0)
+        return Nuisance(r, weight, none, none, none, none)
+    node, s_weight = np.polynomial.legendre.leggauss(level.s)
+    u = 0.5 * (node + 1)
+    s = layout.s_max * u**2
+    s_weight = 0.5 * s_weight * 2 * layout.s_max * u
+    scale = prior.log_sd_spread
+    s_weight = s_weight * np.sqrt(2 / np.pi) / scale * np.exp(-0.5 * (s / scale) ** 2)
+    low, high = np.interp(s, layout.s, layout.m_low), np.interp(s, layout.s, layout.m_high)
+    step = (high - low) / (level.m - 1)
+    m = low[:, None] + step[:, None] * np.arange(level.m)
+    centre, spread = float(prior.log_sd.mean), float(prior.log_sd.sd)
+    m_weight = step[:, None] * np.exp(-0.5 * ((m - centre) / spread) ** 2 - 0.5 * LOG_2PI) / spread
+    s_full = np.repeat(s, level.m)
+    m_full = m.ravel()
+    # A large s is improbable itself, so that fewer of its SDs matter.
+    spare = np.maximum(SPREAD_DEPTH + 3.0 - 0.5 * (s_full / scale) ** 2, 0.5)
+    reach = np.minimum(REACH, np.sqrt(2 * spare)) * s_full
+    ends = (m_full - reach).min(), (m_full + reach).max()
+    x_step = level.step
+    # A grid that ends on multiples of its step does not move with rounding of the boxes.
+    x = x_step * np.arange(np.floor(ends[0] / x_step) - 2, np.ceil(ends[1] / x_step) + 3)
+    return Nuisance(r, weight, m_full, s_full, (s_weight[:, None] * m_weight).ravel(), x)
+
+
+def _even(low: np.ndarray, high: np.ndarray, nodes: int) -> tuple[np.ndarray, np.ndarray]:
+    return low, (high - low) / (nodes - 1)
+
+
+def grid_of(task: Task, layout: Layout, level: Level) -> Grid:
+    """The nodes of (tau, coefficients) at a level."""
+    if layout.change is None:
+        tau = np.atleast_1d(np.asarray(task.prior.tau.span()[0], dtype=float))
+        start, step = _even(layout.low, layout.high, level.mean)
+        return Grid(tau, np.zeros(1), 0.0, 1.0, start, step, level.mean)
+    v = np.linspace(*layout.v, level.tau)
+    tau, log_slope = (part[0] for part in layout.change.tau(v[None]))
+    low, high = layout.boxes(np.log(tau))
+    start, step = _even(low, high, level.mean)
+    v_step = float(v[1] - v[0])
+    log_weight = task.prior.tau.logpdf(tau[None])[0] + log_slope + np.log(v_step)
+    return Grid(tau, log_weight, float(v[0]), v_step, start, step, level.mean)
+
+
+def log_prior(task: Task, beta: np.ndarray) -> np.ndarray:
+    """Log prior density of coefficients (..., D); flat ones count as density one."""
+    proper = np.isfinite(task.prior_sd)
+    z = (beta[..., proper] - task.prior_mean[proper]) / task.prior_sd[proper]
+    constant = np.log(task.prior_sd[proper]).sum() + 0.5 * LOG_2PI * proper.sum()
+    return -0.5 * (z * z).sum(axis=-1) - constant
+
+
+class Evaluation:
+    """The joint posterior on one grid: `log_p` (T, G), not normalised, nuisance integrated out."""
+
+    def __init__(self, task: Task, likelihood: Likelihood, grid: Grid, profile: bool = False):
+        self.task, self.likelihood, self.grid = task, likelihood, grid
+        coordinates = grid.coordinates()
+        t, g, _ = coordinates.shape
+        self.beta = (coordinates @ task.root.T).reshape(t * g, -1)
+        self.tau = np.repeat(grid.tau, g)
+        volume = np.log(np.abs(np.diag(task.root))).sum() + np.log(grid.step).sum(axis=1)
+        self.log_weight = np.repeat(grid.log_weight + volume, g) + log_prior(task, self.beta)
+        self.log_p = np.empty(t * g)
+        self.profile = np.full(max(likelihood.nodes.m.size, 1), -np.inf)
+        for part, log_scale, value in self.pieces():
+            self.log_p[part] = log_scale + np.log(value.sum(axis=1))
+            if profile:
+                with np.errstate(divide="ignore"):
+                    joint = log_scale[:, None] + np.log(value)
+                self.profile = np.maximum(self.profile, joint.max(axis=0))
+        self.log_p = self.log_p.reshape(t, g)
+
+    def eta(self, part: slice) -> np.ndarray:
+        """Means of the rows at some points, (points, k); one column where all are alike."""
+        if self.task.design.shape[1] == 1:
+            return self.beta[part]
+        return self.beta[part] @ self.task.design.T
+
+    def pieces(self):
+        """Chunks of points: their slice, log scale (points,), and value (points, Q)."""
+        for first in range(0, self.tau.size, CHUNK):
+            part = slice(first, min(first + CHUNK, self.tau.size))
+            log_scale, value = self.likelihood.joint(self.eta(part), self.tau[part])
+            yield part, log_scale + self.log_weight[part], value
+
+    @property
+    def log_marginal(self) -> float:
+        return float(logsumexp(self.log_p))
+
+    def weight(self) -> np.ndarray:
+        """Posterior probabilities of the points, (T, G)."""
+        weight = np.exp(self.log_p - self.log_p.max())
+        return weight / weight.sum()
+
+
+def evaluate(task: Task, layout: Layout, level: Level) -> Evaluation:
+    """The posterior on the grid of one level."""
+    nodes = _nuisance(task, layout, level)
+    likelihood = Likelihood(task.rows, task.teachers, nodes, task.robust)
+    return Evaluation(task, likelihood, grid_of(task, layout, level))
+
+
+def _narrow(
+    log_value: np.ndarray, low: float, high: float, depth: float
+) -> tuple[float, float, bool]:
+    """The part of an even grid within `depth` of its peak, one node wider; whether it has settled.
+
+    Where the part touches an end of the grid the box grows there by half of its width.
+    """
+    n = log_value.size
+    seen = np.flatnonzero(log_value > log_value.max() - depth)
+    first, last = seen[0] - 1, seen[-1] + 1
+    node = np.linspace(low, high, n)
+    width = high - low
+    new_low = node[first] if first >= 0 else low - 0.25 * width
+    new_high = node[last] if last < n else high + 0.25 * width
+    settled = first >= 0 and last < n and (last - first) >= 0.5 * (n - 1)
+    return new_low, new_high, settled
+
+
+def _first_layout(task: Task, scale_se: np.ndarray) -> Layout:
+    """Generous boxes from the priors alone, and from the teachers for m."""
+    prior, rows = task.prior, task.rows
+    fixed = isinstance(prior.tau, Fixed)
+    low_span, high_span = (float(np.max(end)) for end in prior.tau.span())
+    upper = float(np.max(prior.tau.end))
+    numbers = rows.y[np.isfinite(rows.y)]
+    spread = float(np.ptp(numbers)) if numbers.size else 0.0
+    if fixed:
+        log_tau = np.log(np.array([max(low_span, 1e-300)]))
+    else:
+        floor = 1e-3 * min(scale_se.min(), low_span, upper)
+        ceiling = min(10.0 * max(scale_se.max(), spread, high_span), upper)
+        log_tau = np.linspace(np.log(floor), np.log(ceiling), SCAN.tau)
+    reach = np.where(
+        np.isfinite(task.prior_sd),
+        WIDE * task.prior_sd,
+        spread + WIDE * (scale_se.max() + np.exp(log_tau[-1])),
+    )
+    centre = task.prior_mean.copy()
+    if numbers.size and not np.isfinite(task.prior_sd[0]):
+        centre[0] = numbers.mean()
+    inverse = np.linalg.inv(task.root)
+    middle = inverse @ centre
+    half = np.sqrt((inverse**2) @ reach**2)
+    low, high = (np.tile(middle + sign * half, (log_tau.size, 1)) for sign in (-1, 1))
+
+    s_max = 5.2 * prior.log_sd_spread
+    s = s_max * np.linspace(0, 1, 12) ** 2
+    centre_m, sd_m = float(prior.log_sd.mean), float(prior.log_sd.sd)
+    m_low, m_high = np.full(s.size, np.inf), np.full(s.size, -np.inf)
+    r_values = np.linspace(-R_LIMIT, R_LIMIT, 9) if task.r_unknown else [
+        prior.r[0] if task.r is None else task.r
+    ]  # fmt: skip
+    for r in r_values:
+        if len(task.teachers):
+            seen, variance = task.teachers.seen_log_sd(np.array([r]))
+            weight = 1.0 / (s[:, None] ** 2 + variance)
+            precision = weight.sum(axis=1) + sd_m**-2
+            mean = (weight @ seen[0] + centre_m / sd_m**2) / precision
+            sd = precision**-0.5
+        else:
+            mean, sd = np.full(s.size, centre_m), np.full(s.size, sd_m)
+        m_low, m_high = np.minimum(m_low, mean - 7 * sd), np.maximum(m_high, mean + 7 * sd)
+    return Layout(None, (0.0, 0.0), log_tau, low, high, s_max, s, m_low, m_high)
+
+
+def lay(task: Task) -> Layout:
+    """Find where the posterior lives."""
+    scale_se = _typical_se(task.rows, task.prior)
+    layout = _first_layout(task, scale_se)
+    fixed = isinstance(task.prior.tau, Fixed)
+    size = task.design.shape[1]
+    scan = replace(SCAN, mean={1: 17, 2: 13}.get(size, 9))
+    for _ in range(ROUNDS):
+        nodes = _nuisance(task, layout, scan)
+        likelihood = Likelihood(task.rows, task.teachers, nodes, task.robust)
+        tau = np.exp(layout.log_tau) if not fixed else np.atleast_1d(task.prior.tau.span()[0])
+        log_weight = np.zeros(1) if fixed else task.prior.tau.logpdf(tau[None])[0] + layout.log_tau
+        start, step = _even(layout.low, layout.high, scan.mean)
+        grid = Grid(tau, log_weight, 0.0, 1.0, start, step, scan.mean)
+        seen = Evaluation(task, likelihood, grid, profile=True)
+        by_tau = logsumexp(seen.log_p, axis=1)
+        matters = by_tau > by_tau.max() - task.depth
+        low, high = layout.low.copy(), layout.high.copy()
+        settled = True
+        for j in range(tau.size):
+            cube = seen.log_p[j].reshape((scan.mean,) * size)
+            for d in range(size):
+                profile = cube.max(axis=tuple(e for e in range(size) if e != d))
+                low[j, d], high[j, d], done = _narrow(profile, low[j, d], high[j, d], task.depth)
+                settled &= done or not matters[j]
+        layout = replace(layout, low=low, high=high)
+        if task.learns_sd:
+            layout, done = _narrow_m(layout, seen.profile.reshape(scan.s, scan.m), nodes)
+            settled &= done
+        if settled:
+            break
+    if fixed:
+        return layout
+    return _lay_tau(task, layout, by_tau, scan)
+
+
+def _narrow_m(layout: Layout, profile: np.ndarray, nodes: Nuisance) -> tuple[Layout, bool]:
+    """New boxes of m for each s, and a new largest s."""
+    size, n = profile.shape
+    m = nodes.m.reshape(size, n)
+    s = nodes.s.reshape(size, n)[:, 0]
+    low, high, settled = np.empty(size), np.empty(size), True
+    by_s = profile.max(axis=1)
+    for j in range(size):
+        low[j], high[j], done = _narrow(profile[j], m[j, 0], m[j, -1], DEPTH)
+        settled &= done or by_s[j] < by_s.max() - SPREAD_DEPTH
+    live = np.flatnonzero(by_s > by_s.max() - SPREAD_DEPTH)
+    s_max = layout.s_max
+    if live[-1] + 1 < size:
+        s_max = s[live[-1] + 1]
+        settled &= s_max > 0.5 * layout.s_max
+    # Extrapolate to the ends of s as constants: np.interp does.
+    return replace(layout, s_max=s_max, s=s, m_low=low, m_high=high), settled
+
+
+def _lay_tau(task: Task, layout: Layout, by_tau: np.ndarray, scan: Level) -> Layout:
+    """The scale of tau and the range of v, from the marginal posterior on a grid of log tau."""
+    prior = task.prior.tau
+    upper = float(np.max(prior.end))
+    bounded, power = np.isfinite(upper), np.isfinite(np.max(prior.tail))
+    log_tau = np.linspace(layout.log_tau[0], layout.log_tau[-1], 200)
+    mass = np.exp(np.interp(log_tau, layout.log_tau, by_tau - by_tau.max()))
+    share = np.cumsum(mass) / mass.sum()
+    scale = float(np.exp(log_tau[np.searchsorted(share, 0.25)]))
+    scale = min(scale, 0.5 * upper)
+    ceiling = float(np.exp(layout.log_tau[-1]))
+    top = upper if bounded else max(ceiling / 10, scale) if power else np.inf
+    change = Map(np.array([scale]), np.array([upper]), np.array([scale / top]))
+    finite = np.inf if bounded else highest_moment(task)
+    order = 2.0 if finite > 2 else 1.0 if finite > 1 else 0.0
+    slack = 1.0 if bounded else float(np.clip(finite - order, 0.05, 1.0))
+    if bounded or power:
+        end = np.log((task.depth + 8.0) / slack) + np.log(top / scale)
+    else:
+        end = np.log(ceiling / scale) + 3.0
+    low, high = -4.5, max(end, 1.0)
+    layout = replace(layout, change=change)
+    level = replace(scan, tau=24, mean=scan.mean)
+    for _ in range(3):
+        layout = replace(layout, v=(low, high))
+        seen = evaluate(task, layout, level)
+        value = logsumexp(seen.log_p, axis=1) + order * np.log1p(seen.grid.tau / scale)
+        live = np.flatnonzero(value > value.max() - task.depth)
+        node = np.linspace(low, high, level.tau)
+        low, high = node[max(live[0] - 1, 0)], node[min(live[-1] + 1, level.tau - 1)]
+        if live[-1] - live[0] >= 0.6 * level.tau:
+            break
+    return replace(layout, v=(float(low), float(high)))
+
+
+def highest_moment(task: Task) -> float:
+    """Moments of tau of a lower order than this are finite (`quadrature.highest_moment`)."""
+    rows = task.rows
+    density = (rows.kind != "interval") | (np.isfinite(rows.z_low) & np.isfinite(rows.z_high))
+    flat = (~np.isfinite(task.prior_sd)).sum()
+    return float(np.max(task.prior.tau.tail)) - 1.0 + density.sum() - flat

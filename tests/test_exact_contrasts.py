@@ -1,0 +1,285 @@
+"""The exact posterior of contrasts with results in words, against brute force and its limits."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import special, stats
+
+from analysis import exact
+from analysis.exact import contrasts
+from analysis.exact.contrast_likelihood import log_sd_kernel
+from analysis.exact.contrasts import ContrastPriors, Contrasts
+
+PRIOR = ContrastPriors(
+    mu=exact.Normal(0.0, 2.0), tau=exact.HalfNormal(0.75), log_sd=exact.Normal(0.2, 0.7)
+)
+NAN = np.nan
+
+
+def frame(**columns) -> pd.DataFrame:
+    """Rows of an effects table with what is not given left blank."""
+    blank = {"kind": "numeric", "y": NAN, "var_a": NAN, "var_b": 0.0, "n_factor": 0.1,
+             "z_low": NAN, "z_high": NAN, "n_patients": 40}  # fmt: skip
+    k = max(np.size(v) for v in columns.values())
+    return pd.DataFrame({name: np.broadcast_to(v, k) for name, v in {**blank, **columns}.items()})
+
+
+NUMBERS = frame(
+    y=[-0.2, -1.2, -1.6, -0.7], var_a=[0.17, 0.16, 0.62, 0.06], var_b=[0.16, 0.15, 0.0, 0.0],
+    n_factor=[0.19, 0.095, 0.39, 0.044], n_patients=[21, 42, 11, 91],
+)  # fmt: skip
+MIXED = frame(
+    kind=["numeric", "numeric", "interval", "interval", "exact_p", "numeric"],
+    y=[-0.2, -1.2, NAN, NAN, NAN, -0.5],
+    var_a=[0.17, 0.16, NAN, NAN, NAN, NAN],
+    var_b=[0.16, 0.15, NAN, NAN, NAN, NAN],
+    n_factor=[0.19, 0.095, 0.22, 0.1, 0.15, 0.2],
+    z_low=[NAN, NAN, -1.96, -np.inf, -2.2, NAN],
+    z_high=[NAN, NAN, 1.96, -1.96, -2.2, NAN],
+    n_patients=[21, 42, 18, 40, 30, 20],
+)
+
+
+def figures(post) -> np.ndarray:
+    """Means and ends of mu, tau and a new study."""
+    parts = (post.mu, post.tau, post.predictive)
+    return np.concatenate([[one.mean, one.sd, *one.interval()] for one in parts])
+
+
+def brute_force(rows: pd.DataFrame, prior: ContrastPriors) -> dict[str, float]:
+    """mu and tau by a plain grid over mu, tau, r, m, s, and nodes of each log SD."""
+    mu = np.linspace(-3.2, 2.0, 105)
+    tau = (np.arange(40) + 0.5) / 40 * 2.6
+    r, r_weight = np.polynomial.legendre.leggauss(11)
+    r = 0.95 * r
+    r_weight = r_weight * stats.norm.pdf(r, *prior.r)
+    m = np.linspace(-1.9, 2.3, 22)
+    s = (np.arange(16) + 0.5) / 16 * 1.6
+    u, u_weight = np.polynomial.hermite_e.hermegauss(14)
+    u_weight = u_weight / u_weight.sum()
+    eta, tau_ = (a.ravel() for a in np.meshgrid(mu, tau, indexing="ij"))
+    m_, s_ = (a.ravel() for a in np.meshgrid(m, s, indexing="ij"))
+    sd_weight = stats.norm.pdf(m_, 0.2, 0.7) * stats.halfnorm.pdf(s_, 0, prior.log_sd_spread)
+    known = np.zeros((eta.size, r.size))
+    teach = np.zeros((r.size, m_.size))
+    words = np.ones((eta.size, m_.size))
+    for row in rows.itertuples():
+        if np.isfinite(row.var_a):
+            variance = row.var_a - r * row.var_b
+            total = np.sqrt(variance + tau_[:, None] ** 2)
+            known += stats.norm.logpdf(row.y, eta[:, None], total)
+            seen = 0.5 * np.log(variance / row.n_factor)
+            width = np.sqrt(s_**2 + 0.5 / (row.n_patients - 1))
+            teach += stats.norm.logpdf(seen[:, None], m_, width)
+            continue
+        average = 0.0
+        for node, weight in zip(u, u_weight, strict=True):
+            se = np.exp(m_ + s_ * node) * np.sqrt(row.n_factor)
+            total = np.sqrt(se**2 + tau_[:, None] ** 2)
+            if row.kind == "numeric":
+                value = np.exp(-0.5 * ((row.y - eta[:, None]) / total) ** 2) / total
+            elif row.kind == "exact_p":
+                value = se * np.exp(-0.5 * ((row.z_high * se - eta[:, None]) / total) ** 2) / total
+            else:
+                value = special.ndtr((row.z_high * se - eta[:, None]) / total) - special.ndtr(
+                    (row.z_low * se - eta[:, None]) / total
+                )
+            average = average + weight * value
+        words *= average
+    joint = (np.exp(known) * r_weight) @ (np.exp(teach) * sd_weight) * words
+    p = joint.sum(axis=1) * stats.norm.pdf(eta, 0, 2.0) * stats.halfnorm.pdf(tau_, 0, 0.75)
+    p /= p.sum()
+    cumulative = np.cumsum(p.reshape(mu.size, tau.size).sum(axis=1))
+    centre, mean_tau = p @ eta, p @ tau_
+    step = mu[1] - mu[0]
+    return {
+        "mean": centre, "sd": np.sqrt(p @ (eta - centre) ** 2), "tau": mean_tau,
+        "tau_sd": np.sqrt(p @ (tau_ - mean_tau) ** 2),
+        "low": np.interp(0.025, cumulative, mu + step / 2),
+        "high": np.interp(0.975, cumulative, mu + step / 2),
+    }  # fmt: skip
+
+
+def test_a_plain_grid_over_five_dimensions_gives_the_same_posterior():
+    rows = MIXED.iloc[[0, 1, 2, 3, 4]]
+    post, plain = contrasts.fit(rows, PRIOR), brute_force(rows, PRIOR)
+    assert post.settled
+    sd = plain["sd"]
+    assert post.mu.mean == pytest.approx(plain["mean"], abs=0.003 * sd)
+    assert post.mu.sd == pytest.approx(sd, rel=0.004)
+    assert post.mu.interval() == pytest.approx((plain["low"], plain["high"]), abs=0.015 * sd)
+    assert post.tau.mean == pytest.approx(plain["tau"], abs=0.004 * plain["tau_sd"])
+    assert post.tau.sd == pytest.approx(plain["tau_sd"], rel=0.004)
+
+
+def test_a_number_without_a_spread_agrees_with_a_plain_grid():
+    rows = MIXED.iloc[[0, 1, 5]]
+    post, plain = contrasts.fit(rows, PRIOR), brute_force(rows, PRIOR)
+    assert post.mu.mean == pytest.approx(plain["mean"], abs=0.003 * plain["sd"])
+    assert post.mu.sd == pytest.approx(plain["sd"], rel=0.004)
+    assert post.tau.mean == pytest.approx(plain["tau"], abs=0.004 * plain["tau_sd"])
+
+
+@pytest.mark.parametrize(
+    "tau", [exact.HalfNormal(0.75), exact.HalfCauchy(0.5), exact.Uniform(3.0), exact.Fixed(0.4)]
+)
+def test_numbers_at_a_fixed_correlation_equal_the_closed_form(tau):
+    prior = PRIOR.with_(tau=tau)
+    post = contrasts.fit(NUMBERS, prior, r=0.4)
+    se = np.sqrt(NUMBERS["var_a"] - 0.4 * NUMBERS["var_b"])
+    closed = exact.fit(NUMBERS["y"], se, mu_prior=prior.mu, tau_prior=tau)
+    assert figures(post) == pytest.approx(figures(closed), abs=1e-8)
+    assert post.log_marginal_likelihood == pytest.approx(closed.log_marginal_likelihood, abs=1e-8)
+    assert post.i_squared.mean == pytest.approx(closed.i_squared.mean, abs=1e-8)
+    assert post.mu.pdf(-0.7) == pytest.approx(closed.mu.pdf(-0.7), abs=1e-8)
+
+
+def test_a_flat_prior_of_the_mean_equals_the_closed_form():
+    post = contrasts.fit(NUMBERS, PRIOR.with_(mu=None), r=0.2)
+    se = np.sqrt(NUMBERS["var_a"] - 0.2 * NUMBERS["var_b"])
+    closed = exact.fit(NUMBERS["y"], se, tau_prior=PRIOR.tau)
+    assert figures(post) == pytest.approx(figures(closed), abs=1e-7)
+    assert post.log_marginal_likelihood == pytest.approx(closed.log_marginal_likelihood, abs=1e-8)
+
+
+def test_a_covariate_at_a_fixed_correlation_equals_the_closed_form():
+    group = np.array([0.0, 0.0, 1.0, 1.0])
+    prior = PRIOR.with_(coefficients={"bias": exact.Normal(0, 0.5)})
+    post = contrasts.fit(NUMBERS, prior, r=0.4, covariates={"bias": group})
+    se = np.sqrt(NUMBERS["var_a"] - 0.4 * NUMBERS["var_b"])
+    design = pd.DataFrame({"mu": np.ones(4), "bias": group})
+    closed = exact.fit(NUMBERS["y"], se, X=design, mu_prior=[prior.mu, prior.coefficients["bias"]],
+                       tau_prior=PRIOR.tau)  # fmt: skip
+    for name in ("mu", "bias"):
+        ours, theirs = post.coef[name], closed[name]
+        assert [ours.mean, ours.sd, *ours.interval()] == pytest.approx(
+            [theirs.mean, theirs.sd, *theirs.interval()], abs=1e-6
+        )
+    assert post.log_marginal_likelihood == pytest.approx(closed.log_marginal_likelihood, abs=1e-8)
+
+
+def test_a_result_that_excludes_nothing_says_nothing():
+    nothing = frame(kind="interval", z_low=-np.inf, z_high=np.inf)
+    without = contrasts.fit(MIXED, PRIOR)
+    post = contrasts.fit(pd.concat([MIXED, nothing]), PRIOR)
+    assert figures(post) == pytest.approx(figures(without), abs=1e-9)
+    assert post.log_marginal_likelihood == pytest.approx(without.log_marginal_likelihood, abs=1e-9)
+
+
+def test_an_exact_p_without_a_direction_is_the_mean_of_both_directions():
+    def evidence(kind, z):
+        low = -z if kind == "two_points" else z
+        rows = pd.concat([NUMBERS, frame(kind=kind, z_low=low, z_high=z, n_factor=0.12)])
+        return contrasts.fit(rows, PRIOR, tolerance=1e-5).log_marginal_likelihood
+
+    both = np.logaddexp(evidence("exact_p", 1.7), evidence("exact_p", -1.7)) - np.log(2)
+    assert evidence("two_points", 1.7) == pytest.approx(both, abs=1e-6)
+
+
+def test_two_points_alone_favour_no_direction():
+    rows = frame(kind="two_points", z_low=[-2.1, -1.0], z_high=[2.1, 1.0])
+    post = contrasts.fit(rows, PRIOR)
+    assert post.mu.mean == pytest.approx(0.0, abs=1e-9)
+    assert post.mu.beyond(0.0, "above") == pytest.approx(0.5, abs=1e-6)
+
+
+def test_the_posterior_turns_with_the_sign_of_the_results():
+    turned = MIXED.assign(y=-MIXED["y"], z_low=-MIXED["z_high"], z_high=-MIXED["z_low"])
+    post, mirror = contrasts.fit(MIXED, PRIOR), contrasts.fit(turned, PRIOR)
+    assert post.mu.mean == pytest.approx(-mirror.mu.mean, abs=1e-9)
+    assert post.tau.mean == pytest.approx(mirror.tau.mean, abs=1e-9)
+
+
+def test_the_order_of_the_rows_does_not_matter():
+    post, other = contrasts.fit(MIXED, PRIOR), contrasts.fit(MIXED.iloc[::-1], PRIOR)
+    assert figures(post) == pytest.approx(figures(other), abs=1e-10)
+
+
+def test_the_factor_on_the_se_of_words_touches_words_alone():
+    double = MIXED.assign(
+        n_factor=np.where(MIXED["kind"] == "numeric", 1.0, 4.0) * MIXED["n_factor"]
+    )
+    post, other = contrasts.fit(MIXED, PRIOR, words_se=2.0), contrasts.fit(double, PRIOR)
+    assert figures(post) == pytest.approx(figures(other), abs=1e-9)
+
+
+def test_sds_without_spread_around_a_sure_centre_are_a_fixed_sd():
+    sure = PRIOR.with_(log_sd=exact.Normal(np.log(1.3), 1e-4), log_sd_spread=1e-4)
+    teachers = Contrasts.of(y=np.zeros(0), var_a=np.zeros(0))
+    learnt = contrasts.fit(MIXED, sure, teachers=teachers)
+    fixed = contrasts.fit(MIXED, sure, teachers=teachers, sd=1.3)
+    assert figures(learnt) == pytest.approx(figures(fixed), abs=2e-4)
+
+
+def test_teachers_need_not_be_pooled_but_move_the_sds():
+    words = MIXED.iloc[[2, 3]]
+    wide = frame(y=0.0, var_a=[3.0, 3.3, 2.9], n_factor=0.1, n_patients=60)
+    alone, taught = contrasts.fit(words, PRIOR), contrasts.fit(words, PRIOR, teachers=wide)
+    expected = np.mean(0.5 * np.log(wide["var_a"] / 0.1))
+    assert taught.nuisance.loc["log_sd", "mean"] == pytest.approx(expected, abs=0.2)
+    assert alone.nuisance.loc["log_sd", "mean"] < expected - 0.5
+    derived = contrasts.fit(words, PRIOR, teachers=wide.assign(teaches_sd=False))
+    assert figures(derived) == pytest.approx(figures(alone), abs=1e-9)
+
+
+def test_heavy_tailed_effects_agree_with_direct_integration():
+    post = contrasts.fit(NUMBERS, PRIOR, r=0.4, robust=True)
+    se = np.sqrt((NUMBERS["var_a"] - 0.4 * NUMBERS["var_b"]).to_numpy())
+    mu, tau = np.linspace(-4, 3, 141), (np.arange(40) + 0.5) / 40 * 2.8
+    u = stats.t.ppf((np.arange(400) + 0.5) / 400, 4)
+    log_p = stats.norm.logpdf(mu[:, None], 0, 2) + stats.halfnorm.logpdf(tau, 0, 0.75)
+    for y, one in zip(NUMBERS["y"], se, strict=True):
+        z = (y - mu[:, None, None] - tau[:, None] * u) / one
+        log_p += np.log(np.exp(-0.5 * z * z).mean(axis=2))
+    p = np.exp(log_p - log_p.max())
+    p /= p.sum()
+    mean = (p.sum(axis=1) * mu).sum()
+    sd = np.sqrt((p.sum(axis=1) * (mu - mean) ** 2).sum())
+    assert post.mu.mean == pytest.approx(mean, abs=0.01 * sd)
+    assert post.mu.sd == pytest.approx(sd, rel=0.02)
+
+
+def test_the_kernel_averages_over_a_normal_of_any_width():
+    x = np.linspace(-8, 8, 81)
+    m, s = np.array([0.3, -0.7, 0.11, 0.5]), np.array([0.0, 0.05, 0.3, 1.2])
+    average = np.exp(-0.5 * (x - 0.2) ** 2) @ log_sd_kernel(x, m, s)
+    expected = np.exp(-0.5 * (m - 0.2) ** 2 / (1 + s**2)) / np.sqrt(1 + s**2)
+    assert average == pytest.approx(expected, abs=2e-6)
+
+
+def test_leaving_one_out_is_the_fit_without_it():
+    rows = MIXED.assign(effect_id=list("abcdef"))
+    posts = contrasts.leave_one_out(rows, PRIOR, teachers=rows)
+    without = contrasts.fit(rows.drop(index=1), PRIOR, teachers=rows.drop(index=1))
+    assert len(posts) == 6
+    assert figures(posts[1]) == pytest.approx(figures(without), abs=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"kind": "guess"}, "unknown kind of result"),
+        ({"y": NAN}, "no value though numeric: row_1"),
+        ({"kind": "interval", "z_low": 2.0, "z_high": -2.0}, "bounds on z out of order: row_1"),
+        ({"kind": "exact_p", "z_high": NAN}, "no z though its p-value is exact: row_1"),
+        ({"var_a": NAN, "n_factor": NAN}, "neither a spread nor a number of patients: row_1"),
+        ({"var_a": 0.1, "var_b": 0.2}, "variance that is not positive"),
+    ],
+)
+def test_a_row_that_cannot_be_read_is_named(changes, words):
+    rows = NUMBERS.assign(effect_id=[f"row_{i}" for i in range(4)])
+    for name, value in changes.items():
+        rows[name] = rows[name].astype(object if isinstance(value, str) else float)
+        rows.loc[1, name] = value
+    with pytest.raises(ValueError, match=words):
+        contrasts.fit(rows, PRIOR)
+
+
+def test_choices_out_of_range_are_refused():
+    for choice in ({"r": 1.0}, {"sd": 0.0}, {"words_se": -1.0}):
+        with pytest.raises(ValueError, match=next(iter(choice))):
+            contrasts.fit(MIXED, PRIOR, **choice)
+    with pytest.raises(ValueError, match="no contrast"):
+        contrasts.fit(MIXED.iloc[:0], PRIOR)
+    with pytest.raises(ValueError, match="without a prior: dose"):
+        contrasts.fit(NUMBERS, PRIOR, covariates={"dose": np.arange(4)})
