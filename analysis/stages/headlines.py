@@ -1,0 +1,400 @@
+"""Headlines of the continuous outcomes: stratum by stratum, design by design, by quadrature.
+
+A stratum is an approach in a population; nothing is pooled across approaches. For each outcome the
+controlled contrasts make the headline, the randomised ones alone stand beside it, and uncontrolled
+changes have a panel of their own. A mean is printed only where at least two results are numbers;
+one study is shown as itself; of results mostly in words the directions are counted and the fit is
+a sensitivity. Beside each controlled mean stand the variants the protocol asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from analysis import effects as effects_room
+from analysis import exact, outcomes, risk_of_bias
+from analysis.certainty import HIGH_RISK
+from analysis.effects import Rules
+from analysis.evidence import Evidence
+from analysis.exact.contrasts import ContrastPosterior, ContrastPriors, fit
+from analysis.stages.result import StageResult, Tell, stage_result
+
+APPROACHES = ("islet_replacement", "immune_reset", "cell_infusion")
+POPULATIONS = ("t1d_new_onset", "t1d_established", "t1d", "t2d")
+STRATA = tuple((approach, people) for approach in APPROACHES for people in POPULATIONS)
+REVIEW_STRATA = (("cell_infusion", "all"), ("all", "t1d"), ("all", "t2d"), ("all", "all"))
+"""Rows over both types or all approaches: only to stand beside earlier reviews that pooled so."""
+DESIGNS = ("controlled", "randomised", "uncontrolled")
+WORDS_SE = (0.5, 0.75, 1.5)
+SIGNIFICANT = float(stats.norm.isf(0.025))
+DENSITY_POINTS = 81
+MEAN, STUDY, WORDS, NONE = "mean", "study", "words", "none"
+
+
+@dataclass(frozen=True)
+class Question:
+    """One headline asked for: an outcome, a stratum and a design."""
+
+    outcome: str
+    approach: str
+    population: str
+    design: str
+
+    @property
+    def parts(self) -> dict[str, str]:
+        return {"outcome": self.outcome, "approach": self.approach, "population": self.population,
+                "design": self.design}  # fmt: skip
+
+
+class Body:
+    """The effects of one body of evidence under any rules, and the rows of any question.
+
+    Parameters
+    ----------
+    evidence : the validated tables.
+    rules : the choices of the headline.
+    """
+
+    def __init__(self, evidence: Evidence, rules: Rules | None = None):
+        self.evidence, self.rules = evidence, rules or Rules()
+        self._built = lru_cache(maxsize=None)(self._build)
+
+    def _build(self, rules: Rules) -> pd.DataFrame:
+        return effects_room.build(self.evidence, rules).effects
+
+    def effects(self, rules: Rules | None = None) -> pd.DataFrame:
+        """The effects table under these rules; built once for each reading of the facts."""
+        return self._built(rules or self.rules)
+
+    def rows(self, question: Question, rules: Rules | None = None) -> pd.DataFrame:
+        """The effects that stand in a question, one a group of patients, sorted by id."""
+        rules = rules or self.rules
+        found = effects_room.for_stratum(
+            self.effects(rules), question.outcome, question.approach, question.population,
+            question.design, rules,
+        )  # fmt: skip
+        return found.sort_values("effect_id", ignore_index=True)
+
+    def teachers(self, question: Question, rules: Rules | None = None) -> pd.DataFrame:
+        """The contrasts that teach the SDs of a question: of its outcome and kind of design."""
+        controlled = question.design != "uncontrolled"
+        return effects_room.teachers(self.effects(rules), question.outcome, controlled=controlled)
+
+
+def run(evidence: Evidence, tell: Tell = lambda part: None) -> StageResult:
+    """Every headline of every continuous outcome, with its variants.
+
+    Parameters
+    ----------
+    evidence : the validated tables.
+    tell : called with the name of each outcome before it starts.
+
+    Returns
+    -------
+    StageResult with estimates and the tables headlines, study_estimates and densities.
+    """
+    body = Body(evidence)
+    judged = risk_of_bias.overall(evidence)
+    rows: list[dict] = []
+    tables: dict[str, list[dict]] = {"headlines": [], "study_estimates": [], "densities": []}
+    for outcome in outcomes.of_kind(outcomes.CONTINUOUS):
+        tell(outcome)
+        for approach, population in (*STRATA, *REVIEW_STRATA):
+            review = (approach, population) in REVIEW_STRATA
+            for design in DESIGNS:
+                question = Question(outcome, approach, population, design)
+                chosen = body.rows(question)
+                if review and chosen.empty:
+                    continue
+                told = told_as(outcome, chosen)
+                tables["headlines"].append(_headline(question, chosen, told, evidence))
+                if chosen.empty:
+                    continue
+                posterior = None
+                if told in (MEAN, WORDS):
+                    posterior = posterior_of(body, question)
+                    rows += figures(question, posterior, chosen, told)
+                    tables["densities"] += _densities(question, posterior, told)
+                    if not review:
+                        rows += _variants(body, question, chosen, judged)
+                tables["study_estimates"] += _studies(question, chosen, posterior, judged)
+    return stage_result(rows, tables)
+
+
+def told_as(outcome: str, rows: pd.DataFrame) -> str:
+    """How a headline is told: mean, study, words or none (see `results.tables.headlines.TOLD`).
+
+    A number counts where its standard error is known or can be learnt.
+    """
+    if rows.empty:
+        return NONE
+    if len(rows) == 1:
+        return STUDY
+    enough = int(is_number(rows).sum()) >= outcomes.get(outcome).min_results
+    return MEAN if enough else WORDS
+
+
+def is_number(rows: pd.DataFrame) -> pd.Series:
+    """Whether each result is a number whose standard error is known or can be learnt."""
+    known = np.isfinite(rows["var_a"].astype(float)) | np.isfinite(rows["n_factor"].astype(float))
+    return rows["kind"].eq("numeric") & known
+
+
+def posterior_of(
+    body: Body, question: Question, *, rules: Rules | None = None, rows: pd.DataFrame | None = None,
+    **choices,
+) -> ContrastPosterior:  # fmt: skip
+    """The posterior of a question; `choices` go to `exact.contrasts.fit`."""
+    chosen = body.rows(question, rules) if rows is None else rows
+    prior = choices.pop("prior", None) or ContrastPriors.of(question.outcome)
+    return fit(chosen, prior, teachers=body.teachers(question, rules), **choices)
+
+
+def direction(rows: pd.DataFrame) -> np.ndarray:
+    """1 clearly more, -1 clearly less, 0 neither: by each result's own test or interval.
+
+    A number by its interval at the centre of r (none known: by nothing, 0); an exact p-value by
+    its size; words by whether their bounds on z lie beyond the 5 % point.
+    """
+    y = rows["y"].to_numpy(dtype=float)
+    se = effects_room.se(rows)
+    with np.errstate(invalid="ignore"):
+        z = np.where(rows["kind"].eq("numeric"), y / se, np.nan)
+    low = np.where(np.isfinite(z), z, rows["z_low"].to_numpy(dtype=float))
+    high = np.where(np.isfinite(z), z, rows["z_high"].to_numpy(dtype=float))
+    edge = SIGNIFICANT - 1e-9
+    return np.select([low >= edge, high <= -edge], [1, -1], 0)
+
+
+def figures(
+    question: Question, posterior: ContrastPosterior, rows: pd.DataFrame, told: str,
+    variant: str = "headline",
+) -> list[dict]:  # fmt: skip
+    """Estimates of one fit: mean, prediction, tau, I² and probabilities, on every scale read."""
+    about = outcomes.get(question.outcome)
+    base = {
+        **question.parts, "variant": variant, "method": "exact", "k_studies": len(rows),
+        "n_patients": float(rows["n_patients"].sum()), "note": note(rows, told),
+    }  # fmt: skip
+    tau = posterior.tau.median
+    made = [
+        {**base, "scale": scale, "unit": unit, "tau": tau if scale == about.scale else np.nan,
+         **_interval(posterior, shown)}
+        for scale, unit, shown in _scales(about)
+    ]  # fmt: skip
+    for threshold in about.thresholds:
+        readers = about.shown(threshold)
+        for quantity, one in (("probability", posterior.mu),
+                              ("new_study_probability", posterior.predictive)):  # fmt: skip
+            below = float(one.cdf(threshold))
+            made.append({**base, "quantity": quantity, "threshold": readers, "scale": "probability",
+                         "unit": "probability",
+                         "mean": 1 - below if about.good > 0 else below})  # fmt: skip
+    if variant == "headline":
+        low, high = posterior.tau.interval()
+        made.append({**base, "quantity": "tau", "scale": about.scale, "unit": about.unit,
+                     "mean": posterior.tau.mean, "median": tau, "sd": posterior.tau.sd,
+                     "ci_low": low, "ci_high": high})  # fmt: skip
+        share = posterior.i_squared
+        low, high = share.interval()
+        made.append({**base, "quantity": "i_squared", "scale": "share", "unit": "share",
+                     "mean": share.mean, "median": share.median, "ci_low": low,
+                     "ci_high": high})  # fmt: skip
+    return made
+
+
+def note(rows: pd.DataFrame, told: str) -> str:
+    """What a reader must know of the studies behind a mean."""
+    notes = []
+    if told == WORDS:
+        notes.append("fewer than two results are numbers: a sensitivity, no headline")
+    in_words = int(rows["kind"].ne("numeric").sum())
+    if in_words:
+        notes.append(f"{in_words} of {len(rows)} in words only")
+    learnt = int((rows["kind"].eq("numeric") & ~np.isfinite(rows["var_a"].astype(float))).sum())
+    if learnt:
+        notes.append(f"spread learnt in {learnt} of {len(rows)}")
+    medians = int(rows["derived"].str.contains("median|luo").sum())
+    if medians:
+        notes.append(f"{medians} from medians")
+    return "; ".join(notes)
+
+
+def _scales(about: outcomes.Outcome) -> list[tuple[str, str, Callable]]:
+    """The scales a mean is told on: its name, unit and the way from the model's scale."""
+    scales = [(about.scale, about.unit, lambda x: x)]
+    if about.is_ratio:
+        scales.append(("ratio", "ratio", np.exp))
+        scales.append(("percent", "%", lambda x: 100 * np.expm1(x)))
+    return scales
+
+
+def _interval(posterior: ContrastPosterior, shown: Callable) -> dict[str, float]:
+    """Mean, median and ends of mu and of a new study on a scale; of ratios the geometric mean."""
+    low, middle, high = shown(posterior.mu.quantile(np.array([0.025, 0.5, 0.975])))
+    ends = shown(posterior.predictive.quantile(np.array([0.025, 0.975])))
+    own = shown(1.0) == 1.0
+    return {"mean": float(shown(posterior.mu.mean)), "median": float(middle),
+            "sd": posterior.mu.sd if own else np.nan, "ci_low": float(low), "ci_high": float(high),
+            "pred_low": float(ends[0]), "pred_high": float(ends[1])}  # fmt: skip
+
+
+# --- variants --------------------------------------------------------------------------------
+
+
+def variants(
+    body: Body, question: Question, judged: pd.DataFrame
+) -> Iterator[tuple[str, pd.DataFrame, Rules, dict]]:
+    """The analyses that stand beside a controlled or randomised mean: name, rows, rules, choices.
+
+    Those that leave the rows and the choices as they are, are not named.
+    """
+    rules, rows = body.rules, body.rows(question)
+    numbers = rows[rows["kind"].eq("numeric")]
+    if 0 < len(numbers) < len(rows):
+        yield "numbers_only", numbers.reset_index(drop=True), rules, {}
+        for factor in WORDS_SE:
+            yield f"words_se_{factor:g}", rows, rules, {"words_se": factor}
+    yield "robust", rows, rules, {"robust": True}
+    other_rules = {
+        "strict_window": {"tolerance": 0.0},
+        "visit_open_out": {"visit_open": "out"},
+        "stated_measure": {"unstated_measure": "out"},
+        "with_untested": {"untested": True},
+        "all_nulls": {"all_nulls": True},
+    }
+    for name, change in other_rules.items():
+        changed = replace(rules, **change)
+        found = body.rows(question, changed)
+        if list(found["effect_id"]) != list(rows["effect_id"]):
+            yield name, found, changed, {}
+    sound = rows[~overall_risk(rows, question.outcome, judged).isin(HIGH_RISK)]
+    if len(sound) < len(rows):
+        yield "low_risk", sound.reset_index(drop=True), rules, {}
+
+
+def overall_risk(rows: pd.DataFrame, outcome: str, judged: pd.DataFrame) -> pd.Series:
+    """Settled overall risk of bias of each row's cohort for an outcome; else "not judged"."""
+    family = outcomes.get(outcome).family
+    own = judged[judged["outcome_family"].eq(family)].set_index("cohort")["overall"]
+    return rows["cohort"].map(own).fillna("not judged")
+
+
+def _variants(body, question, rows, judged) -> list[dict]:
+    made = []
+    for name, chosen, rules, choices in variants(body, question, judged):
+        if len(chosen) < 2:
+            made.append({**question.parts, "variant": name, "scale": _scale(question),
+                         "unit": outcomes.get(question.outcome).unit, "k_studies": len(chosen),
+                         "n_patients": float(chosen["n_patients"].sum()),
+                         "note": "fewer than two results are left"})  # fmt: skip
+            continue
+        posterior = posterior_of(body, question, rules=rules, rows=chosen, **choices)
+        made += figures(question, posterior, chosen, told_as(question.outcome, chosen), name)
+    if question.design == "controlled":
+        made += _joint(body, question)
+    return made
+
+
+def _scale(question: Question) -> str:
+    return outcomes.get(question.outcome).scale
+
+
+def _joint(body: Body, question: Question) -> list[dict]:
+    """Controlled and uncontrolled together, the latter with a bias term: the controlled mean."""
+    own = body.rows(question)
+    beside = body.rows(replace(question, design="uncontrolled"))
+    beside = beside[~beside["patients"].isin(own["patients"])]
+    if beside.empty or own.empty:
+        return []
+    both = pd.concat([own, beside], ignore_index=True)
+    both = both.assign(bias=(~both["controlled"].astype(bool)).astype(float))
+    posterior = posterior_of(body, question, rows=both, covariates=("bias",))
+    return figures(question, posterior, both, MEAN, "joint")
+
+
+# --- tables ----------------------------------------------------------------------------------
+
+
+def _headline(question: Question, rows: pd.DataFrame, told: str, evidence: Evidence) -> dict:
+    about = outcomes.get(question.outcome)
+    sides = about.good * direction(rows) if len(rows) else np.array([])
+    patients = rows["n_patients"].astype(float)
+    in_words = rows["kind"].ne("numeric")
+    unregistered = rows["study_id"].map(registration(evidence)).eq("none_found")
+    from analysis.results import estimate_id
+
+    scale = "ratio" if about.is_ratio else about.scale
+    return {
+        **question.parts,
+        "told": told,
+        "estimate_id": estimate_id({**question.parts, "scale": scale}) if told == MEAN else "",
+        "k_studies": len(rows),
+        "k_numbers": int(is_number(rows).sum()) if len(rows) else 0,
+        "k_randomised": int((rows["randomised"] & rows["controlled"]).sum()) if len(rows) else 0,
+        "k_better": int((sides > 0).sum()),
+        "k_null": int((sides == 0).sum()),
+        "k_worse": int((sides < 0).sum()),
+        "n_patients": patients.sum(),
+        "n_in_words": patients[in_words].sum(),
+        "n_unregistered": patients[unregistered].sum(),
+        "last_month": rows["months"].max() if len(rows) else np.nan,
+    }
+
+
+def registration(evidence: Evidence) -> pd.Series:
+    """How each cohort's trial was registered, by report: the best word any report of it has."""
+    conduct = evidence.trial_conduct.set_index("study_id")["registered"]
+    cohort = evidence.studies.set_index("study_id")["cohort"]
+    order = ("prospective", "retrospective", "timing_not_seen", "none_found")
+    known = conduct.map(lambda word: order.index(word) if word in order else np.nan)
+    best = known.groupby(cohort.reindex(known.index)).min()
+    words = cohort.map(best)
+    return words.map(lambda place: order[int(place)] if np.isfinite(place) else "not_seen")
+
+
+def _studies(question, rows, posterior, judged) -> list[dict]:
+    se = effects_room.se(rows)
+    y = rows["y"].to_numpy(dtype=float)
+    shrunk = None if posterior is None else posterior.shrinkage.reset_index(drop=True)
+    risk = overall_risk(rows, question.outcome, judged)
+    sides = direction(rows)
+    made = []
+    for i, row in enumerate(rows.to_dict("records")):
+        part = {name: row[name] for name in ("effect_id", "study_id", "cohort", "label", "year",
+                "cell_class", "kind", "months", "n_patients", "y")}  # fmt: skip
+        randomised = bool(row["randomised"]) and bool(row["controlled"])
+        part |= {**question.parts, "randomised": "yes" if randomised else "no",
+                 "direction": sides[i], "ci_low": y[i] - SIGNIFICANT * se[i],
+                 "ci_high": y[i] + SIGNIFICANT * se[i], "risk_of_bias": risk.iloc[i]}  # fmt: skip
+        if shrunk is not None:
+            own = shrunk.iloc[i]
+            part |= {"shrunk_mean": own["mean"], "shrunk_low": own["ci_low"],
+                     "shrunk_high": own["ci_high"], "weight": own["weight"]}  # fmt: skip
+        else:
+            part |= dict.fromkeys(("shrunk_mean", "shrunk_low", "shrunk_high"), np.nan)
+            part["weight"] = 1.0
+        made.append(part)
+    return made
+
+
+def _densities(question: Question, posterior: ContrastPosterior, told: str) -> list[dict]:
+    if told != MEAN:
+        return []
+    prior = ContrastPriors.of(question.outcome).mu
+    assert isinstance(prior, exact.Normal)
+    made = []
+    for quantity, one in (("mean", posterior.mu), ("prediction", posterior.predictive)):
+        low, high = one.quantile(np.array([0.002, 0.998]))
+        x = np.linspace(low, high, DENSITY_POINTS)
+        made += [(quantity, a, b) for a, b in zip(x, one.pdf(x), strict=True)]
+    x = np.linspace(prior.mean - 3 * prior.sd, prior.mean + 3 * prior.sd, DENSITY_POINTS)
+    density = stats.norm(prior.mean, prior.sd).pdf(x)
+    made += [("prior", a, b) for a, b in zip(x, density, strict=True)]
+    return [{**question.parts, "quantity": q, "x": a, "density": b} for q, a, b in made]
