@@ -1,0 +1,149 @@
+"""What the stage of durations writes: how long freedom from insulin lasts, approach by approach."""
+
+from __future__ import annotations
+
+from analysis.results.contract import COUNT, FLAG, NUMBER, TEXT, WORD, column, declare
+from analysis.results.estimates import APPROACHES, POPULATIONS
+
+WHO = (
+    column("approach", WORD, "what is done", words=APPROACHES),
+    column("population", WORD, "to whom", words=POPULATIONS),
+)
+
+DURATION_FACTS = declare(
+    "duration_facts",
+    "Facts on durations that enter a curve, one consistent layer a cohort.",
+    (
+        *WHO,
+        column("study_id", WORD, "the report"),
+        column("cohort", WORD, "the group of patients"),
+        column("label", WORD, "author and year"),
+        column("cell_class", WORD, "class of cells"),
+        column("kind", WORD, "what the fact says (see `analysis.durations.KINDS`)"),
+        column("low", NUMBER, "first time of the fact", "months"),
+        column("high", NUMBER, "second time of the fact", "months"),
+        column("count", COUNT, "patients of whom it speaks"),
+        column("time_origin", WORD, "treatment, or independence (insulin stopped)"),
+        column("k_ever", COUNT, "ever free of insulin in the cohort"),
+        column("n_total", COUNT, "treated in the cohort"),
+        column("source_rows", WORD, "rows of the evidence, separated by `;`"),
+        column("reason", TEXT, "why this fact and no other"),
+    ),
+    ("approach", "population", "study_id", "kind", "low", "high", "source_rows"),
+)
+
+DURATION_EXCLUSIONS = declare(
+    "duration_exclusions",
+    "Rows of independence.csv that stand in no curve, each with its reason.",
+    (
+        column("source_row", WORD, "table and line of the row"),
+        column("study_id", WORD, "the report"),
+        column("reason", WORD, "why it is not used"),
+    ),
+    ("source_row",),
+)
+
+FOLLOW_UP = declare(
+    "follow_up",
+    "How far the durations of each approach were followed.",
+    (
+        *WHO,
+        column("k_cohorts", COUNT, "cohorts with a duration"),
+        column("n_ever_free", COUNT, "patients ever free of insulin in them"),
+        column("last_month", NUMBER, "last month with at least ten of the ever-free still observed "
+               "in at least two cohorts; blank where there is none", "months"),
+        column("longest", NUMBER, "longest time free of insulin of a single patient", "months"),
+        column("longest_study", TEXT, "the report of that patient"),
+        column("share_beyond", NUMBER, "share of the five years of the printed curve that lies "
+               "beyond last_month, by area under it"),
+    ),
+    ("approach", "population"),
+)  # fmt: skip
+
+DURABILITY_CURVE = declare(
+    "durability_curve",
+    "Share of the ever insulin-free who still are, month by month, with its band.",
+    (
+        *WHO,
+        column("denominator", WORD, "of whom: ever_free (clock: insulin stopped) or all_treated "
+               "(clock: treatment)", words=("ever_free", "all_treated")),
+        column("family", WORD, "family of curves, or stacked"),
+        column("month", NUMBER, "time on that clock", "months"),
+        column("median", NUMBER, "posterior median of the share"),
+        column("ci_low", NUMBER, "2.5 %"),
+        column("ci_high", NUMBER, "97.5 %"),
+        column("beyond_data", FLAG, "whether it lies beyond the follow-up"),
+    ),
+    ("approach", "population", "denominator", "family", "month"),
+)  # fmt: skip
+
+DURABILITY_FAMILIES = declare(
+    "durability_families",
+    "Families of survival curves: how well each predicts, and what each says.",
+    (
+        *WHO,
+        column("family", WORD, "family of curves"),
+        column("weight", NUMBER, "stacking weight"),
+        column("log_marginal_likelihood", NUMBER, "log probability of the data"),
+        column("elpd", NUMBER, "expected log predictive density of a study left out"),
+        column("elpd_se", NUMBER, "its standard error"),
+        column("s_12", NUMBER, "median share at 12 months"),
+        column("s_60", NUMBER, "median share at 60 months"),
+        column("s_120", NUMBER, "median share at 120 months"),
+        column("median_months", NUMBER, "median duration", "months"),
+    ),
+    ("approach", "population", "family"),
+)
+
+DURABILITY_LOO = declare(
+    "durability_loo",
+    "The stacked share at landmarks without each study in turn.",
+    (
+        *WHO,
+        column("left_out", WORD, "the study left out"),
+        column("label", WORD, "author and year"),
+        column("month", NUMBER, "landmark", "months"),
+        column("median", NUMBER, "posterior median of the share"),
+        column("ci_low", NUMBER, "2.5 %"),
+        column("ci_high", NUMBER, "97.5 %"),
+    ),
+    ("approach", "population", "left_out", "month"),
+)
+
+DURABILITY_LANDMARKS = declare(
+    "durability_landmarks",
+    "Published counts of patients free of insulin at a time, each with its denominator and clock.",
+    (
+        *WHO,
+        column("study_id", WORD, "the report"),
+        column("label", WORD, "author and year"),
+        column("denominator", WORD, "of whom: ever_free or all_treated",
+               words=("ever_free", "all_treated")),
+        column("month", NUMBER, "time on that clock", "months"),
+        column("k", COUNT, "patients free of insulin then"),
+        column("n", COUNT, "patients of the denominator"),
+        column("share", NUMBER, "k / n"),
+        column("ci_low", NUMBER, "exact 95 % interval"),
+        column("ci_high", NUMBER, "exact 95 % interval"),
+        column("in_model", FLAG, "whether the fact enters the curve"),
+        column("source_rows", WORD, "rows of the evidence"),
+    ),
+    ("approach", "population", "study_id", "denominator", "month", "source_rows"),
+)  # fmt: skip
+
+SWIMMER = declare(
+    "swimmer",
+    "Single patients whose own time free of insulin was printed.",
+    (
+        *WHO,
+        column("study_id", WORD, "the report"),
+        column("label", WORD, "author and year"),
+        column("patient", WORD, "the patient's label in the source, or a number"),
+        column("months", NUMBER, "months free of insulin", "months"),
+        column("status", WORD, "resumed, ongoing, censored or died"),
+        column("sampling", WORD, "all, best or worst of the cohort"),
+        column("in_model", FLAG, "whether the fact enters the curve"),
+        column("source_row", WORD, "row of the evidence"),
+    ),
+    ("source_row",),
+)
