@@ -188,12 +188,143 @@ INCLUDE = {"yes": "eligible", "context": "shown, never pooled", "no": "kept for 
 
 RETRACTED = {"none_found": "no retraction found", "yes": "retracted"}
 
+RISK_TOOLS = {"rob2": "RoB 2", "robins_i": "ROBINS-I"}
+
+RISK_FAMILIES = {
+    "objective": "laboratory values, time in range, engraftment",
+    "insulin": "insulin dose, independence, partial remission and composites that name insulin",
+    "safety": "events and hypoglycaemia",
+}
+"""Families of outcomes that share a judgement of risk of bias."""
+
+RISK_DOMAINS = {
+    "rob2": {
+        "d1": "randomisation process",
+        "d2": "deviations from the intended interventions",
+        "d3": "missing outcome data",
+        "d4": "measurement of the outcome",
+        "d5": "selection of the reported result",
+    },
+    "robins_i": {
+        "d1": "confounding",
+        "d2": "selection of participants",
+        "d3": "classification of interventions",
+        "d4": "deviations from the intended interventions",
+        "d5": "missing data",
+        "d6": "measurement of outcomes",
+        "d7": "selection of the reported result",
+    },
+}
+"""Domains of each tool, in their order (Sterne et al. 2019, BMJ 366:l4898; 2016, BMJ 355:i4919)."""
+
+RISK_JUDGEMENTS = {
+    "rob2": {"low": "low", "some_concerns": "some concerns", "high": "high"},
+    "robins_i": {
+        "low": "low",
+        "moderate": "moderate",
+        "serious": "serious",
+        "critical": "critical",
+        "no_information": "no information",
+    },
+}
+"""Judgements of each tool, from best to worst; no information stands apart."""
+
+REGISTERED = {
+    "prospective": "registered by the month of the start",
+    "retrospective": "registered after the start",
+    "timing_not_seen": "registered, when not seen",
+    "none_found": "no registration found",
+}
+
+REGISTRY_LINKS = {"printed": "number printed in the report", "inferred": "link inferred"}
+
+PRIMARY_MATCHES = {"yes": "same", "no": "another", "unclear": "unclear"}
+
+FUNDERS = {
+    "industry": "industry",
+    "public": "public",
+    "charity": "charity",
+    "not_seen": "not seen",
+}
+
+CONFLICTS = {"yes": "declared", "no": "declared none", "not_seen": "not seen"}
+
+TRIAL_DIABETES_TYPES = DIABETES_TYPES | {
+    "both": "type 1 and type 2 diabetes",
+    "not_stated": "not stated",
+}
+
+TRIAL_ONSETS = {
+    "new_onset": "new onset",
+    "established": "established",
+    "any": "new onset and established",
+    "not_stated": "not stated",
+}
+
+TRIAL_DESIGNS = DESIGNS | {"not_stated": "not stated"}
+
+MASKED = {"yes": "masked", "no": "open", "not_stated": "not stated"}
+
+TRIAL_STATUSES = {
+    "not_yet": "not yet recruiting",
+    "recruiting": "recruiting",
+    "by_invitation": "enrolling by invitation",
+    "active": "active, not recruiting",
+    "suspended": "suspended",
+    "completed": "completed",
+    "terminated": "terminated",
+    "withdrawn": "withdrawn",
+    "unknown": "unknown",
+}
+
+LAST_KNOWN_STATUSES = {w: t for w, t in TRIAL_STATUSES.items() if w != "unknown"}
+
+ONGOING_STATUSES = ("not_yet", "recruiting", "by_invitation", "active", "suspended")
+
+STATUS_BASES = {
+    "registry": "a registry record",
+    "report": "a report of the trial",
+    "review": "a review",
+    "news": "news",
+    "not_seen": "not seen",
+}
+
+DATE_KINDS = {"actual": "actual", "expected": "expected"}
+
+TRIAL_SCOPES = {
+    "main": "in the scope of this analysis",
+    "context": "beside it",
+    "duplicate": "another number of a trial of the table",
+}
+
+TRIAL_RESULTS = {
+    "published": "published",
+    "posted": "posted in the registry",
+    "press": "told in the press only",
+    "none_found": "none found",
+}
+
+FOUND_BY = {
+    "topic_search": "found by topic, whatever came of it",
+    "named": "looked for because a report names it",
+    "registry_dump": "found in an export of the registry",
+    "list": "found in a list of trials",
+}
+
+SEARCH_VERDICTS = {
+    "published": "a report was found",
+    "probably_published": "a report that is probably of this trial",
+    "none_found": "no report found",
+}
+
 SEEN_IN = {
     "abstract": "abstract",
     "full_text": "full text",
     "registry": "registry",
     "secondary": "secondary source",
 }
+
+RISK_SEEN_IN = SEEN_IN | {"extract": "the rows and notes of this extract"}
 
 EXTRACTION = {
     "double": "two extractors",

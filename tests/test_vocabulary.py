@@ -8,14 +8,15 @@ import pytest
 
 from analysis import vocabulary as v
 
+NESTED = ("RISK_DOMAINS", "RISK_JUDGEMENTS")
 LISTS = {
     name: value
     for name, value in vars(v).items()
     if name.isupper()
     and isinstance(value, dict)
     and not name.endswith("LIMITS")
-    and name != "APPROACH_OF_CLASS"
-}
+    and name not in ("APPROACH_OF_CLASS", *NESTED)
+} | {f"{name}, {tool}": words for name in NESTED for tool, words in getattr(v, name).items()}
 
 
 @pytest.mark.parametrize("name", LISTS)
@@ -39,6 +40,8 @@ def test_lists_that_refer_to_one_another_agree():
     assert set(v.COMPUTED_CAVEATS) < set(v.DIRECTION_CAVEATS)
     assert set(v.CONTROLLED_DESIGNS) < set(v.DESIGNS)
     assert set(v.OUTCOMES) < set(v.RESPONDER_OUTCOMES)
+    assert set(v.RISK_DOMAINS) == set(v.RISK_JUDGEMENTS) == set(v.RISK_TOOLS)
+    assert set(v.ONGOING_STATUSES) < set(v.TRIAL_STATUSES)
 
 
 def test_every_cell_class_has_an_approach_but_donor_islets():

@@ -33,6 +33,10 @@ class Evidence:
     independence: pd.DataFrame
     safety: pd.DataFrame
     published: pd.DataFrame
+    risk_of_bias: pd.DataFrame
+    trial_conduct: pd.DataFrame
+    registered_trials: pd.DataFrame
+    publication_search: pd.DataFrame
     changes: pd.DataFrame
     digests: dict[str, str] = field(default_factory=dict)
 
@@ -157,6 +161,10 @@ def load(raw: Path = RAW) -> Evidence:
         independence=frames["independence.csv"],
         safety=frames["safety.csv"],
         published=frames["published_meta_analyses.csv"],
+        risk_of_bias=frames["risk_of_bias.csv"],
+        trial_conduct=frames["trial_conduct.csv"],
+        registered_trials=frames["registered_trials.csv"],
+        publication_search=frames["publication_search.csv"],
         changes=frames["CHANGES.csv"],
         digests={name: table.digest for name, table in tables.items() if table.digest},
     )

@@ -16,6 +16,7 @@ def warnings(evidence: Evidence) -> list[Fault]:
         *_warn_studies(evidence),
         *_warn_changes(evidence),
         *_warn_values(evidence),
+        *_warn_trials(evidence),
     ]
     return sorted(found, key=lambda f: (f.file, f.line))
 
@@ -79,3 +80,27 @@ def _warn_values(evidence: Evidence) -> Iterator[Fault]:
     for row in evidence.published.to_dict("records"):
         if row["ci_low"] > row["estimate"] or row["estimate"] > row["ci_high"]:
             yield table.fault(row, "estimate", "outside its printed interval")
+
+
+def _warn_trials(evidence: Evidence) -> Iterator[Fault]:
+    """Registrations that lead nowhere, from either side."""
+    table, trials = Table("studies.csv"), evidence.registered_trials.to_dict("records")
+    listed: dict[str, set[str]] = {}
+    for row in trials:
+        for number in (row["registry_id"], *words_of(row["other_ids"])):
+            listed.setdefault(number, set()).update(words_of(row["study_ids"]))
+    for row in evidence.studies.to_dict("records"):
+        number = row["registry_id"]
+        if number and number not in listed:
+            yield table.fault(row, "registry_id", "not among the trials of registered_trials.csv")
+        elif number and row["study_id"] not in listed[number]:
+            text = "registered_trials.csv does not name this report under the number"
+            yield table.fault(row, "registry_id", text)
+    numbers = dict(zip(evidence.studies["study_id"], evidence.studies["registry_id"], strict=True))
+    table = Table("registered_trials.csv")
+    for row in trials:
+        own = {row["registry_id"], *words_of(row["other_ids"])}
+        for study in words_of(row["study_ids"]):
+            if numbers[study] and numbers[study] not in own:
+                text = f"{study} names another registration ({numbers[study]})"
+                yield table.fault(row, "study_ids", text)

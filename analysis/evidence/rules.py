@@ -318,6 +318,100 @@ def _published_rules(table: Table) -> Iterator[Fault]:
         yield from _not_above(table, row, "estimate_signed", "ci_high_signed")
 
 
+def _risk_rules(table: Table) -> Iterator[Fault]:
+    """Each judgement complete, in the words of its tool; agreed judgements stand."""
+    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in table.rows:
+        groups[str(row["cohort"]), str(row["outcome_family"])].append(row)
+    for (cohort, family), rows in groups.items():
+        tool = str(rows[0]["tool"])
+        for row in rows[1:]:
+            for column in ("tool", "study_id"):
+                if row[column] != rows[0][column]:
+                    allowed = f"{rows[0][column]}, as in the other domains of {cohort}, {family}"
+                    yield table.fault(row, column, allowed)
+        domains = {row["domain"] for row in rows}
+        missing = [d for d in v.RISK_DOMAINS.get(tool, {}) if d not in domains]
+        if missing:
+            allowed = f"one row for each domain of {tool}; {', '.join(missing)} of {family} missing"
+            yield table.fault(rows[0], "domain", allowed)
+    for row in table.rows:
+        tool = str(row["tool"])
+        if tool not in v.RISK_TOOLS:
+            continue
+        if row["domain"] not in v.RISK_DOMAINS[tool]:
+            allowed = f"a domain of {tool}: " + ", ".join(v.RISK_DOMAINS[tool])
+            yield table.fault(row, "domain", allowed)
+        for column in ("assessor_a", "assessor_b", "settled"):
+            if row[column] and row[column] not in v.RISK_JUDGEMENTS[tool]:
+                allowed = f"a judgement of {tool}: " + ", ".join(v.RISK_JUDGEMENTS[tool])
+                yield table.fault(row, column, allowed)
+        if row["assessor_a"] == row["assessor_b"] != row["settled"]:
+            allowed = f"{row['assessor_a']}, because both assessors agree"
+            yield table.fault(row, "settled", allowed)
+
+
+def _conduct_rules(table: Table) -> Iterator[Fault]:
+    for row in table.rows:
+        none = row["registered"] == "none_found"
+        if none == bool(row["registry_id"]):
+            allowed = "blank where registered is none_found, else the number"
+            yield table.fault(row, "registry_id", allowed)
+        if bool(row["registry_id"]) != bool(row["registry_link"]):
+            yield table.fault(row, "registry_link", "given where, and only where, registry_id is")
+        if row["reported_primary_matches"] != "unclear" and not row["registered_primary"]:
+            allowed = "the registered primary outcome, because a comparison is given"
+            yield table.fault(row, "registered_primary", allowed)
+        if "not_seen" in words_of(row["funder"]) and len(words_of(row["funder"])) > 1:
+            yield table.fault(row, "funder", "not_seen alone, or the kinds that were seen")
+
+
+def _later(first: str | float, second: str | float) -> bool:
+    """Whether a date is later than another, as far as both are printed."""
+    one, two = str(first), str(second)
+    known = min(len(one), len(two))
+    return known > 0 and one[:known] > two[:known]
+
+
+def _trial_rules(table: Table) -> Iterator[Fault]:
+    owner: dict[str, Row] = {}
+    for row in table.rows:
+        for number in words_of(row["registry_id"]):
+            owner[number] = row
+    for row in table.rows:
+        if bool(row["onset_group"]) == (row["diabetes_type"] == "T2D"):
+            yield table.fault(row, "onset_group", "given for type 1, blank for type 2")
+        if bool(row["primary_completion"]) != bool(row["primary_completion_kind"]):
+            allowed = "given where, and only where, primary_completion is"
+            yield table.fault(row, "primary_completion_kind", allowed)
+        for first, second in (
+            ("start", "primary_completion"),
+            ("start", "study_completion"),
+            ("primary_completion", "study_completion"),
+            ("status_seen_on", "read_on"),
+        ):
+            if _later(row[first], row[second]):
+                yield table.fault(row, first, f"not after {second} ({row[second]})")
+        if row["last_known_status"] and row["status"] != "unknown":
+            yield table.fault(row, "last_known_status", "blank but for the status unknown")
+        if row["results"] == "published" and not row["study_ids"]:
+            yield table.fault(row, "study_ids", "the report, because results are published")
+        for number in words_of(row["other_ids"]):
+            other = owner.get(number)
+            if other is not None and "duplicate" not in (row["scope"], other["scope"]):
+                allowed = f"no number with a row of its own ({number}), unless one is a duplicate"
+                yield table.fault(row, "other_ids", allowed)
+
+
+def _search_rules(table: Table) -> Iterator[Fault]:
+    for row in table.rows:
+        for column in ("report", "match", "source_url"):
+            if row["verdict"] != "none_found" and not row[column]:
+                yield table.fault(row, column, "given where a report was found")
+        if row["verdict"] == "none_found" and row["queries"] == 0 and not row["notes"]:
+            yield table.fault(row, "queries", "at least one query, or the reason in notes")
+
+
 def _change_rules(table: Table) -> Iterator[Fault]:
     for row in table.rows:
         if row["file"] not in TABLES:
@@ -332,6 +426,10 @@ _TABLE_RULES: dict[str, Sequence[Callable[[Table], Iterable[Fault]]]] = {
     "independence.csv": (_duplicate_rules, _independence_rules),
     "safety.csv": (_duplicate_rules, _safety_rules),
     "published_meta_analyses.csv": (_duplicate_rules, _published_rules),
+    "risk_of_bias.csv": (_duplicate_rules, _risk_rules),
+    "trial_conduct.csv": (_duplicate_rules, _conduct_rules),
+    "registered_trials.csv": (_duplicate_rules, _trial_rules),
+    "publication_search.csv": (_duplicate_rules, _search_rules),
     "CHANGES.csv": (_change_rules,),
 }
 
@@ -343,7 +441,34 @@ def faults_of(tables: dict[str, Table]) -> Iterator[Fault]:
             for rule in rules:
                 yield from rule(tables[name])
     if tables["studies.csv"].readable:
-        known = {str(row["study_id"]) for row in tables["studies.csv"].rows}
-        for name in FACT_FILES:
-            if tables[name].readable:
-                yield from _known_study_rules(tables[name], known)
+        yield from _links_to_studies(tables)
+    if tables["registered_trials.csv"].readable:
+        trials = {str(row["registry_id"]) for row in tables["registered_trials.csv"].rows}
+        table = tables["publication_search.csv"]
+        for row in table.rows if table.readable else ():
+            if row["registry_id"] and row["registry_id"] not in trials:
+                yield table.fault(row, "registry_id", "a registry_id of registered_trials.csv")
+
+
+def _links_to_studies(tables: dict[str, Table]) -> Iterator[Fault]:
+    """Every study that a table names is known; a judged report is of the judged cohort."""
+    studies = {str(row["study_id"]): row for row in tables["studies.csv"].rows}
+    for name in (*FACT_FILES, "risk_of_bias.csv", "trial_conduct.csv", "publication_search.csv"):
+        if tables[name].readable:
+            yield from _known_study_rules(tables[name], set(studies))
+    table = tables["registered_trials.csv"]
+    for row in table.rows if table.readable else ():
+        for study in words_of(row["study_ids"]):
+            if study not in studies:
+                yield table.fault(row, "study_ids", f"study ids of studies.csv; {study} is none")
+    table = tables["risk_of_bias.csv"]
+    for row in table.rows if table.readable else ():
+        study = studies.get(str(row["study_id"]))
+        if study is not None and study["cohort"] != row["cohort"]:
+            allowed = f"{study['cohort']}, the cohort of {row['study_id']}"
+            yield table.fault(row, "cohort", allowed)
+        if study is not None and study["design"] in v.DESIGNS and row["tool"] in v.RISK_TOOLS:
+            tool = "rob2" if study["design"] == "rct" else "robins_i"
+            if row["tool"] != tool:
+                allowed = f"{tool}, because {row['study_id']} is {v.DESIGNS[study['design']]}"
+                yield table.fault(row, "tool", allowed)

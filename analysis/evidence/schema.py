@@ -7,7 +7,7 @@ What rows and tables must be to each other stands in `rules`.
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from analysis import vocabulary as v
 
@@ -117,11 +117,52 @@ _URLS = Column(
     pattern=rf"{_URL.pattern}( {_URL.pattern})*",
     means="web addresses that begin with http:// or https://, one space apart",
 )
+REGISTRIES = {
+    "ClinicalTrials.gov": r"NCT\d{8}",
+    "ChiCTR": r"ChiCTR\d{10}|ChiCTR-[A-Z]{3}-\d{8}",
+    "IRCT": r"IRCT\d+N\d+",
+    "EudraCT": r"EudraCT-\d{4}-\d{6}-\d{2}",
+    "CTIS": r"CTIS-\d{4}-\d{6}-\d{2}-\d{2}",
+    "ISRCTN": r"ISRCTN\d{8}",
+    "JPRN": r"jRCT[a-z]?\d{9,10}|UMIN\d{9}|JapicCTI-\d{6}",
+    "ANZCTR": r"ACTRN\d{14}",
+    "CTRI": r"CTRI-\d{4}-\d{2,3}-\d{6}",
+    "DRKS": r"DRKS\d{8}",
+    "KCT": r"KCT\d{7}",
+    "NTR": r"NTR\d{3,4}|NL-OMON\d{5}|NL\d{4}",
+    "ReBec": r"RBR-[0-9a-z]{6,7}",
+    "RPCEC": r"RPCEC\d{8}",
+    "PACTR": r"PACTR\d{15,16}",
+    "SLCTR": r"SLCTR-\d{4}-\d{3}",
+    "TCTR": r"TCTR\d{11}",
+}
+"""Trial registries and what a number of each looks like (slashes and spaces written as hyphens)."""
+
+REGISTRY_ID = "|".join(REGISTRIES.values())
+
+_REGISTRY_ID = Column(
+    "match",
+    pattern=REGISTRY_ID,
+    means="a trial registry id as its registry writes it (NCT00315133, ChiCTR2300072200, "
+    "IRCT2016070428786N1, EudraCT-2017-002766-50 ...), slashes and spaces as hyphens",
+)
+_REGISTRY_IDS = Column(
+    "match",
+    pattern=rf"({REGISTRY_ID})( ({REGISTRY_ID}))*",
+    means="trial registry ids, one space apart",
+)
+_DATE = Column(
+    "match",
+    pattern=r"(19|20)\d{2}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?",
+    means="a date: 2024, 2024-05 or 2024-05-31",
+)
+_STUDIES = Column("match", pattern=r"[a-z0-9_]+( [a-z0-9_]+)*", means="study ids, one space apart")
 _MONTHS = Column("number", low=0, high=600)
 _SIZE = Column("count", low=1, high=100_000)
 _COUNT = Column("count", low=0, high=100_000)
 _P = Column("number", low=0, high=1)
 _NAME = r"[A-Za-z0-9_.-]+"
+_JUDGEMENTS = v.RISK_JUDGEMENTS["rob2"] | v.RISK_JUDGEMENTS["robins_i"]
 
 _SOURCE = {
     "source_url": _URL,
@@ -139,9 +180,7 @@ TABLES: dict[str, dict[str, Column]] = {
         "doi": Column("match", pattern=r"10\.\d{4,9}/\S+", means="a DOI: 10.number/name"),
         "pmid": Column("match", pattern=r"[1-9]\d{0,8}", means="a PubMed number"),
         "pmcid": Column("match", pattern=r"PMC\d+", means="a PubMed Central id: PMC and a number"),
-        "registry_id": Column(
-            "match", pattern=r"[A-Za-z][A-Za-z-]*\d[\w-]*", means="a trial registry id: NCT00315133"
-        ),
+        "registry_id": _REGISTRY_ID,
         "country": _TEXT,
         "diabetes_type": _word(v.DIABETES_TYPES),
         "design": _word(v.DESIGNS),
@@ -310,6 +349,74 @@ TABLES: dict[str, dict[str, Column]] = {
         "seen_in": _word(v.SEEN_IN),
         "notes": _TEXT,
     },
+    "risk_of_bias.csv": {
+        "cohort": Column("match", needed=True, pattern=_NAME, means="a cohort: one word"),
+        "study_id": _STUDY,
+        "tool": _word(v.RISK_TOOLS),
+        "outcome_family": _word(v.RISK_FAMILIES),
+        "domain": _word(v.RISK_DOMAINS["rob2"] | v.RISK_DOMAINS["robins_i"]),
+        "assessor_a": _word(_JUDGEMENTS),
+        "assessor_b": _word(_JUDGEMENTS),
+        "settled": _word(_JUDGEMENTS),
+        "support": Column(needed=True),
+        "source_url": _URL,
+        "seen_in": _word(v.RISK_SEEN_IN),
+    },
+    "trial_conduct.csv": {
+        "study_id": _STUDY,
+        "registry_id": _REGISTRY_IDS,
+        "registry_link": _word(v.REGISTRY_LINKS, needed=False),
+        "registered": _word(v.REGISTERED),
+        "registered_primary": _TEXT,
+        "reported_primary_matches": _word(v.PRIMARY_MATCHES),
+        "funder": Column("words", v.FUNDERS, needed=True),
+        "conflicts_declared": _word(v.CONFLICTS),
+        "source_url": _URL,
+        "notes": _TEXT,
+    },
+    "registered_trials.csv": {
+        "registry_id": replace(_REGISTRY_ID, needed=True),
+        "other_ids": _REGISTRY_IDS,
+        "title": Column(needed=True),
+        "product": _TEXT,
+        "cell_class": _word(v.CELL_CLASSES),
+        "diabetes_type": _word(v.TRIAL_DIABETES_TYPES),
+        "onset_group": _word(v.TRIAL_ONSETS, needed=False),
+        "design": _word(v.TRIAL_DESIGNS),
+        "masked": _word(v.MASKED),
+        "n_planned": _COUNT,
+        "n_actual": _COUNT,
+        "status": _word(v.TRIAL_STATUSES),
+        "status_basis": _word(v.STATUS_BASES),
+        "last_known_status": _word(v.LAST_KNOWN_STATUSES, needed=False),
+        "start": _DATE,
+        "primary_completion": _DATE,
+        "primary_completion_kind": _word(v.DATE_KINDS, needed=False),
+        "study_completion": _DATE,
+        "primary_outcome": _TEXT,
+        "sponsor": _TEXT,
+        "country": _TEXT,
+        "scope": _word(v.TRIAL_SCOPES),
+        "results": _word(v.TRIAL_RESULTS),
+        "study_ids": _STUDIES,
+        "source_url": _URL,
+        "second_url": replace(_URL, needed=False),
+        "status_seen_on": _DATE,
+        "read_on": replace(_DATE, needed=True),
+        "extraction": _word(v.EXTRACTION),
+        "found_by": _word(v.FOUND_BY),
+        "notes": _TEXT,
+    },
+    "publication_search.csv": {
+        "registry_id": replace(_REGISTRY_ID, needed=True),
+        "queries": replace(_COUNT, needed=True),
+        "verdict": _word(v.SEARCH_VERDICTS),
+        "report": _TEXT,
+        "study_id": replace(_STUDY, needed=False),
+        "match": _TEXT,
+        "source_url": replace(_URL, needed=False),
+        "notes": _TEXT,
+    },
     "CHANGES.csv": {
         "file": Column(needed=True),
         "row_key": Column(needed=True),
@@ -347,6 +454,10 @@ KEYS: dict[str, tuple[str, ...]] = {
     ),
     "safety.csv": ("study_id", "arm", "event_category", "event_detail", "relation"),
     "published_meta_analyses.csv": ("study_id", "population", "comparison", "outcome"),
+    "risk_of_bias.csv": ("cohort", "outcome_family", "domain"),
+    "trial_conduct.csv": ("study_id",),
+    "registered_trials.csv": ("registry_id",),
+    "publication_search.csv": ("registry_id",),
 }
 """The columns that together name one fact. `row_key` in CHANGES.csv joins their cells with |."""
 

@@ -80,6 +80,8 @@ def summary(evidence: Evidence) -> dict[str, int]:
         "independence facts": len(evidence.independence),
         "safety facts": len(evidence.safety),
         "published pooled results": len(evidence.published),
+        "judgements of risk of bias": len(evidence.risk_of_bias),
+        "registered trials": len(evidence.registered_trials),
         "logged corrections": len(evidence.changes),
     }
     return counts

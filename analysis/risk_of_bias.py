@@ -1,0 +1,148 @@
+"""Overall risk of bias of each cohort and outcome family, computed from its settled domains.
+
+`risk_of_bias.csv` holds judgements by domain only; this room adds the overall judgement by the
+rules of the two tools, names the eligible cohorts that nobody has judged, and looks judgements up
+for studies. Pure functions on the tables of an `Evidence`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import pandas as pd
+
+from analysis import vocabulary as v
+from analysis.evidence import Evidence
+
+NOT_JUDGED = "not judged"
+"""The word for a cohort and family without a settled judgement."""
+
+HIGH = ("high", "serious", "critical", NOT_JUDGED)
+"""Overall judgements that count as high risk: what nobody has judged counts as high."""
+
+MANY_CONCERNS = 4
+"""From this many domains with some concerns on, RoB 2 is high overall."""
+
+FAMILY_OF_OUTCOME = {
+    "c_peptide_fasting": "objective",
+    "c_peptide_stimulated": "objective",
+    "c_peptide_auc": "objective",
+    "c_peptide_unstated": "objective",
+    "hba1c": "objective",
+    "fasting_glucose": "objective",
+    "time_in_range": "objective",
+    "engraftment": "objective",
+    "insulin_dose": "insulin",
+    "partial_remission": "insulin",
+    "composite": "insulin",
+    "severe_hypoglycaemia": "safety",
+}
+"""The family whose judgement speaks for a raw outcome; independence is insulin, events safety."""
+
+
+def overall(tool: str, judgements: Sequence[str]) -> str:
+    """The overall judgement that follows from the judgements of all domains.
+
+    RoB 2: high where one domain is high or at least four have some concerns, else the worst.
+    ROBINS-I: critical, then serious, where one domain is; no information where nothing is serious
+    and a domain lacks information; else the worst.
+
+    Raises
+    ------
+    ValueError
+        Not one judgement for each domain of the tool, or a word of another tool.
+
+    References
+    ----------
+    Sterne et al. 2019, BMJ 366:l4898 (RoB 2); Sterne et al. 2016, BMJ 355:i4919 (ROBINS-I). Four
+    domains with some concerns are taken to lower confidence substantially, as RoB 2 allows.
+    """
+    allowed = v.RISK_JUDGEMENTS[tool]
+    if len(judgements) != len(v.RISK_DOMAINS[tool]):
+        raise ValueError(f"{tool} has {len(v.RISK_DOMAINS[tool])} domains")
+    wrong = [word for word in judgements if word not in allowed]
+    if wrong:
+        raise ValueError(f"{wrong[0]} is no judgement of {tool}")
+    if tool == "rob2":
+        if list(judgements).count("some_concerns") >= MANY_CONCERNS:
+            return "high"
+        order = ("high", "some_concerns", "low")
+    else:
+        order = ("critical", "serious", "no_information", "moderate", "low")
+    return next(word for word in order if word in judgements)
+
+
+def overalls(risk_of_bias: pd.DataFrame) -> pd.DataFrame:
+    """One row a judged cohort and family, in the order of the table.
+
+    Parameters
+    ----------
+    risk_of_bias : the table of an `Evidence`.
+
+    Returns
+    -------
+    DataFrame
+        cohort, study_id, tool, outcome_family, overall (word), high (bool: counts as high risk),
+        deciding (the domains at the overall judgement, one space apart).
+    """
+    columns = ["cohort", "study_id", "tool", "outcome_family", "overall", "high", "deciding"]
+    rows = []
+    for (cohort, family), group in risk_of_bias.groupby(["cohort", "outcome_family"], sort=False):
+        tool = group["tool"].iloc[0]
+        settled = dict(zip(group["domain"], group["settled"], strict=True))
+        word = overall(tool, [settled[domain] for domain in v.RISK_DOMAINS[tool]])
+        at = word if word in settled.values() else "some_concerns"
+        deciding = " ".join(d for d in v.RISK_DOMAINS[tool] if settled[d] == at)
+        rows.append((cohort, group["study_id"].iloc[0], tool, family, word, word in HIGH, deciding))
+    return pd.DataFrame(rows, columns=columns).astype({"high": bool})
+
+
+def lookup(risk_of_bias: pd.DataFrame) -> Mapping[tuple[str, str], str]:
+    """(cohort, outcome family) -> overall judgement, for those that were judged."""
+    table = overalls(risk_of_bias)
+    keys = zip(table["cohort"], table["outcome_family"], strict=True)
+    return dict(zip(keys, table["overall"], strict=True))
+
+
+def of_studies(evidence: Evidence, study_ids: Iterable[str], family: str) -> list[str]:
+    """Overall judgement of each study's cohort for a family; `NOT_JUDGED` where there is none.
+
+    Parameters
+    ----------
+    evidence : the evidence.
+    study_ids : studies of `evidence.studies`, in the order wanted; may repeat.
+    family : a word of `vocabulary.RISK_FAMILIES`.
+
+    Raises
+    ------
+    KeyError
+        A study that is not in the evidence.
+    """
+    if family not in v.RISK_FAMILIES:
+        raise ValueError("family is one of " + ", ".join(v.RISK_FAMILIES))
+    cohorts = evidence.studies.set_index("study_id")["cohort"]
+    judged = lookup(evidence.risk_of_bias)
+    return [judged.get((cohorts[study], family), NOT_JUDGED) for study in study_ids]
+
+
+def not_judged(evidence: Evidence) -> pd.DataFrame:
+    """Eligible cohorts with results of a family that nobody has judged: cohort, outcome_family.
+
+    Results are rows of the fact tables of eligible reports of the cohort, whatever their contrast;
+    comparisons before treatment are none.
+    """
+    eligible = evidence.studies.loc[evidence.studies["include"] == "yes", ["study_id", "cohort"]]
+    after = evidence.outcomes[evidence.outcomes["months"] != 0]
+    words = evidence.directions[evidence.directions["contrast"] != "baseline_balance"]
+    parts = [
+        table.assign(outcome_family=table["outcome"].map(FAMILY_OF_OUTCOME))
+        for table in (after, words, evidence.responders)
+    ]
+    parts.append(evidence.independence.assign(outcome_family="insulin"))
+    parts.append(evidence.safety.assign(outcome_family="safety"))
+    present = pd.concat([part[["study_id", "outcome_family"]] for part in parts])
+    present = present.merge(eligible, on="study_id")[["cohort", "outcome_family"]]
+    judged = lookup(evidence.risk_of_bias)
+    missing = [key not in judged for key in present.itertuples(index=False, name=None)]
+    found = present[missing].drop_duplicates().sort_values(["cohort", "outcome_family"])
+    return found.reset_index(drop=True)
