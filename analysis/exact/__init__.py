@@ -6,7 +6,9 @@
 
 The model is y_i ~ N(x_i β, se_i² + τ²). Given τ everything is normal and has a closed form
 (`model`); τ itself, one number, is integrated over numerically (`quadrature`); what one then
-wants to know is a mixture of normals (`mixture`). No sampling, so no Monte Carlo error: a refit
+wants to know is a mixture of normals (`mixture`). Counts (`counts`: shares and rates, zeros and
+lower bounds kept; `bounds`: exact intervals without a model) are integrated in three dimensions
+(`hierarchy`) and read from even grids (`grid`). No sampling, so no Monte Carlo error: a refit
 takes a few milliseconds, and thousands are done at once (`fit_many`). Source: Röver (2020),
 Journal of Statistical Software 93(6); Röver & Friede (2023), Comput Methods Programs Biomed 229.
 
@@ -18,6 +20,8 @@ and the SDs of change unknown (`contrasts`), by adaptive quadrature over all unk
 """
 
 from analysis.exact.batch import BatchDistribution, ExactBatch, fit_many
+from analysis.exact.counts import CountPosterior, fit_rates, fit_shares
+from analysis.exact.grid import GridDistribution
 from analysis.exact.posterior import DEFAULT_TAU_PRIOR, Distribution, ExactPosterior, fit
 from analysis.exact.priors import (
     Exponential,
@@ -34,11 +38,13 @@ from analysis.exact.priors import (
 __all__ = [
     "DEFAULT_TAU_PRIOR",
     "BatchDistribution",
+    "CountPosterior",
     "Distribution",
     "ExactBatch",
     "ExactPosterior",
     "Exponential",
     "Fixed",
+    "GridDistribution",
     "HalfCauchy",
     "HalfNormal",
     "HalfStudentT",
@@ -48,4 +54,6 @@ __all__ = [
     "Uniform",
     "fit",
     "fit_many",
+    "fit_rates",
+    "fit_shares",
 ]
