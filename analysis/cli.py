@@ -205,6 +205,8 @@ def report(
         except render.RenderError as error:
             raise _fail(str(error)) from None
     console.print(f"{made.path} (rendered by {made.renderer})", highlight=False)
+    if made.faults:
+        raise _fail("\n".join(f"{made.path}: {fault}" for fault in made.faults))
 
 
 @app.command()

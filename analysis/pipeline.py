@@ -26,6 +26,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import evidence as evidence_module
+from analysis.escape import csv_table
 from analysis.models import sampling
 from analysis.models.result import ESTIMATE_COLUMNS, ModelResult, estimates_table
 
@@ -37,7 +38,7 @@ PACKAGES = ("arviz", "numpy", "nutpie", "pandas", "pymc", "pytensor", "scipy", "
 FLOAT_FORMAT = "%.8g"
 
 WORKERS = 2
-NOT_NUMBERS = {"report", "render.py", "cli.py", "cli_study.py", "newstudy.py", "difference.py",
+NOT_NUMBERS = {"report", "render", "cli.py", "cli_study.py", "newstudy.py", "difference.py",
                "calibrate.py", "patient_level.py"}  # fmt: skip
 """Parts of the package that no result of a run depends on."""
 
@@ -328,7 +329,8 @@ def _rounded(value: float, digits: int = 0) -> float | None:
 
 def _write_tables(tables: dict[str, pd.DataFrame], folder: Path) -> None:
     for name, frame in tables.items():
-        frame.to_csv(folder / f"{name}.csv", index=False, float_format=FLOAT_FORMAT)
+        table = csv_table(frame)
+        table.to_csv(folder / f"{name}.csv", index=False, float_format=FLOAT_FORMAT)
 
 
 def _synthesise(evidence, staging: Path, out: Path, stages: dict[str, dict]) -> dict:

@@ -1,10 +1,14 @@
 """The embedded renderer and the audit of what it makes."""
 
 import html
+import json
+import os
 import re
-import shutil
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import synthetic_results
@@ -12,7 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis import render
+from analysis.render import docx, embedded, execute, quarto
+from analysis.render import source as sources
 
+REPORT = Path(__file__).resolve().parent.parent / "report.qmd"
 DEMO = """---
 title: "A demonstration"
 lang: en
@@ -20,23 +27,22 @@ lang: en
 
 ```{python}
 #| include: false
-import matplotlib
+import pandas as pd
 from matplotlib.figure import Figure
-matplotlib.rcParams["svg.hashsalt"] = "demo"
-from matplotlib_inline.backend_inline import set_matplotlib_formats
-set_matplotlib_formats("svg", metadata={"Date": None})
-class Table:
-    def _repr_markdown_(self):
-        return "| a | b |\\n|---|---|\\n| 1 | 2 |"
+from analysis.report import style
+from analysis.report.tables import grid
+from analysis.report.text import Markdown
+style.notebook()
 x = 41
 ```
 
 # First {#sec-first}
 
-The answer is `{python} x + 1`; see @fig-line, @tbl-one and @sec-second.
+The answer is `{python} x + 1`; `{python} Markdown("it is **so**")`;
+see @fig-line, @tbl-one and @sec-second.
 
 ::: {.callout-note title="Mind this"}
-A note of 5 % or so.
+A note of 5 % or so, as in @tbl-one.
 :::
 
 ::: {.callout-note collapse="true" title="Folded < away"}
@@ -62,52 +68,55 @@ figure
 
 ```{python}
 #| label: tbl-one
-#| tbl-cap: "A table."
-Table()
+#| tbl-cap: "A table, see @fig-line."
+grid(pd.DataFrame({"a": ["<b> @fig-none `{python} 1` $x$", "y"], "b": [1, 2]}), ("b",))
 ```
 """
 
 
-@pytest.fixture(autouse=True)
-def without_quarto(monkeypatch):
-    monkeypatch.delenv("QUARTO_PATH", raising=False)
-    monkeypatch.setattr(render.shutil, "which", lambda name: None)
+@pytest.fixture(autouse=True, scope="module")
+def without_quarto():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("QUARTO_PATH", raising=False)
+        patch.setattr(quarto.shutil, "which", lambda name: None)
+        yield
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory):
+def made(tmp_path_factory):
+    """The demonstration in all formats from one run of its cells."""
     folder = tmp_path_factory.mktemp("demo")
     source = folder / "demo.qmd"
     source.write_text(DEMO, encoding="utf-8")
-    which = shutil.which
-    shutil.which = lambda name: None
-    try:
-        made = render.render(source, folder / "demo.html")
-        again = render.render(source, folder / "again.html")
-    finally:
-        shutil.which = which
-    assert made.path.read_bytes() == again.path.read_bytes()
-    return made.path.read_text(encoding="utf-8")
+    made = render.render_all(source, {form: folder / f"demo.{form}" for form in render.FORMATS})
+    again = render.render(source, folder / "again.html")
+    assert made["html"].path.read_bytes() == again.path.read_bytes()
+    return made
+
+
+@pytest.fixture(scope="module")
+def page(made):
+    return made["html"].path.read_text(encoding="utf-8")
 
 
 def test_the_page_is_whole(page):
     assert render.audit_html(page) == []
-    assert "The answer is 42;" in page
-    for text in ("Figure 1: A line.", "Table 1: A table.", "Mind this", "Section 2"):
+    assert "The answer is 42; it is <strong>so</strong>;" in page
+    for text in ("Figure 1: A line.", "Table 1: A table,", "Mind this", "Section 2"):
         assert text in page
     assert 'alt="A rising line."' in page
-    assert "embedded renderer (pandoc" in page
 
 
 def test_callouts_are_boxes_and_fold_away(page):
     assert '<p class="callout-title">Mind this</p>' in page
     assert "<summary>Folded &lt; away</summary>" in page
-    assert page.index("<details") < page.index("A secret.") < page.index("</details>")
+    box = page[page.index('<details class="callout') :]
+    assert box.index("A secret.") < box.index("</details>")
 
 
 def test_a_table_scrolls_under_its_caption(page):
     figure = page[page.index('<figure id="tbl-one"') :]
-    caption = figure.index("Table 1: A table.")
+    caption = figure.index("Table 1: A table,")
     assert caption < figure.index("</figcaption>") < figure.index('class="scroll"')
     assert figure.index('class="scroll"') < figure.index("<table")
 
@@ -118,7 +127,7 @@ def test_sections_of_the_second_level_have_numbers(page):
 
 def test_equations_need_no_script(page):
     assert "<math" in page
-    assert "<script" not in page
+    assert 'src="http' not in page
 
 
 def test_a_number_keeps_its_percent_sign(page):
@@ -134,9 +143,18 @@ def write(tmp_path, text):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("# A\n\n```{python}\n#| label: fig-x\n1 / 0\n```\n", r"bad.qmd:3: cell fig-x: ZeroDiv"),
-        ("# A\n\n`{python} nothing`\n", "inline expression.*NameError"),
-        ("# A\n\nSee @fig-none.\n", "@fig-none refers to nothing"),
+        ("# A\n\n```{python}\n#| label: fig-x\n1 / 0\n```\n", r"bad.qmd:5: cell fig-x: ZeroDiv"),
+        (
+            "# A\n\n```{python}\n#| label: fig-x\nx = 1\n\nx +\n```\n",
+            r"bad.qmd:7: cell fig-x: Synt",
+        ),
+        ("# A\n\n`{python} nothing`\n", r"bad.qmd:3: an inline expression: NameError"),
+        ("# A\n\nb\n`{python} 'a'`\n", r"bad.qmd:4: an inline expression: 'a' gives a plain str"),
+        ("# A\n\nSee @fig-none.\n", "bad.qmd:3: @fig-none refers to nothing"),
+        ("---\ntitle: [\n---\n", "bad.qmd:2: not YAML"),
+        ("---\ntitle: x\n", "bad.qmd:1: the header .* does not end"),
+        ("```{python}\n#| label: [\n1\n```\n", "bad.qmd:2: not YAML"),
+        ("```{python}\nimport os; os._exit(3)\n```\n", "the process that ran the cells died"),
         ("# A\n\n```{python}\n#| label: tbl-x\nNone\n```\n", "shows neither a figure nor a table"),
     ],
 )
@@ -156,12 +174,205 @@ def test_an_unknown_format_is_refused(tmp_path):
         render.render(write(tmp_path, "# A\n"), tmp_path / "x", to="papyrus")
 
 
-def test_pdf_and_docx_are_made(tmp_path):
-    source = write(tmp_path, '---\ntitle: "T"\n---\n\n# A heading\n\nSome text.\n')
-    pdf = render.render(source, tmp_path / "x.pdf", to="pdf").path
-    assert pdf.read_bytes().startswith(b"%PDF")
-    docx = render.render(source, tmp_path / "x.docx", to="docx").path
-    assert "A heading" in zipfile.ZipFile(docx).read("word/document.xml").decode()
+def test_a_clean_page_has_no_fault():
+    page = "<main><p>None of 5 reported; a@b.org; 3 in all.</p><code>\\x</code></main>"
+    assert render.audit_html(page) == []
+
+
+def test_the_same_label_twice_is_named_with_both_lines(tmp_path):
+    cell = '```{python}\n#| label: tbl-one\n#| tbl-cap: "T"\n1\n```\n\n'
+    with pytest.raises(render.RenderError, match=r"bad.qmd:7: the label tbl-one stands in line 1"):
+        render.render(write(tmp_path, cell + cell), tmp_path / "bad.html")
+    with pytest.raises(render.RenderError, match="the label sec-a stands in line 1"):
+        render.render(write(tmp_path, "# A {#sec-a}\n\n## B {#sec-a}\n"), tmp_path / "bad.html")
+
+
+def test_a_folder_that_cannot_be_written_is_named_before_the_cells_run(tmp_path):
+    (tmp_path / "file").write_text("")
+    source = write(tmp_path, "```{python}\n1 / 0\n```\n")
+    with pytest.raises(render.RenderError, match="cannot be written"):
+        render.render(source, tmp_path / "file" / "x.html")
+
+
+def test_text_of_cells_never_becomes_markup(page):
+    assert "&lt;b&gt; @fig-none `{python} 1` $x$" in page
+
+
+def test_each_cell_of_a_table_knows_its_column_and_row(page):
+    assert '<th scope="col" class="num">b</th>' in page
+    assert '<td data-label="b" class="num">2</td>' in page
+    assert '<th scope="row">y</th>' in page
+
+
+def test_the_page_has_one_main_part_in_its_language(page):
+    assert page.count("<main") == 1
+    assert '<html lang="en">' in page
+
+
+def test_cells_run_once_for_all_formats(tmp_path):
+    cell = "```{python}\n#| label: tbl-x\nwith open('runs', 'a') as f: n = f.write('x')\n"
+    cell += "from analysis.report.tables.base import in_words\nin_words('one')\n```\n"
+    source = write(tmp_path, "# A\n\n" + cell)
+    render.render_all(source, {form: tmp_path / f"x.{form}" for form in render.FORMATS})
+    assert (tmp_path / "runs").read_text() == "x"
+
+
+def words_of(path: Path) -> str:
+    body = ElementTree.fromstring(zipfile.ZipFile(path).read("word/document.xml"))
+    return "\n".join("".join(run.text or "" for run in paragraph.iter(f"{docx.W}t"))
+                     for paragraph in body.iter(f"{docx.W}p"))  # fmt: skip
+
+
+def test_a_pdf_is_made(made):
+    assert made["pdf"].path.read_bytes().startswith(b"%PDF")
+
+
+def test_a_word_document_is_whole(made):
+    path = made["docx"].path
+    assert render.audit_docx(path) == []
+    text = words_of(path)
+    for words in ("The answer is 42; it is so;", "A note of 5\u00a0% or so", "Table 1: A table"):
+        assert words in text
+    assert "<b> @fig-none `{python} 1` $x$" in text
+    body = zipfile.ZipFile(path).read("word/document.xml").decode()
+    assert 'descr="A rising line."' in body
+    for style in ("Callout", "TableText", "TOC1", "TOC2"):
+        assert f'w:pStyle w:val="{style}"' in body
+
+
+def test_the_contents_of_a_word_document_are_filled_and_linked(made):
+    body = ElementTree.fromstring(zipfile.ZipFile(made["docx"].path).read("word/document.xml"))
+    entries = [p for p in body.iter(f"{docx.W}p")
+               if (style := p.find(f"{docx.W}pPr/{docx.W}pStyle")) is not None
+               and style.get(f"{docx.W}val", "").startswith("TOC")]  # fmt: skip
+    texts = ["".join(t.text or "" for t in p.iter(f"{docx.W}t")) for p in entries]
+    assert [text.split("  ")[-1] for text in texts[1:]] == ["First", "A part", "Second"]
+    anchors = {link.get(f"{docx.W}anchor") for link in body.iter(f"{docx.W}hyperlink")}
+    marks = {mark.get(f"{docx.W}name") for mark in body.iter(f"{docx.W}bookmarkStart")}
+    assert {"sec-first", "sec-part", "sec-second"} <= anchors & marks
+    kinds = [c.get(f"{docx.W}fldCharType") for c in body.iter(f"{docx.W}fldChar")]
+    assert kinds[:3] == ["begin", "separate", "end"]
+
+
+def test_a_figure_without_description_in_word_takes_its_own(made, tmp_path):
+    path = tmp_path / "lost.docx"
+    with zipfile.ZipFile(made["docx"].path) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            data = old.read(name)
+            if name == "word/document.xml":
+                data = data.replace(b'descr="A rising line."', b'descr=""')
+            new.writestr(name, data)
+    assert "a figure has no alternative text" in render.audit_docx(path)
+    docx.finish(path, ["A rising line."])
+    assert render.audit_docx(path) == []
+
+
+def test_the_style_of_word_is_as_its_script_makes_it():
+    package = zipfile.ZipFile(Path(embedded.__file__).parent.parent / "report" / "reference.docx")
+    styles = package.read("word/styles.xml").decode()
+    for style in ("TableText", "Callout", "TOC1", "Header"):
+        assert f'w:styleId="{style}"' in styles
+    assert "PAGE" in package.read("word/footer1.xml").decode()
+
+
+# --- no process outlives its render -------------------------------------------------------------
+
+
+def test_the_process_of_the_cells_ends_with_its_parent(tmp_path):
+    """A parent that dies between two lines leaves nothing running."""
+    pid_file = tmp_path / "pid"
+    code = f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    job = json.dumps({"source": "x", "folder": str(tmp_path), "parts": [{"code": code, "line": 1}]})
+    process = subprocess.Popen([sys.executable, "-m", "analysis.render.cells"], text=True,
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                               cwd=Path(embedded.__file__).parents[2])  # fmt: skip
+    process.stdin.write(job + "\n")
+    process.stdin.flush()
+    while not (pid_file.exists() and pid_file.read_text()):
+        assert process.poll() is None
+    process.stdin.close()  # as when the parent is gone
+    assert process.wait(timeout=60) == 1
+    process.stdout.close()
+
+
+def test_nothing_is_left_running_nor_said_after_a_render(tmp_path, capfd):
+    source = write(
+        tmp_path, "```{python}\nimport os\nopen('pid', 'w').write(str(os.getpid()))\n```\n"
+    )
+    execute.execute(sources.read(source)[1], source)
+    pid = int((tmp_path / "pid").read_text())
+    with pytest.raises(OSError):
+        os.kill(pid, 0)
+    said = capfd.readouterr()
+    assert said.out == said.err == ""
+
+
+# --- Quarto --------------------------------------------------------------------------------------
+
+FAKE = """#!{python}
+import os, pathlib, sys
+if sys.argv[1] == "--version":
+    print("9.9.9")
+    raise SystemExit
+name = sys.argv[sys.argv.index("--output") + 1]
+log = pathlib.Path({log!r})
+log.write_text(repr((sys.argv[1:], sorted(str(p) for p in pathlib.Path().rglob("*.css")),
+                     os.environ["ISLETMETA_FIGURES"], os.environ.get("NO_COLOR"))))
+{then}
+"""
+
+
+def fake_quarto(tmp_path, monkeypatch, then: str) -> Path:
+    program = tmp_path / "quarto"
+    log = tmp_path / "log"
+    program.write_text(FAKE.format(python=sys.executable, log=str(log), then=then))
+    program.chmod(0o755)
+    monkeypatch.setenv("QUARTO_PATH", str(program))
+    return log
+
+
+WITH_CSS = "---\nformat:\n  html:\n    css: look.css\n---\n\n# A {#sec-a}\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a script stands in for Quarto")
+def test_quarto_runs_apart_and_its_page_is_audited(tmp_path, monkeypatch):
+    (tmp_path / "look.css").write_text("")
+    source = write(tmp_path, WITH_CSS)
+    then = "pathlib.Path(name).write_text('<p>see ?@fig-x</p>')"
+    log = fake_quarto(tmp_path, monkeypatch, then)
+    made = render.render(source, tmp_path / "there" / "x.html")
+    assert made.renderer == "Quarto 9.9.9"
+    assert made.faults == ["the reference ?@fig-x was not resolved"]
+    told = log.read_text()
+    assert "'look.css'" in told
+    assert "--no-execute-daemon" in told
+    assert told.endswith("'svg', '1')")
+    assert not (tmp_path / "x.html").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a script stands in for Quarto")
+def test_a_cell_that_fails_under_quarto_is_named_with_its_line(tmp_path, monkeypatch):
+    cell = "```{python}\n#| label: fig-x\nx = 1\n1 / 0\n```\n"
+    source = write(tmp_path, "# A\n\n" + cell)
+    told = ("\x1b[31mAn error occurred while executing the following cell:\n"
+            "------------------\n#| label: fig-x\nx = 1\n1 / 0\n------------------\n\n"
+            "\x1b[0;31mZeroDivisionError\x1b[0m  Traceback (most recent call last)\n"
+            "Cell In[2], line 3\nZeroDivisionError: division by zero\n")  # fmt: skip
+    fake_quarto(tmp_path, monkeypatch, f"sys.stderr.write({told!r}); raise SystemExit(1)")
+    with pytest.raises(render.RenderError) as failed:
+        render.render(source, tmp_path / "x.html")
+    assert str(failed.value) == "bad.qmd:6: cell fig-x: ZeroDivisionError: division by zero"
+    assert not (tmp_path / "x.html").exists()
+
+
+def test_the_header_names_files_that_are_there():
+    header, _ = sources.read(REPORT)
+    named = [word for word in quarto._words(header) if word.startswith("analysis/")]
+    assert len(named) >= 5
+    for word in named:
+        assert (REPORT.parent / word).is_file(), word
+    assert header["execute"]["daemon"] is False
+    assert "bibliography" not in header
 
 
 @given(st.text(alphabet="abc #*`\n@-", max_size=200))
@@ -175,6 +386,13 @@ def test_markdown_without_cells_passes_unchanged(text):
     ("page", "fault"),
     [
         ("<p>the mean is nan</p>", "the page says 'nan'"),
+        ("<p>the mean is None.</p>", "the page says 'None'"),
+        ("<p>0.5\\xa0%</p>", "the escape \\xa0 is left on the page"),
+        ("<p>\x1b[31mred</p>", "codes of terminal colours are left on the page"),
+        ("<p>see ?@fig-lost</p>", "the reference ?@fig-lost was not resolved"),
+        ("<table><th>x</th></table>", "a table's header cell has no scope"),
+        ("<a href='javascript:x()'>x</a>", "a link runs javascript:x()"),
+        ("<p onclick='x()'>x</p>", "<p> carries onclick"),
         ("<img src='data:x'>", "a figure has no alternative text"),
         ("<a href='#gone'>x</a>", "a link leads to #gone, which is not there"),
         ("<p>{python} x</p>", "source code is left on the page"),
@@ -189,7 +407,6 @@ def test_the_audit_sees(page, fault):
 
 # --- the report itself ------------------------------------------------------------------------
 
-REPORT = Path(__file__).resolve().parent.parent / "report.qmd"
 SECTIONS = [
     "The answer in one page", "The evidence base", "C-peptide", "HbA1c", "Insulin dose",
     "Independence from insulin, and how long it lasts", "Safety", "Type 1 beside type 2",
@@ -212,14 +429,7 @@ def report(evidence, tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("report")
     results = synthetic_results.write(folder, effects.build(evidence).effects)
-    which = shutil.which
-    shutil.which = lambda name: None
-    try:
-        made = render.render(
-            REPORT, folder / "report.html", env={"ISLETMETA_OUT": str(results), "QUARTO_PATH": ""}
-        )
-    finally:
-        shutil.which = which
+    made = render.render(REPORT, folder / "report.html", env={"ISLETMETA_OUT": str(results)})
     return made.path.read_text(encoding="utf-8")
 
 
@@ -253,6 +463,33 @@ def test_every_figure_has_its_own_alternative_text(report, parts):
 def test_figures_are_vectors_and_the_page_is_light(report):
     assert "data:image/png" not in report
     assert len(report.encode()) < 6e6
+
+
+def test_the_page_names_its_renderer(report):
+    assert "Rendered by isletmeta’s embedded renderer (pandoc" in " ".join(
+        html.unescape(report).replace("'", "’").split()
+    )
+
+
+def test_every_inline_value_is_markdown_to_a_notebook(evidence, tmp_path, parts):
+    """Quarto shows a plain text by its repr, with quotes and escapes."""
+    from IPython.core.formatters import DisplayFormatter
+
+    from analysis import effects
+    from analysis.report import prose
+    from analysis.report.results import Results
+
+    out = synthetic_results.write(tmp_path, effects.build(evidence).effects)
+    space = {"prose": prose, "results": Results(out, evidence)}
+    show = DisplayFormatter().format
+    seen = 0
+    for part in parts:
+        if not isinstance(part, render.Cell):
+            for expression, line in sources.inline(part):
+                data, _ = show(eval(expression, space))
+                assert "text/markdown" in data, f"report.qmd:{line}: {expression}"
+                seen += 1
+    assert seen > 20
 
 
 def test_long_tables_are_folded_away(report):

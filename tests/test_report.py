@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import json
 import re
 
 import numpy as np
@@ -12,7 +13,8 @@ from matplotlib.figure import Figure
 
 from analysis.report import figures, prose, style, tables
 from analysis.report.results import Results
-from analysis.report.tables.base import Markdown, markdown
+from analysis.report.tables.base import Table, column_widths, grid, link
+from analysis.report.text import Chain
 from analysis.report.words import (
     base,
     chance,
@@ -105,13 +107,15 @@ def _is_text(artist):
 @pytest.mark.parametrize(("make", "words"), calls(tables))
 def test_every_table_has_a_row_or_says_why_not(results, make, words):
     made = make(results, *words)
-    assert isinstance(made, Markdown)
-    lines = made.text.splitlines()
-    assert len(lines) >= 3
+    assert isinstance(made, Table)
+    assert made.rows
+    assert {len(row) for row in made.rows} == {len(made.columns)}
+    assert not NOT_A_NUMBER.search(made.text)
+    lines = made._repr_markdown_().splitlines()
+    assert len(lines) == len(made.rows) + 2
     assert re.fullmatch(r"\|(:?-+:?\|)+", lines[1])
     columns = {re.sub(r"\\\|", "", line).count("|") for line in lines}
-    assert len(columns) == 1
-    assert not NOT_A_NUMBER.search(made.text)
+    assert columns == {len(made.columns) + 1}
 
 
 @pytest.mark.parametrize(("say", "words"), calls(prose))
@@ -178,7 +182,7 @@ def test_words_are_counted_as_what_they_say(full):
 def test_controlled_and_uncontrolled_stand_apart(full):
     for outcome in ("hba1c", "c_peptide_ratio"):
         text = tables.pooled(full, outcome).text
-        for line in text.splitlines()[2:]:
+        for line in text.splitlines()[1:]:
             assert ("control group" in line) != ("own baseline" in line)
 
 
@@ -253,15 +257,92 @@ def test_numbers_as_people_read_them(made, expected):
     assert made == expected
 
 
+HOSTILE = ["x|y", "one\ntwo", "<script>alert(1)</script>", "![x](y)", "`{=typst}`", "@fig-claims",
+           "$\\input$", "**bold**", "[a](javascript:b)", "- 1. # {{< x >}}"]  # fmt: skip
+
+
 def test_a_table_escapes_what_would_break_it():
-    text = markdown(pd.DataFrame({"a": ["x|y", "one\ntwo"], "b": [1, 2]})).text
+    made = grid(pd.DataFrame({"a": HOSTILE, "b": range(len(HOSTILE))}))
+    text = made._repr_markdown_()
     assert "x\\|y" in text
     assert "one two" in text
-    assert len(text.splitlines()) == 4
+    assert len(text.splitlines()) == len(HOSTILE) + 2
+    page = made._repr_html_()
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_a_link_leads_only_to_web_addresses():
+    good = link("https://example.org/a(b)", "A [1]")
+    assert good.html() == '<a href="https://example.org/a%28b%29">A [1]</a>'
+    assert good.markdown() == "[A \\[1\\]](<https://example.org/a%28b%29>)"
+    for bad in ("javascript:alert(1)", 'https://a.org/"onload="x', "https://a.org/ b", ""):
+        assert link(bad, "A").html() == link(bad, "A").markdown() == "A"
 
 
 def test_wide_columns_get_wide_rules():
-    text = markdown(pd.DataFrame({"n": ["1"], "words": ["many words " * 10]})).text
-    first, second = (len(rule) for rule in text.splitlines()[1].strip("|").split("|"))
+    first, second = column_widths(["n", "words"], [("1", "many words " * 10)])
     assert first < 6
     assert second > 40
+
+
+def test_a_column_never_gets_less_than_its_longest_word():
+    rows = [("47/1", "−0.31 to −0.12", "extraordinarily long text " * 4, f"{i}") for i in range(9)]
+    widths = column_widths(["x"] * 4, [row * 3 for row in rows][0:1] and [r for r in rows])
+    assert widths[0] >= 4
+    assert widths[1] >= len("−0.31 to −0.12")
+    many = column_widths(["x"] * 20, [rows[0] * 5])
+    assert all(width >= 4 for width in many)
+    assert sum(column_widths(["x"] * 8, [rows[0] * 2])) <= 130
+
+
+def test_ids_and_right_must_fit_the_table():
+    frame = pd.DataFrame({"a": ["x"], "n": ["1"]})
+    assert 'data-id="e1"' in grid(frame, ("n",), ids=("e1",))._repr_html_()
+    with pytest.raises(ValueError, match="no such column"):
+        grid(frame, ("m",))
+    with pytest.raises(ValueError, match="2 ids for 1 rows"):
+        grid(frame, ids=("a", "b"))
+
+
+def test_a_chain_opens_on_the_page_and_is_plain_in_print():
+    chain = Chain("Couri 2009", ("rule <1>", link("https://example.org/x", "source")))
+    assert chain.html().count("<li>") == 2
+    assert "rule &lt;1&gt;" in chain.html()
+    assert chain.markdown() == "Couri 2009"
+    assert Chain("alone", ()).html() == "alone"
+
+
+def test_what_a_sentence_takes_from_a_cell_is_no_markup(full, tmp_path):
+    table = full.rows("leave_one_out")
+    table["label"] = "<img onerror=x> **A** @fig-claims"
+    for path in full.out.glob("*.csv"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    table.to_csv(tmp_path / "leave_one_out.csv", index=False)
+    text = prose.leave_one_out(Results(tmp_path, full.evidence), "hba1c")
+    assert "\\<img onerror\\=x\\> \\*\\*A\\*\\* \\@fig\\-claims" in text
+
+
+# --- how figures are drawn -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("to", "kind"), [("html", "svg"), ("typst", "outlines"), ("docx", "png"), ("html5+x", "svg")]
+)
+def test_quarto_by_itself_says_which_format_it_makes(monkeypatch, tmp_path, to, kind):
+    for name in ("ISLETMETA_FIGURES", "QUARTO_FIG_FORMAT"):
+        monkeypatch.delenv(name, raising=False)
+    info = tmp_path / "info.json"
+    info.write_text(json.dumps({"format": {"pandoc": {"to": to}}}))
+    monkeypatch.setenv("QUARTO_EXECUTE_INFO", str(info))
+    assert style.figure_kinds() == (kind,)
+
+
+def test_older_quartos_tell_word_by_its_figures(monkeypatch):
+    for name in ("ISLETMETA_FIGURES", "QUARTO_EXECUTE_INFO"):
+        monkeypatch.delenv(name, raising=False)
+    assert style.figure_kinds() == ("svg",)
+    monkeypatch.setenv("QUARTO_FIG_FORMAT", "png")
+    assert style.figure_kinds() == ("png",)
+    monkeypatch.setenv("ISLETMETA_FIGURES", "svg,png")
+    assert style.figure_kinds() == ("svg", "png")

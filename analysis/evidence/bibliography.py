@@ -5,15 +5,13 @@ import re
 
 import pandas as pd
 
+from analysis.escape import bibtex as tex
+from analysis.escape import is_url
+
 _JOURNAL = re.compile(
     r"(?P<journal>.+?) (?P<year>\d{4});(?P<volume>\d+)(\((?P<number>[^)]*)\))?(:(?P<pages>.+))?"
 )
 _INITIALS = re.compile(r"[A-Z](-?[A-Z])*")
-
-
-def _tex(text: str) -> str:
-    """`text` with the characters that mean something to BibTeX escaped."""
-    return re.sub(r"([&%$#_{}])", r"\\\1", text)
 
 
 def _author(text: str) -> str:
@@ -24,10 +22,10 @@ def _author(text: str) -> str:
     parts = name.split()
     if len(parts) > 1 and _INITIALS.fullmatch(parts[-1]) and "/" not in name:
         initials = " ".join(f"{letter}." for letter in parts[-1].replace("-", ""))
-        return f"{_tex(' '.join(parts[:-1]))}, {initials} and others"
+        return f"{tex(' '.join(parts[:-1]))}, {initials} and others"
     if len(parts) == 1:
-        return f"{_tex(name)} and others"
-    return "{" + _tex(name) + "} and others" if "/" not in name else "{" + _tex(name) + "}"
+        return f"{tex(name)} and others"
+    return "{" + tex(name) + "} and others" if "/" not in name else "{" + tex(name) + "}"
 
 
 def bibliography(studies: pd.DataFrame) -> str:
@@ -39,22 +37,22 @@ def bibliography(studies: pd.DataFrame) -> str:
     entries = []
     for row in studies.to_dict("records"):
         article = row["publication_kind"] == "article"
-        fields = {"author": _author(row["first_author"]), "title": "{" + _tex(row["title"]) + "}"}
+        fields = {"author": _author(row["first_author"]), "title": "{" + tex(row["title"]) + "}"}
         printed = _JOURNAL.fullmatch(row["journal"]) if article else None
         if printed:
             fields |= {
-                "journal": _tex(printed["journal"]),
+                "journal": tex(printed["journal"]),
                 "volume": printed["volume"],
-                "number": printed["number"] or "",
-                "pages": _tex(printed["pages"] or "").replace("-", "--"),
+                "number": tex(printed["number"] or ""),
+                "pages": tex(printed["pages"] or "").replace("-", "--"),
             }
         else:
-            fields["journal" if article else "howpublished"] = _tex(row["journal"])
+            fields["journal" if article else "howpublished"] = tex(row["journal"])
         fields |= {
             "year": "" if math.isnan(row["year"]) else f"{row['year']:.0f}",
-            "doi": row["doi"],
+            "doi": tex(row["doi"]),
             "pmid": row["pmid"],
-            "url": row["source_url"],
+            "url": row["source_url"] if is_url(row["source_url"]) else "",
         }
         lines = [f"  {name} = {{{value}}}," for name, value in fields.items() if value]
         kind = "article" if article else "misc"

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from analysis import escape
 from analysis import vocabulary as v
 
 Row = dict[str, str | float]
@@ -108,8 +109,8 @@ _ARM = Column(
 _URL = Column(
     "match",
     needed=True,
-    pattern=r"https?://[^\s/$.?#,][^\s,]*\.[^\s]+",
-    means="a web address that begins with http:// or https://",
+    pattern=escape.URL,
+    means="a web address that begins with http:// or https://, without quotes or spaces",
 )
 _URLS = Column(
     "match",

@@ -1,18 +1,20 @@
 """The sentences of the report that hold numbers: each made from the fits, with k and n.
 
 A sentence says what was estimated, from how many studies and patients, how uncertain it is, and
-what the data cannot tell. Where there is no estimate it says so. Sentences are plain text: Quarto
-escapes Markdown in inline expressions.
+what the data cannot tell. Where there is no estimate it says so. Sentences are Markdown (`said`);
+what they take from a cell of the evidence or of a table passes through `verbatim`.
 """
 
 from __future__ import annotations
 
-from analysis import vocabulary
+from analysis import __version__, vocabulary
 from analysis.models.families import LABELS
 from analysis.patient_level import TELLINGS
+from analysis.report import style
 from analysis.report.figures.overview import evidence_map_counts
 from analysis.report.outcomes import OUTCOMES
 from analysis.report.results import Pooled, Results
+from analysis.report.text import said, verbatim
 from analysis.report.words import (
     base,
     chance,
@@ -37,6 +39,7 @@ NOT_RUN = "This was not estimated in this run."
 # --- the evidence ----------------------------------------------------------------------------
 
 
+@said
 def overview(results: Results) -> str:
     """How much evidence there is, and of which kind."""
     table = results.evidence.studies
@@ -53,6 +56,7 @@ def overview(results: Results) -> str:
     )
 
 
+@said
 def extraction(results: Results) -> str:
     """How the facts were read: by whom, and where."""
     facts = results.evidence.outcomes
@@ -68,6 +72,7 @@ def extraction(results: Results) -> str:
     )
 
 
+@said
 def gaps(results: Results) -> str:
     """The empty cells of the evidence map."""
     counts = evidence_map_counts(results)
@@ -78,6 +83,7 @@ def gaps(results: Results) -> str:
     )
 
 
+@said
 def excluded(results: Results) -> str:
     """How many rows did not enter a pooled estimate."""
     table = results.rows("exclusions")
@@ -100,6 +106,7 @@ def value(found: Pooled, outcome: str) -> str:
     return f"{mean}{about.unit} (95 % {found.interval_name} interval {ends})"
 
 
+@said
 def mean_effect(results: Results, outcome: str, controlled: bool) -> str:
     """The pooled mean of an outcome in one kind of design, or why there is none."""
     where = "against control groups" if controlled else "without a control group"
@@ -137,6 +144,7 @@ def _changed(found: Pooled, outcome: str, controlled: bool) -> str:
     return f"{about.noun} was {mean} times {whose} (95 % {found.interval_name} interval {ends})"
 
 
+@said
 def beyond(results: Results, outcome: str, controlled: bool = True) -> str:
     """How probable it is that the mean is on the good side, and beyond what matters to patients."""
     about = OUTCOMES[outcome]
@@ -160,6 +168,7 @@ def beyond(results: Results, outcome: str, controlled: bool = True) -> str:
     return f"{text} ({named} a control group; {base(good['k_studies'], good['n_patients'])})."
 
 
+@said
 def words_matter(results: Results, outcome: str) -> str:
     """The controlled headline with results in words, and without them."""
     all_told = results.pooled(outcome, True)
@@ -178,6 +187,7 @@ def words_matter(results: Results, outcome: str) -> str:
     )
 
 
+@said
 def heterogeneity(results: Results, outcome: str) -> str:
     """How much studies differ: tau and I²."""
     about = OUTCOMES[outcome]
@@ -196,6 +206,7 @@ def heterogeneity(results: Results, outcome: str) -> str:
     return text + "."
 
 
+@said
 def single_classes(results: Results, outcome: str) -> str:
     """Which classes rest on one study."""
     table = results.study_effects(outcome)
@@ -211,6 +222,7 @@ def single_classes(results: Results, outcome: str) -> str:
     )
 
 
+@said
 def at_diagnosis(results: Results) -> str:
     """HbA1c after a baseline at diagnosis."""
     table = results.study_effects("hba1c", at_diagnosis=True)
@@ -229,6 +241,7 @@ def at_diagnosis(results: Results) -> str:
     return text + ". Insulin alone does the same after diagnosis: this is no measure of the cells."
 
 
+@said
 def by_study(results: Results, outcome: str) -> str:
     """Of an outcome too seldom reported to be pooled: how many studies measured it."""
     about = OUTCOMES[outcome]
@@ -242,6 +255,7 @@ def by_study(results: Results, outcome: str) -> str:
     )
 
 
+@said
 def types_differ(results: Results, outcome: str) -> str:
     """Type 1 beside type 2 in controlled studies, or what there is."""
     parts = []
@@ -260,6 +274,7 @@ def types_differ(results: Results, outcome: str) -> str:
 # --- independence ----------------------------------------------------------------------------
 
 
+@said
 def ever_independent(results: Results) -> str:
     """How many were ever free of insulin: of an average class, and of the classes apart."""
     row = results.get("ever_independent", "p_ever", group_kind="all")
@@ -301,6 +316,7 @@ def _ever_facts(results: Results) -> str:
     )
 
 
+@said
 def durability(results: Results) -> str:
     """Of those who became free of insulin: how many still were at one, five and ten years."""
     parts, last = [], None
@@ -324,6 +340,7 @@ def durability(results: Results) -> str:
     return text + "."
 
 
+@said
 def extrapolated(results: Results) -> str:
     """How far the data reach, and how much of the ten-year expectation lies beyond them."""
     table = results.rows("durability_extrapolation")
@@ -349,6 +366,7 @@ def extrapolated(results: Results) -> str:
     return sentence("; ".join(parts))
 
 
+@said
 def families_disagree(results: Results) -> str:
     """How far the survival families part at ten years."""
     table = results.rows("durability_families")
@@ -371,6 +389,7 @@ def families_disagree(results: Results) -> str:
     )
 
 
+@said
 def remaining(results: Results, outcome: str) -> str:
     """Which share of the effect at 12 months is left at 24 and 60 months."""
     table = results.rows("trajectory_remaining")
@@ -391,6 +410,7 @@ def remaining(results: Results, outcome: str) -> str:
     )
 
 
+@said
 def half_life(results: Results, outcome: str) -> str:
     """The half-life of the effect, and whether the data know it."""
     table = results.rows("trajectory_summary")
@@ -405,9 +425,10 @@ def half_life(results: Results, outcome: str) -> str:
         f"{number(one['median'], 0)} months (95 % {interval(one['ci_low'], one['ci_high'], 0)}; "
         f"{studies(one['k_studies'])})"
     )
-    return text + (f"; {one['note']}." if one["note"] else ".")
+    return text + (f"; {verbatim(one['note'])}." if one["note"] else ".")
 
 
+@said
 def ever_against_controls(results: Results) -> str:
     """Freedom from insulin in control groups, where they were counted."""
     table = results.rows("ever_contrasts")
@@ -425,6 +446,7 @@ def ever_against_controls(results: Results) -> str:
 # --- safety ----------------------------------------------------------------------------------
 
 
+@said
 def worst_reporting(results: Results) -> str:
     """How many studies said nothing about each of the gravest harms."""
     parts = []
@@ -448,6 +470,7 @@ def _harm(results: Results, category: str, relation: str = "any"):
     return table.iloc[0] if len(table) else None
 
 
+@said
 def harm(results: Results, category: str, relation: str = "any") -> str:
     """One harm: events, patients, rate, upper bound; or that it is not estimable, and why."""
     row = _harm(results, category, relation)
@@ -459,7 +482,7 @@ def harm(results: Results, category: str, relation: str = "any") -> str:
         f"{count(row['k_stated'])} cohorts that state it"
     )
     if not known(row["rate_mean"]):
-        return f"{counted}; {row['note'] or 'no rate can be given'}."
+        return f"{counted}; {verbatim(row['note'] or 'no rate can be given')}."
     ends = interval(row["rate_ci_low"], row["rate_ci_high"], 1)
     return (
         f"{counted}, a rate of {number(row['rate_mean'], 1)} per 100 patient-years (95 % credible "
@@ -467,6 +490,7 @@ def harm(results: Results, category: str, relation: str = "any") -> str:
     )
 
 
+@said
 def tumour_question(results: Results) -> str:
     """What the silence about tumours means."""
     row = _harm(results, "malignancy_or_tumour")
@@ -485,6 +509,7 @@ def tumour_question(results: Results) -> str:
     )
 
 
+@said
 def settle(results: Results) -> str:
     """What would settle the gravest harms and five-year durability."""
     table = results.rows("evidence_needed_summary")
@@ -523,6 +548,7 @@ def settle(results: Results) -> str:
 # --- for patients ----------------------------------------------------------------------------
 
 
+@said
 def plain_blood_sugar(results: Results) -> str:
     """HbA1c in everyday words."""
     found = results.pooled("hba1c", True)
@@ -541,6 +567,7 @@ def plain_blood_sugar(results: Results) -> str:
     )
 
 
+@said
 def plain_insulin(results: Results) -> str:
     """Insulin dose in everyday words."""
     found = results.pooled("insulin_dose", True)
@@ -561,6 +588,7 @@ def _percent_change(ratio: float) -> str:
     return f"{abs(change)} % {'less' if change < 0 else 'more'}"
 
 
+@said
 def plain_independence(results: Results) -> str:
     """Living without insulin, in everyday words."""
     ever = results.get("ever_independent", "p_ever", group_kind="all")
@@ -584,6 +612,7 @@ def plain_independence(results: Results) -> str:
 # --- what would change our mind --------------------------------------------------------------
 
 
+@said
 def claims_summary(results: Results) -> str:
     """How many claims got which verdict."""
     table = results.rows("claims")
@@ -599,6 +628,7 @@ def claims_summary(results: Results) -> str:
     return f"Of {len(table)} public claims, {listed(parts)}."
 
 
+@said
 def designs_differ(results: Results, outcome: str) -> str:
     """Controlled against uncontrolled: what the missing control group does."""
     with_control = results.pooled(outcome, True)
@@ -613,6 +643,7 @@ def designs_differ(results: Results, outcome: str) -> str:
     )
 
 
+@said
 def multiverse(results: Results, outcome: str) -> str:
     """In how many defensible analyses the conclusion holds, and which choice matters most."""
     table = results.rows("multiverse_summary")
@@ -644,6 +675,7 @@ def multiverse(results: Results, outcome: str) -> str:
     return text + "."
 
 
+@said
 def leave_one_out(results: Results, outcome: str) -> str:
     """Which single study the controlled mean depends on most."""
     table = results.rows("leave_one_out")
@@ -658,11 +690,12 @@ def leave_one_out(results: Results, outcome: str) -> str:
     return (
         f"{about.label}: leaving out one of the {studies(len(table))} at a time, the controlled "
         f"mean of printed numbers runs from {number(float(about.shown(low['mean'])))} (without "
-        f"{low['label']}) to {number(float(about.shown(high['mean'])))}{about.unit} (without "
-        f"{high['label']})."
+        f"{verbatim(low['label'])}) to {number(float(about.shown(high['mean'])))}{about.unit} "
+        f"(without {verbatim(high['label'])})."
     )
 
 
+@said
 def bias(results: Results, outcome: str) -> str:
     """What model averaging over publication bias says, and how little it can say."""
     table = results.rows("bias_summary")
@@ -677,10 +710,12 @@ def bias(results: Results, outcome: str) -> str:
         f"{about.label} (controlled, {base(one['k_studies'], one['n_patients'])}): averaged over "
         f"models with and without publication bias the mean is "
         f"{number(float(about.shown(one['mean'])))}{about.unit} (95 % credible interval {ends}); "
-        f"the Bayes factor for bias is {factor(one['bf_bias'])}. {sentence(one['statement'])}"
+        f"the Bayes factor for bias is {factor(one['bf_bias'])}. "
+        f"{verbatim(sentence(one['statement']))}"
     )
 
 
+@said
 def joint(results: Results) -> str:
     """Whether studies with more C-peptide also have a lower HbA1c."""
     table = results.rows("joint_summary")
@@ -697,6 +732,7 @@ def joint(results: Results) -> str:
     )
 
 
+@said
 def prior_grid(results: Results, outcome: str) -> str:
     """How far the controlled mean moves with the priors."""
     table = results.rows("prior_grid")
@@ -714,6 +750,7 @@ def prior_grid(results: Results, outcome: str) -> str:
     )
 
 
+@said
 def nullify(results: Results) -> str:
     """What the table of nullifying biases is."""
     if not results.has("bias_to_nullify"):
@@ -725,6 +762,7 @@ def nullify(results: Results) -> str:
     )
 
 
+@said
 def onset(results: Results) -> str:
     """What the wait from treatment to the first day without insulin does to the curve."""
     table = results.rows("durability_onset")
@@ -746,6 +784,7 @@ def onset(results: Results) -> str:
     )
 
 
+@said
 def patient_level(results: Results) -> str:
     """What it costs that papers print summaries, found by simulation."""
     table = results.patient_level()
@@ -768,6 +807,7 @@ def patient_level(results: Results) -> str:
     )
 
 
+@said
 def calibration(results: Results) -> str:
     """What simulation-based calibration found."""
     table = results.calibration()
@@ -782,6 +822,7 @@ def calibration(results: Results) -> str:
     )
 
 
+@said
 def reproduced(results: Results) -> str:
     """Seed and digests in a sentence."""
     manifest = results.manifest
@@ -793,6 +834,7 @@ def reproduced(results: Results) -> str:
     )
 
 
+@said
 def agreement(results: Results) -> str:
     """Whether NUTS and the exact posterior agree on the model they share."""
     table = results.rows("change_exact")
@@ -806,6 +848,7 @@ def agreement(results: Results) -> str:
     )
 
 
+@said
 def gate(results: Results) -> str:
     """The worst diagnostics over all fits."""
     fits = [fit for stage in results.manifest.get("stages", {}).values()
@@ -829,6 +872,7 @@ def gate(results: Results) -> str:
     return text
 
 
+@said
 def earlier(results: Results) -> str:
     """Earlier reviews' HbA1c against this one's controlled mean."""
     table = results.evidence.published
@@ -847,6 +891,7 @@ def earlier(results: Results) -> str:
     return text + "."
 
 
+@said
 def strategies(results: Results) -> str:
     """What immunosuppression or conditioning adds in severe infections, where it can be seen."""
     table = results.rows("safety_by_strategy")
@@ -867,9 +912,21 @@ def strategies(results: Results) -> str:
     )
 
 
+@said
 def cell_classes() -> str:
     """What the short names of the cell classes stand for."""
     named = [f"{vocabulary.CELL_CLASS_SHORT[key]} = {words}"
              for key, words in vocabulary.CELL_CLASSES.items()
              if vocabulary.CELL_CLASS_SHORT[key] != words]  # fmt: skip
     return "Short names: " + "; ".join(named) + "."
+
+
+# --- the page itself ---------------------------------------------------------------------------
+
+
+@said
+def footer(results: Results) -> str:
+    """Program, version, code and renderer of this page."""
+    manifest = results.manifest
+    made = f" with code {manifest['code']}" if manifest.get("code") else ""
+    return f"Made by isletmeta {__version__}{made}. Rendered by {verbatim(style.renderer())}."

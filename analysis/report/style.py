@@ -6,9 +6,15 @@ a column of print; screens show them larger.
 
 from __future__ import annotations
 
+import io
+import json
+import logging
 import os
+import re
+from pathlib import Path
 
 import matplotlib as mpl
+from matplotlib.figure import Figure
 
 # Okabe and Ito (2008), Color Universal Design: distinguishable with any common colour blindness.
 BLUE, ORANGE, GREEN, RED, SKY, PURPLE = (
@@ -84,21 +90,62 @@ def apply() -> None:
     )
 
 
-def notebook() -> None:
-    """Make figures appear without a date in them; called by the report's first cell.
+FIGURES_OF = {"html": "svg", "typst": "outlines", "docx": "png"}
+"""How a figure is drawn for each of pandoc's writers that Quarto names."""
 
-    Vector graphics, but for formats that cannot carry them (ISLETMETA_FORMAT is docx). A PDF gets
-    its letters as outlines, so that it looks the same whatever fonts a machine has.
+
+def figure_kinds() -> tuple[str, ...]:
+    """How figures are to be drawn: `svg` (letters stay text), `outlines` (SVG) or `png`.
+
+    `isletmeta report` says so (ISLETMETA_FIGURES). Where Quarto runs by itself, it names the format
+    in the file QUARTO_EXECUTE_INFO (since 1.8); before, QUARTO_FIG_FORMAT is png for DOCX.
     """
-    import logging
+    told = os.environ.get("ISLETMETA_FIGURES")
+    if told:
+        return tuple(told.split(","))
+    info = os.environ.get("QUARTO_EXECUTE_INFO")
+    if info and Path(info).is_file():
+        known = json.loads(Path(info).read_text(encoding="utf-8"))
+        to = re.split(r"[-+]", str(known["format"]["pandoc"]["to"]))[0]
+        return (FIGURES_OF.get(to, "svg"),)
+    return ("png",) if os.environ.get("QUARTO_FIG_FORMAT") == "png" else ("svg",)
 
-    from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+def renderer() -> str:
+    """What renders this page, as far as it can be told from within."""
+    return os.environ.get("ISLETMETA_RENDERER", "Quarto")
+
+
+def as_svg(figure: Figure) -> str:
+    """The figure as SVG, the same text on each run."""
+    with io.StringIO() as file:
+        figure.savefig(file, format="svg", metadata={"Date": None})
+        return file.getvalue()
+
+
+def as_png(figure: Figure) -> bytes:
+    """The figure as PNG, fine enough for print."""
+    with io.BytesIO() as file:
+        figure.savefig(file, format="png", dpi=220)
+        return file.getvalue()
+
+
+def notebook() -> None:
+    """Make figures appear in a notebook as the format asks; called by the report's first cell.
+
+    `outlines` turns letters into paths, so that a PDF looks the same whatever fonts a machine has.
+    """
+    from IPython.core.getipython import get_ipython
 
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     apply()
-    target = os.environ.get("ISLETMETA_FORMAT", "html")
-    if target == "docx":
-        set_matplotlib_formats("png", dpi=220, bbox_inches=None)
-    else:
-        mpl.rcParams["svg.fonttype"] = "path" if target == "pdf" else "none"
-        set_matplotlib_formats("svg", metadata={"Date": None}, bbox_inches=None)
+    kinds = figure_kinds()
+    if "outlines" in kinds:
+        mpl.rcParams["svg.fonttype"] = "path"
+    formatters = get_ipython().display_formatter.formatters
+    drawn = {"image/png": as_png if "png" in kinds else None,
+             "image/svg+xml": as_svg if {"svg", "outlines"} & set(kinds) else None}  # fmt: skip
+    for mime, draw in drawn.items():
+        formatters[mime].pop(Figure, None)
+        if draw:
+            formatters[mime].for_type(Figure, draw)

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.escape import csv_table
+
 FLOAT_FORMAT = "%.8g"
 WORD, NUMBER, COUNT, FLAG, TEXT = "word", "number", "count", "flag", "text"
 KINDS = {
@@ -161,7 +163,8 @@ def write(folder: Path, name: str, frame: pd.DataFrame) -> Path:
     if name not in TABLES:
         raise KeyError(f"not a declared table: {name}")
     path = Path(folder) / f"{name}.csv"
-    checked(name, frame).to_csv(path, index=False, float_format=FLOAT_FORMAT, lineterminator="\n")
+    table = csv_table(checked(name, frame))
+    table.to_csv(path, index=False, float_format=FLOAT_FORMAT, lineterminator="\n")
     return path
 
 

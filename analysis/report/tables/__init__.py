@@ -1,4 +1,4 @@
-"""The tables of the report, as Markdown; each function takes `Results`."""
+"""The tables of the report; each function takes `Results`."""
 
 from analysis.report.tables.answers import (
     bias,
@@ -22,7 +22,7 @@ from analysis.report.tables.answers import (
     three_ways,
     trajectory,
 )
-from analysis.report.tables.base import Markdown, markdown
+from analysis.report.tables.base import Table, grid
 from analysis.report.tables.checks import (
     calibration,
     diagnostics,
@@ -44,7 +44,7 @@ from analysis.report.tables.evidence import (
 )
 
 __all__ = [
-    "Markdown",
+    "Table",
     "bias",
     "by_study",
     "calibration",
@@ -57,12 +57,12 @@ __all__ = [
     "exclusions",
     "extrapolation",
     "facts",
+    "grid",
     "headline",
     "independence",
     "joint",
     "leave_one_out_scores",
     "lower_bounds",
-    "markdown",
     "moderators",
     "needed",
     "next_trial",

@@ -9,7 +9,8 @@ import pandas as pd
 from analysis.evidence import label_of
 from analysis.report.outcomes import HEADLINES, OUTCOMES
 from analysis.report.results import Pooled, Results
-from analysis.report.tables.base import Markdown, made_from, markdown
+from analysis.report.tables.base import Table, grid, made_from
+from analysis.report.text import Strong
 from analysis.report.words import (
     METHODS,
     chance,
@@ -30,12 +31,12 @@ DESIGN = {True: "control group", False: "own baseline"}
 
 
 @made_from("claims")
-def claims(results: Results) -> Markdown:
+def claims(results: Results) -> Table:
     """What is said in public, and what the evidence says of it."""
     rows = [
         {
             "Claim": row.claim,
-            "Verdict": f"**{row.verdict}**",
+            "Verdict": Strong(row.verdict),
             "Chance": chance(row.probability),
             "k": count(row.k_studies),
             "n": count(row.n_patients),
@@ -44,10 +45,10 @@ def claims(results: Results) -> Markdown:
         }
         for row in results.rows("claims").itertuples()
     ]
-    return markdown(pd.DataFrame(rows), ("k", "n"))
+    return grid(pd.DataFrame(rows), ("k", "n"))
 
 
-def headline(results: Results) -> Markdown:
+def headline(results: Results) -> Table:
     """The headline numbers, each with its design, interval, prediction, k and n."""
     rows = []
     for name in HEADLINES:
@@ -60,7 +61,7 @@ def headline(results: Results) -> Markdown:
         years = "1 year" if months == 12 else f"{months // 12} years"
         rows += _share_row(f"Still free of insulin after {years}, of those ever free", row)
     rows += _harm_rows(results)
-    return markdown(pd.DataFrame(rows), ("k", "n"))
+    return grid(pd.DataFrame(rows), ("k", "n"))
 
 
 def _pooled_row(results: Results, name: str, controlled: bool) -> list[dict]:
@@ -115,7 +116,7 @@ def _harm_rows(results: Results) -> list[dict]:
     return rows
 
 
-def pooled(results: Results, outcome: str) -> Markdown:
+def pooled(results: Results, outcome: str) -> Table:
     """Pooled means of an outcome: all studies and the ways to look at them, by type and class."""
     about = OUTCOMES[outcome]
     rows = []
@@ -130,7 +131,7 @@ def pooled(results: Results, outcome: str) -> Markdown:
                 rows += _line(results, outcome, controlled, kind, group, group_label(kind, group))
     if outcome == "hba1c":
         rows += _line(results, outcome, False, "design", "at_diagnosis", "baseline at diagnosis")
-    return markdown(pd.DataFrame(rows), ("k", "n", "Estimate"))
+    return grid(pd.DataFrame(rows), ("k", "n", "Estimate"))
 
 
 def _groups(results: Results, published: str, kind: str) -> list[str]:
@@ -167,14 +168,14 @@ def mind(found: Pooled) -> str:
     return note or "–"
 
 
-def independence(results: Results) -> Markdown:
+def independence(results: Results) -> Table:
     """Ever free of insulin, and for how long, by class and type."""
     rows = []
     for kind in ("all", "diabetes_type", "cell_class"):
         groups = ["all"] if kind == "all" else _independent_groups(results, kind)
         for group in groups:
             rows.append(_independence_row(results, kind, group))
-    return markdown(pd.DataFrame([row for row in rows if row]),
+    return grid(pd.DataFrame([row for row in rows if row]),
                     ("k, n ever", "k, n duration"))  # fmt: skip
 
 
@@ -215,7 +216,7 @@ def _behind(row) -> str:
     return "–" if row is None else f"{count(row['k_studies'])}, {count(row['n_patients'])}"
 
 
-def survival(results: Results) -> Markdown:
+def survival(results: Results) -> Table:
     """S(t) at each landmark: of those ever free of insulin and of all treated."""
     rows = []
     for kind, group in _survival_groups(results):
@@ -233,7 +234,7 @@ def survival(results: Results) -> Markdown:
             if behind is not None:
                 counts = {"k": count(behind["k_studies"]), "n": count(behind["n_patients"])}
                 rows.append({"Group": group_label(kind, group), "Of": words, **cells, **counts})
-    return markdown(pd.DataFrame(rows), ("k", "n"))
+    return grid(pd.DataFrame(rows), ("k", "n"))
 
 
 def _survival_groups(results: Results) -> list[tuple[str, str]]:
@@ -243,7 +244,7 @@ def _survival_groups(results: Results) -> list[tuple[str, str]]:
 
 
 @made_from("durability_extrapolation")
-def extrapolation(results: Results) -> Markdown:
+def extrapolation(results: Results) -> Table:
     """How far each class was followed and how much of its expected time is extrapolation."""
     rows = [
         {
@@ -256,11 +257,11 @@ def extrapolation(results: Results) -> Markdown:
         }
         for row in results.rows("durability_extrapolation").itertuples()
     ]
-    return markdown(pd.DataFrame(rows), ("Longest seen, months", "k", "n"))
+    return grid(pd.DataFrame(rows), ("Longest seen, months", "k", "n"))
 
 
 @made_from("trajectory_remaining")
-def remaining(results: Results) -> Markdown:
+def remaining(results: Results) -> Table:
     """Which share of the effect at 12 months is left later, with the studies behind it."""
     rows = [
         {
@@ -274,11 +275,11 @@ def remaining(results: Results) -> Markdown:
         }
         for row in results.rows("trajectory_remaining").itertuples()
     ]
-    return markdown(pd.DataFrame(rows), ("Month", "k", "n"))
+    return grid(pd.DataFrame(rows), ("Month", "k", "n"))
 
 
 @made_from("trajectory_summary")
-def trajectory(results: Results) -> Markdown:
+def trajectory(results: Results) -> Table:
     """Peak, half-life and decline of the effect."""
     table = results.rows("trajectory_summary")
     rows = [
@@ -295,11 +296,11 @@ def trajectory(results: Results) -> Markdown:
         }
         for row in table.to_dict("records")
     ]
-    return markdown(pd.DataFrame(rows), ("Median", "k"))
+    return grid(pd.DataFrame(rows), ("Median", "k"))
 
 
 @made_from("safety_summary")
-def safety(results: Results) -> Markdown:
+def safety(results: Results) -> Table:
     """Each harm: who said something, what they counted, and how large a rate is still possible."""
     rows = [
         {
@@ -316,7 +317,7 @@ def safety(results: Results) -> Markdown:
         }
         for row in results.rows("safety_summary").itertuples()
     ]
-    return markdown(pd.DataFrame(rows), ("k", "n", "With event", "Upper bound",
+    return grid(pd.DataFrame(rows), ("k", "n", "With event", "Upper bound",
                                          "If silence meant none", "Rule of three"))  # fmt: skip
 
 
@@ -327,7 +328,7 @@ def _rate(row) -> str:
 
 
 @made_from("safety_controls")
-def controls(results: Results) -> Markdown:
+def controls(results: Results) -> Table:
     """Treated beside control arms of the same study."""
     names = dict(zip(results.evidence.studies["study_id"], _labels(results), strict=True))
     rows = []
@@ -346,7 +347,7 @@ def controls(results: Results) -> Markdown:
                 "95 % interval": percent_interval(low, high),
             }
         )
-    return markdown(pd.DataFrame(rows), ("Difference of risk",))
+    return grid(pd.DataFrame(rows), ("Difference of risk",))
 
 
 def _labels(results: Results) -> list[str]:
@@ -361,7 +362,7 @@ def _of(row: dict, arm: str) -> str:
 
 
 @made_from("safety_lower_bounds")
-def lower_bounds(results: Results) -> Markdown:
+def lower_bounds(results: Results) -> Table:
     """Harms known only as `at least`: outside the headline rates, because something happened."""
     names = dict(zip(results.evidence.studies["study_id"], _labels(results), strict=True))
     rows = [
@@ -374,11 +375,11 @@ def lower_bounds(results: Results) -> Markdown:
         }
         for row in results.rows("safety_lower_bounds").itertuples()
     ]
-    return markdown(pd.DataFrame(rows), ("Months",))
+    return grid(pd.DataFrame(rows), ("Months",))
 
 
 @made_from("evidence_needed_summary")
-def needed(results: Results) -> Markdown:
+def needed(results: Results) -> Table:
     """For each harm and for durability: where the bound stands and what would settle it."""
     table = results.rows("evidence_needed_summary")
     rows = [
@@ -399,7 +400,7 @@ def needed(results: Results) -> Markdown:
         }
         for row in table.to_dict("records")
     ]
-    return markdown(pd.DataFrame(rows), ("Now", "k", "n"))
+    return grid(pd.DataFrame(rows), ("Now", "k", "n"))
 
 
 def _question(row: dict) -> str:
@@ -409,7 +410,7 @@ def _question(row: dict) -> str:
 
 
 @made_from("next_trial_value")
-def next_trial(results: Results) -> Markdown:
+def next_trial(results: Results) -> Table:
     """What one more trial of a class would do to the interval of its mean."""
     rows = [
         {
@@ -424,11 +425,11 @@ def next_trial(results: Results) -> Markdown:
         }
         for row in results.rows("next_trial_value").itertuples()
     ]
-    return markdown(pd.DataFrame(rows), ("k", "n", "Interval now", "After a typical trial",
+    return grid(pd.DataFrame(rows), ("k", "n", "Interval now", "After a typical trial",
                                          "At best"))  # fmt: skip
 
 
-def three_ways(results: Results) -> Markdown:
+def three_ways(results: Results) -> Table:
     """The shared question answered by NUTS, by quadrature and by frequentist methods."""
     table = results.estimates
     named = [OUTCOMES[name].published for name in HEADLINES]
@@ -453,17 +454,17 @@ def three_ways(results: Results) -> Markdown:
         .sort_values(["outcome", "unit", "group"], kind="stable")
         .itertuples()
     ]
-    return markdown(pd.DataFrame(rows), ("k", "n", "Mean", "τ"))
+    return grid(pd.DataFrame(rows), ("k", "n", "Mean", "τ"))
 
 
 @made_from("ever_moderators")
-def moderators(results: Results) -> Markdown:
+def moderators(results: Results) -> Table:
     """Ever free of insulin by feature of the study."""
     return plain(results.rows("ever_moderators"))
 
 
 @made_from("bias_summary")
-def bias(results: Results) -> Markdown:
+def bias(results: Results) -> Table:
     """Bayes factors for effect, heterogeneity and bias, and the model-averaged mean."""
     rows = [
         {
@@ -484,7 +485,7 @@ def bias(results: Results) -> Markdown:
         for row in results.rows("bias_summary").to_dict("records")
     ]
     numbers = ("k", "n", "BF effect", "BF spread", "BF bias", "Averaged", "Unadjusted")
-    return markdown(pd.DataFrame(rows), numbers)
+    return grid(pd.DataFrame(rows), numbers)
 
 
 def shown(row: dict, name: str) -> str:
@@ -493,7 +494,7 @@ def shown(row: dict, name: str) -> str:
 
 
 @made_from("bias_to_nullify")
-def nullify(results: Results) -> Markdown:
+def nullify(results: Results) -> Table:
     """How large a bias shared by the studies of a design would remove their effect."""
     rows = [
         {
@@ -507,11 +508,11 @@ def nullify(results: Results) -> Markdown:
         }
         for row in results.rows("bias_to_nullify").itertuples()
     ]
-    return markdown(pd.DataFrame(rows), ("k", "n", "E-value", "E-value of the interval"))
+    return grid(pd.DataFrame(rows), ("k", "n", "E-value", "E-value of the interval"))
 
 
 @made_from("multiverse_choices")
-def choices(results: Results) -> Markdown:
+def choices(results: Results) -> Table:
     """What each analytic choice does to the results of the multiverse."""
     table = results.rows("multiverse_choices")
     meanings = results.rows("multiverse_levels")
@@ -530,12 +531,12 @@ def choices(results: Results) -> Markdown:
         }
         for row in table[table["range"] > 0].to_dict("records")
     ]
-    return markdown(pd.DataFrame(rows), ("Analyses", "Clear improvement", "Median of the means",
+    return grid(pd.DataFrame(rows), ("Analyses", "Clear improvement", "Median of the means",
                                          "Variance explained"))  # fmt: skip
 
 
 @made_from("small_study")
-def small_study(results: Results) -> Markdown:
+def small_study(results: Results) -> Table:
     """Egger, Begg, trim and fill: beside the model average, where there are enough studies."""
     names = {"egger": "Egger", "begg": "Begg", "trim_and_fill": "trim and fill"}
     rows = [
@@ -551,7 +552,7 @@ def small_study(results: Results) -> Markdown:
         }
         for row in results.rows("small_study").itertuples()
     ]
-    return markdown(pd.DataFrame(rows), ("k", "Estimate", "P"))
+    return grid(pd.DataFrame(rows), ("k", "Estimate", "P"))
 
 
 def minus(text: str) -> str:
@@ -559,18 +560,18 @@ def minus(text: str) -> str:
     return re.sub(r"(?<![\w.])-(?=\d)", "−", text)
 
 
-def plain(table: pd.DataFrame) -> Markdown:
+def plain(table: pd.DataFrame) -> Table:
     """A table of the run with its own columns, numbers rounded and words spaced."""
     shown_columns = {name: name.replace("_", " ") for name in table.columns}
     cells = table.map(lambda x: x.replace("_", " ") if isinstance(x, str) else number(float(x)))
     for name in table.columns:
         if name.startswith(("k_", "n_")):
             cells[name] = [count(float(x)) for x in table[name]]
-    return markdown(cells.rename(columns=shown_columns))
+    return grid(cells.rename(columns=shown_columns))
 
 
 @made_from("joint_estimates")
-def joint(results: Results) -> Markdown:
+def joint(results: Results) -> Table:
     """C-peptide and HbA1c fitted together beside each alone."""
     rows = []
     for row in results.rows("joint_estimates").to_dict("records"):
@@ -592,4 +593,4 @@ def joint(results: Results) -> Markdown:
                 "In words": minus(row["statement"]),
             }
         )
-    return markdown(pd.DataFrame(rows), ("k", "n"))
+    return grid(pd.DataFrame(rows), ("k", "n"))

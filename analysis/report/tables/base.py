@@ -1,60 +1,144 @@
-"""Markdown tables that Quarto, pandoc and a plain reader all understand.
+"""One table for every format: a DataFrame of cells becomes HTML, or Markdown for PDF and DOCX.
 
-A table is a DataFrame of strings until `markdown` writes it. Column widths follow the contents,
-so that a page, a telephone and a printed sheet all break lines in the wide columns.
+`grid` makes it. A cell is text and nothing else: what stands in it is escaped for the language it
+ends up in. What is more than text says so (`Link`, `Strong`, `Chain` of `analysis.report.text`).
+In HTML each cell knows its column, so that a narrow screen can show each row as a card; Markdown
+tables carry column widths that follow the contents and never less than the longest word, so that
+no number is split in print.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from analysis import escape
+from analysis.report.text import Chain, Link, Strong, link
+
+__all__ = ["Table", "grid", "in_words", "link", "made_from"]
+
 WIDEST = 42
 """A column is never given more than this many letters of width; its longer cells break."""
 MARGIN = 3
 """Letters of room for the bold type of a header and the gap between columns."""
+PAGE = 118
+"""Letters of table type in a line of the printed page."""
+
+_NUMERIC = re.compile(
+    r"[-−–±+<>≤≥~(]?\s?\d[-−–\d.,%/()≥≤<>:;\s\u00a0]*(?: to [-−\d.,%\s\u00a0()]+)*"
+)
 
 
 @dataclass(frozen=True)
-class Markdown:
-    """A Markdown text that notebooks show as such."""
+class Table:
+    """A table in both of its forms; notebooks, Quarto and the embedded renderer take their own.
 
-    text: str
+    Attributes
+    ----------
+    columns : names, shown as the header.
+    rows : cells: text, `Link`, `Strong` or `Chain`.
+    right : names of the columns aligned to the right, numbers as a rule.
+    ids : of each row what `isletmeta explain` takes, or nothing.
+    tools : whether readers of the page get a filter and can sort (long tables).
+    caption : where the table stands outside a captioned cell of the report.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple, ...]
+    right: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
+    tools: bool = False
+    caption: str = ""
+
+    def _repr_html_(self) -> str:
+        kind = "wide" if len(self.columns) > 6 else "middle" if len(self.columns) > 3 else "narrow"
+        classes = f"grid {kind}{' tools' if self.tools else ''}"
+        named = escape.html(self.caption or f"Table: {', '.join(self.columns)}")
+        head = "".join(
+            f'<th scope="col"{self._class(name)}>{escape.html(name)}</th>' for name in self.columns
+        )
+        body = "\n".join(self._html_row(i, row) for i, row in enumerate(self.rows))
+        caption = f"<caption>{escape.html(self.caption)}</caption>\n" if self.caption else ""
+        return (
+            f'<div class="scroll" role="group" tabindex="0" aria-label="{named}">\n'
+            f'<table class="{classes}" data-quarto-disable-processing="true">\n{caption}'
+            f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>\n</div>"
+        )
+
+    def _html_row(self, index: int, row: tuple) -> str:
+        mark = f' data-id="{escape.html(self.ids[index])}"' if self.ids else ""
+        cells = []
+        for name, cell in zip(self.columns, row, strict=True):
+            shown = _html(cell)
+            if not cells:
+                if self.ids:
+                    shown += f'<small class="id">{escape.html(self.ids[index])}</small>'
+                cells.append(f'<th scope="row"{self._class(name)}>{shown}</th>')
+            else:
+                label = escape.html(name)
+                cells.append(f'<td data-label="{label}"{self._class(name)}>{shown}</td>')
+        return f"<tr{mark}>{''.join(cells)}</tr>"
+
+    def _class(self, name: str) -> str:
+        return ' class="num"' if name in self.right else ""
 
     def _repr_markdown_(self) -> str:
-        return self.text
+        widths = column_widths(self.columns, self.rows)
+        rule = "|" + "|".join(
+            "-" * width + ":" if name in self.right else ":" + "-" * width
+            for name, width in zip(self.columns, widths, strict=True)
+        ) + "|"  # fmt: skip
+        header = "| " + " | ".join(map(_markdown, self.columns)) + " |"
+        rows = ["| " + " | ".join(map(_markdown, row)) + " |" for row in self.rows]
+        caption = [f"\n: {escape.markdown(self.caption)}"] if self.caption else []
+        return "\n".join([header, rule, *rows, *caption])
+
+    @property
+    def text(self) -> str:
+        """What a reader sees: the rows, one a line, cells apart by ` | `, without any markup."""
+        lines = [self.columns, *self.rows]
+        return "\n".join(" | ".join(str(cell) for cell in line) for line in lines)
 
 
-def markdown(table: pd.DataFrame, right: tuple[str, ...] = ()) -> Markdown:
-    """A pipe table; columns named in `right` are aligned to the right. Empty tables say so."""
-    if table.empty:
+def grid(
+    frame: pd.DataFrame,
+    right: Sequence[str] = (),
+    *,
+    ids: Sequence[str] = (),
+    tools: bool = False,
+    caption: str = "",
+) -> Table:
+    """A table of the report; an empty one says so in words. Arguments as of `Table`.
+
+    Raises
+    ------
+    ValueError : `right` names no column, or there is not one id a row.
+    """
+    if frame.empty:
         return in_words("This run has nothing to list here.")
-    cells = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
-    widths = _widths(list(table.columns), cells)
-    header = "| " + " | ".join(map(_cell, table.columns)) + " |"
-    rule = "|" + "|".join(
-        "-" * width + ":" if name in right else ":" + "-" * width
-        for name, width in zip(table.columns, widths, strict=True)
-    ) + "|"  # fmt: skip
-    rows = ["| " + " | ".join(row) + " |" for row in cells]
-    return Markdown("\n".join([header, rule, *rows]))
+    unknown = [name for name in right if name not in frame.columns]
+    if unknown or len(ids) not in (0, len(frame)):
+        raise ValueError(f"no such column: {unknown}; {len(ids)} ids for {len(frame)} rows")
+    rows = tuple(map(tuple, frame.itertuples(index=False)))
+    return Table(tuple(map(str, frame.columns)), rows, tuple(right), tuple(ids), tools, caption)
 
 
-def in_words(text: str) -> Markdown:
+def in_words(text: str) -> Table:
     """A table of one cell that says why there is no other."""
-    return Markdown(f"| Note |\n|:{'-' * 60}|\n| {_cell(text)} |")
+    return Table(("Note",), ((text,),))
 
 
 def made_from(*tables: str) -> Callable:
     """Decorator: without a row in each of these tables of the run the table says so in words."""
 
-    def decorate(make: Callable[..., Markdown]) -> Callable[..., Markdown]:
+    def decorate(make: Callable[..., Table]) -> Callable[..., Table]:
         @functools.wraps(make)
-        def made(results, *arguments, **words) -> Markdown:
+        def made(results, *arguments, **words) -> Table:
             absent = [name for name in tables if not results.has(name)]
             if absent:
                 named = ", ".join(name.replace("_", " ") for name in absent)
@@ -66,26 +150,40 @@ def made_from(*tables: str) -> Callable:
     return decorate
 
 
-def _widths(names: list[str], cells: list[list[str]]) -> list[int]:
-    """Letters a column needs: its longest word at least, most of its cells, never over WIDEST."""
-    widths = []
-    for name, column in zip(names, zip(*cells, strict=True), strict=True):
-        seen = [len(_visible(cell)) for cell in column]
-        word = max(len(w) for cell in (name, *column) for w in (_visible(cell).split() or [""]))
-        typical = int(np.quantile(seen, 0.9))
-        widths.append(min(max(word, typical) + MARGIN, WIDEST))
-    return widths
+def column_widths(columns: Sequence[str], rows: Sequence[Sequence]) -> list[int]:
+    """Letters each column gets: its longest word at least, most of its cells if there is room.
+
+    Never over `WIDEST`; where the sum would exceed `PAGE`, the columns that can break their lines
+    give way.
+    """
+    least, wanted = [], []
+    for name, column in zip(columns, zip(*rows, strict=True), strict=True):
+        seen = [_joined(str(cell)) for cell in column]
+        word = max(len(w) for text in (name, *seen) for w in re.split(r"[ \n]+", text))
+        least.append(word + MARGIN)
+        typical = int(np.quantile([len(text) for text in seen], 0.9)) + MARGIN
+        wanted.append(max(word + MARGIN, min(typical, WIDEST)))
+    room = PAGE - sum(least)
+    extra = sum(wanted) - sum(least)
+    share = min(1.0, max(0.0, room / extra)) if extra else 0.0
+    return [low + int(share * (high - low)) for low, high in zip(least, wanted, strict=True)]
 
 
-def _visible(cell: str) -> str:
-    """What of a cell is shown: the text of a link without its address."""
-    return cell.split("](")[0].lstrip("[") if cell.startswith("[") else cell
+def _joined(text: str) -> str:
+    """A cell that holds a number or an interval keeps it on one line."""
+    text = escape.line(text)
+    if len(text) <= 24 and _NUMERIC.fullmatch(text):
+        return text.replace(" ", "\u00a0")
+    return re.sub(r"(\d) %", "\\1\u00a0%", text)
 
 
-def _cell(value: object) -> str:
-    return str(value).replace("|", "\\|").replace("\n", " ")
+def _html(cell: object) -> str:
+    if isinstance(cell, Link | Strong | Chain):
+        return cell.html()
+    return escape.html(_joined(str(cell)))
 
 
-def link(url: str, text: str) -> str:
-    """A Markdown link."""
-    return f"[{text}](<{url}>)"
+def _markdown(cell: object) -> str:
+    if isinstance(cell, Link | Strong | Chain):
+        return cell.markdown()
+    return escape.markdown(_joined(str(cell)))

@@ -8,7 +8,7 @@ from analysis import priors as prior_table
 from analysis.patient_level import TELLINGS
 from analysis.report.outcomes import OUTCOMES
 from analysis.report.results import Results
-from analysis.report.tables.base import Markdown, made_from, markdown
+from analysis.report.tables.base import Table, grid, made_from
 from analysis.report.words import count, interval, number, percent
 
 
@@ -16,15 +16,15 @@ def _label(outcome: str) -> str:
     return OUTCOMES[outcome].label if outcome in OUTCOMES else outcome.replace("_", " ")
 
 
-def priors() -> Markdown:
+def priors() -> Table:
     """Every prior with its reason."""
     table = prior_table.table().map(lambda value: str(value).replace("_", " "))
     table.columns = [name.capitalize() for name in table.columns]
-    return markdown(table)
+    return grid(table)
 
 
 @made_from("prior_posterior")
-def prior_posterior(results: Results) -> Markdown:
+def prior_posterior(results: Results) -> Table:
     """Prior beside posterior of the shared parameters: where they agree, the data are silent."""
     rows = [
         {
@@ -36,11 +36,11 @@ def prior_posterior(results: Results) -> Markdown:
         }
         for row in results.rows("prior_posterior").itertuples()
     ]
-    return markdown(pd.DataFrame(rows), ("SD left",))
+    return grid(pd.DataFrame(rows), ("SD left",))
 
 
 @made_from("change_checks")
-def predictive(results: Results) -> Markdown:
+def predictive(results: Results) -> Table:
     """Would the model have produced such studies: before and after seeing them."""
     rows = [
         {
@@ -53,11 +53,11 @@ def predictive(results: Results) -> Markdown:
         }
         for row in results.rows("change_checks").itertuples()
     ]
-    return markdown(pd.DataFrame(rows), ("Observed", "P (replicated ≥ observed)"))
+    return grid(pd.DataFrame(rows), ("Observed", "P (replicated ≥ observed)"))
 
 
 @made_from("change_loo")
-def leave_one_out_scores(results: Results) -> Markdown:
+def leave_one_out_scores(results: Results) -> Table:
     """How well a study is predicted by the others (PSIS-LOO)."""
     rows = [
         {
@@ -70,12 +70,12 @@ def leave_one_out_scores(results: Results) -> Markdown:
         }
         for row in results.rows("change_loo").itertuples()
     ]
-    return markdown(pd.DataFrame(rows), ("k", "elpd", "SE", "Effective parameters",
+    return grid(pd.DataFrame(rows), ("k", "elpd", "SE", "Effective parameters",
                                          "Worst Pareto k"))  # fmt: skip
 
 
 @made_from("change_exact")
-def exact(results: Results) -> Markdown:
+def exact(results: Results) -> Table:
     """NUTS against the exact posterior on the model both can fit."""
     rows = [
         {
@@ -89,11 +89,11 @@ def exact(results: Results) -> Markdown:
         }
         for row in results.rows("change_exact").itertuples()
     ]
-    return markdown(pd.DataFrame(rows), ("NUTS", "Exact", "Monte-Carlo error",
+    return grid(pd.DataFrame(rows), ("NUTS", "Exact", "Monte-Carlo error",
                                          "Apart, in errors", "k"))  # fmt: skip
 
 
-def diagnostics(results: Results) -> Markdown:
+def diagnostics(results: Results) -> Table:
     """Every fit and the worst of its diagnostics."""
     rows = [
         {
@@ -107,14 +107,14 @@ def diagnostics(results: Results) -> Markdown:
         for stage in results.manifest.get("stages", {}).values()
         for name, figures in stage["fits"].items()
     ]
-    return markdown(pd.DataFrame(rows), ("R-hat", "Bulk ESS", "Tail ESS", "Divergences"))
+    return grid(pd.DataFrame(rows), ("R-hat", "Bulk ESS", "Tail ESS", "Divergences"))
 
 
 def _known(figure: float | None) -> float:
     return float("nan") if figure is None else figure
 
 
-def versions(results: Results) -> Markdown:
+def versions(results: Results) -> Table:
     """What the numbers were made with."""
     manifest = results.manifest
     rows = {
@@ -127,10 +127,10 @@ def versions(results: Results) -> Markdown:
         **{f"data/raw/{name}": digest[:16] for name, digest in manifest.get("data", {}).items()},
     }
     known = {what: str(value) for what, value in rows.items() if value is not None}
-    return markdown(pd.DataFrame({"What": list(known), "Value": list(known.values())}))
+    return grid(pd.DataFrame({"What": list(known), "Value": list(known.values())}))
 
 
-def patient_level(results: Results) -> Markdown:
+def patient_level(results: Results) -> Table:
     """The same simulated patients told in different ways: coverage, width and error of S(t)."""
     rows = [
         {
@@ -146,10 +146,10 @@ def patient_level(results: Results) -> Markdown:
     ]
     numeric = ("Month", "95 % band held the truth", "Band, times as wide",
                "Error, times as large", "Bias, points of 100", "Simulated")  # fmt: skip
-    return markdown(pd.DataFrame(rows), numeric)
+    return grid(pd.DataFrame(rows), numeric)
 
 
-def calibration(results: Results) -> Markdown:
+def calibration(results: Results) -> Table:
     """Simulation-based calibration: how often intervals hold the true value, and two tests."""
     rows = [
         {
@@ -163,5 +163,5 @@ def calibration(results: Results) -> Markdown:
         }
         for row in results.calibration().itertuples()
     ]
-    return markdown(pd.DataFrame(rows), ("Simulated", "In 50 % intervals", "In 90 %", "In 95 %",
+    return grid(pd.DataFrame(rows), ("Simulated", "In 50 % intervals", "In 90 %", "In 95 %",
                                          "P (uniform ranks)"))  # fmt: skip

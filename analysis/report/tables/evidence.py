@@ -8,7 +8,7 @@ import pandas as pd
 from analysis import vocabulary
 from analysis.evidence import label_of
 from analysis.report.results import Results
-from analysis.report.tables.base import Markdown, link, made_from, markdown
+from analysis.report.tables.base import Table, grid, link, made_from
 from analysis.report.words import count, interval, number, review, short
 
 FACT_COLUMNS = {
@@ -38,7 +38,7 @@ def _name(row) -> str:
     return label_of(row._asdict())
 
 
-def study_table(results: Results) -> Markdown:
+def study_table(results: Results) -> Table:
     """Every eligible report with what it was and where it was read."""
     studies = results.evidence.studies
     studies = studies[studies["include"] == "yes"].sort_values(
@@ -58,10 +58,10 @@ def study_table(results: Results) -> Markdown:
         }
         for row in studies.itertuples()
     ]
-    return markdown(pd.DataFrame(rows), ("Treated", "Control", "Months"))
+    return grid(pd.DataFrame(rows), ("Treated", "Control", "Months"), tools=True)
 
 
-def case_reports(results: Results) -> Markdown:
+def case_reports(results: Results) -> Table:
     """Reports shown and never pooled: single patients, donor islets, press releases."""
     studies = results.evidence.studies
     studies = studies[studies["include"] == "context"].sort_values(["year", "study_id"])
@@ -75,10 +75,10 @@ def case_reports(results: Results) -> Markdown:
         }
         for row in studies.itertuples()
     ]  # fmt: skip
-    return markdown(pd.DataFrame(rows), ("Treated",))
+    return grid(pd.DataFrame(rows), ("Treated",))
 
 
-def published(results: Results) -> Markdown:
+def published(results: Results) -> Table:
     """Earlier pooled results, as printed."""
     rows = [
         {
@@ -94,10 +94,10 @@ def published(results: Results) -> Markdown:
         }
         for row in results.evidence.published.to_dict("records")
     ]
-    return markdown(pd.DataFrame(rows), ("k", "n", "Pooled"))
+    return grid(pd.DataFrame(rows), ("k", "n", "Pooled"))
 
 
-def facts(results: Results, name: str) -> Markdown:
+def facts(results: Results, name: str) -> Table:
     """Every extracted fact of a table, in the source's own units, with its link."""
     table = getattr(results.evidence, name)
     chosen = FACT_COLUMNS[name]
@@ -108,7 +108,7 @@ def facts(results: Results, name: str) -> Markdown:
     shown.columns = [HEADERS[column] for column in chosen]
     shown["Source"] = [link(url, f"line {line}") for url, line in
                        zip(table["source_url"], table["line"], strict=True)]  # fmt: skip
-    return markdown(shown)
+    return grid(shown, tools=True)
 
 
 def _spread(row: dict) -> str:
@@ -127,7 +127,7 @@ def _plain(value: object) -> str:
     return str(value).replace("_", " ")
 
 
-def by_study(results: Results, outcome: str) -> Markdown:
+def by_study(results: Results, outcome: str) -> Table:
     """Each effect of an outcome, study by study: what is too rarely reported to be pooled."""
     effects = results.effects
     chosen = effects[(effects["outcome"] == outcome) & effects["headline"].astype(bool)]
@@ -142,13 +142,13 @@ def by_study(results: Results, outcome: str) -> Markdown:
         }
         for row in chosen.itertuples()
     ]
-    return markdown(pd.DataFrame(rows), ("Month", "n", "Change"))
+    return grid(pd.DataFrame(rows), ("Month", "n", "Change"))
 
 
 @made_from("exclusions")
-def exclusions(results: Results) -> Markdown:
+def exclusions(results: Results) -> Table:
     """Why rows of evidence did not enter a pooled estimate, counted by reason."""
     table = results.rows("exclusions").groupby(["table", "reason"]).size()
     table = table.reset_index(name="rows").sort_values("rows", ascending=False, kind="stable")
     table.columns = ["Table", "Reason", "Rows"]
-    return markdown(table, ("Rows",))
+    return grid(table, ("Rows",))

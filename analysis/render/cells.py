@@ -1,0 +1,166 @@
+"""The process in which the cells of a report run: reads a job, runs it, tells what was shown.
+
+Started by `execute` with the job, one line of JSON, on its standard input; answers with one line of
+JSON. The input stays open for as long as the parent lives: when it closes, this process ends, so
+that no kernel outlives its render. Values are shown by IPython's own formatters, as in a notebook.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import sys
+import threading
+import traceback
+from pathlib import Path
+
+SHOWN = ("text/html", "text/markdown", "image/svg+xml", "image/png")
+
+
+class CellError(Exception):
+    """A cell or an inline expression that failed, with its line of the source."""
+
+    def __init__(self, line: int, message: str):
+        super().__init__(message)
+        self.line = line
+
+
+def _end_with_parent() -> None:
+    while os.read(0, 4096):
+        pass
+    os._exit(1)
+
+
+def main() -> None:
+    """Run the job on standard input and write the answer to what was standard output."""
+    job = json.loads(_first_line())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what cells print is no part of the answer
+    try:
+        result = {"outputs": run(job["parts"], job["source"], job["folder"])}
+    except CellError as error:
+        result = {"line": error.line, "error": str(error)}
+    answer.write(json.dumps(result))
+    answer.flush()
+    os._exit(0)
+
+
+def _first_line() -> bytes:
+    line = b""
+    while not line.endswith(b"\n"):
+        more = os.read(0, 65536)
+        if not more:
+            os._exit(1)
+        line += more
+    return line
+
+
+def run(parts: list[dict], source: str, folder: str) -> list[list[dict]]:
+    """What each part shows: of a cell its last value, of a text each of its inline expressions.
+
+    Parameters
+    ----------
+    parts : `{"line", "code"}` of a cell, `{"inline": [[expression, line], ...]}` of a text.
+    source : name of the .qmd, for tracebacks.
+    folder : the working folder of the cells.
+
+    Returns
+    -------
+    For each part a list of `{mime type: data}`.
+
+    Raises
+    ------
+    CellError : the first failure, with its line.
+    """
+    os.chdir(folder)
+    sys.path.insert(0, folder)
+    shell = _shell()
+    space = shell.user_ns
+    outputs = []
+    for part in parts:
+        if "code" in part:
+            line = part["line"]
+            value = _value(part["code"], source, line, space)
+            outputs.append([] if value is None else [_shown(shell, value, line)])
+        else:
+            outputs.append([_inline(shell, text, line, source, space)
+                            for text, line in part["inline"]])  # fmt: skip
+    return outputs
+
+
+def _shell():
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
+
+    config = Config()
+    config.HistoryManager.enabled = False
+    return InteractiveShell.instance(config=config)
+
+
+def _value(code: str, source: str, line: int, space: dict) -> object:
+    """Run code whose first line is line `line` of the source; the value of a last expression."""
+    try:
+        tree = ast.parse(code, source)
+        ast.increment_lineno(tree, line - 1)
+        last = tree.body[-1] if tree.body else None
+        if isinstance(last, ast.Expr):
+            tree.body.pop()
+            exec(compile(tree, source, "exec"), space)
+            return eval(compile(ast.Expression(last.value), source, "eval"), space)
+        exec(compile(tree, source, "exec"), space)
+    except SyntaxError as error:
+        at = line if error.filename != source else line + (error.lineno or 1) - 1
+        raise CellError(at, f"SyntaxError: {error.msg}") from None
+    except Exception as error:
+        raise CellError(_line_of(error, source, line), _told(error, source)) from None
+    return None
+
+
+def _inline(shell, expression: str, line: int, source: str, space: dict) -> dict:
+    value = _value(expression.strip(), source, line, space)
+    shown = _shown(shell, value, line)
+    if "text/markdown" not in shown:
+        if isinstance(value, str):
+            raise CellError(line, f"{expression.strip()} gives a plain str, which Quarto shows "
+                            "with its quotes; give analysis.report.text.Markdown")  # fmt: skip
+        shown["text/markdown"] = str(value)
+    return shown
+
+
+def _shown(shell, value: object, line: int) -> dict:
+    """The value in the formats of `SHOWN` that it has."""
+    data, _ = shell.display_formatter.format(value, include=set(SHOWN))
+    missing = {"text/html": "_repr_html_", "text/markdown": "_repr_markdown_"}
+    for mime, method in missing.items():
+        if mime not in data and hasattr(value, method):
+            try:  # IPython swallows what goes wrong in there
+                getattr(value, method)()
+            except Exception as error:
+                raise CellError(line, _told(error, "")) from None
+    import base64
+
+    return {mime: base64.b64encode(shown).decode() if isinstance(shown, bytes) else shown
+            for mime, shown in data.items()}  # fmt: skip
+
+
+def _line_of(error: BaseException, source: str, otherwise: int) -> int:
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__)
+             if frame.filename == source]  # fmt: skip
+    return lines[-1] if lines else otherwise
+
+
+def _told(error: BaseException, source: str) -> str:
+    """`NameError: name 'x' is not defined`, and where in the package it arose."""
+    text = f"{type(error).__name__}: {error}"
+    frames = traceback.extract_tb(error.__traceback__)
+    inside = [frame for frame in frames if f"{os.sep}analysis{os.sep}" in frame.filename
+              and not frame.filename.endswith("cells.py")]  # fmt: skip
+    if inside and inside[-1].filename != source:
+        text += f" ({Path(inside[-1].filename).name}:{inside[-1].lineno})"
+    return text
+
+
+if __name__ == "__main__":
+    main()
