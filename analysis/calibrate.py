@@ -30,6 +30,7 @@ import pandas as pd
 from scipy import stats
 
 from analysis import exact, priors
+from analysis.effects import BOUNDED
 from analysis.evidence import RAW, Evidence
 from analysis.models import sampling
 
@@ -348,8 +349,8 @@ def _simulated_change(rng, outcome: str, rows: pd.DataFrame, arrays: Mapping) ->
     simulated = rows.assign(
         y=np.where(kind == "numeric", y, np.nan),
         var_a=np.where(arrays["has_var"] > 0, var_a, np.nan),
-        z_low=np.where(kind == "interval", low, z),
-        z_high=np.where(kind == "interval", high, z),
+        z_low=np.where(np.isin(kind, BOUNDED), low, z),
+        z_high=np.where(np.isin(kind, BOUNDED), high, z),
     )
     fixed = {name for name in change.SCALES if float(arrays[f"scale_{name}"]) == 0}
     if not np.any(arrays["fasting"]):
@@ -418,8 +419,8 @@ def _told(rows: pd.DataFrame, y, se, var_a, has_var) -> pd.DataFrame:
     return rows.assign(
         y=np.where(kind == "numeric", y, np.nan),
         var_a=np.where(has_var > 0, var_a, np.nan),
-        z_low=np.where(kind == "interval", low, z),
-        z_high=np.where(kind == "interval", high, z),
+        z_low=np.where(np.isin(kind, BOUNDED), low, z),
+        z_high=np.where(np.isin(kind, BOUNDED), high, z),
     )
 
 

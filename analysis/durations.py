@@ -35,8 +35,7 @@ from itertools import pairwise
 
 import pandas as pd
 
-from analysis.effects.rules import Rules
-from analysis.effects.select import patient_groups
+from analysis.cohorts import patient_groups
 from analysis.evidence import Evidence, label_of
 
 EARLIEST_LANDMARK = 6.0
@@ -731,7 +730,7 @@ def _number(value) -> float:
 
 
 def _studies(evidence: Evidence) -> dict[str, dict]:
-    groups = patient_groups(evidence.studies, Rules())
+    groups = patient_groups(evidence.studies)
     return {
         s["study_id"]: {**s, "patients": groups[s["study_id"]], "label": label_of(s)}
         for s in evidence.studies.to_dict("records")

@@ -15,8 +15,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import vocabulary
-from analysis.effects.rules import Rules
-from analysis.effects.select import patient_groups
+from analysis.cohorts import patient_groups
 from analysis.evidence import Evidence
 
 STRATEGIES = {
@@ -56,7 +55,7 @@ def table(evidence: Evidence) -> Harms:
     one printed with the event and unlike the study's.
     """
     studies = evidence.studies.set_index("study_id")
-    patients = patient_groups(evidence.studies, Rules())
+    patients = patient_groups(evidence.studies)
     merged = evidence.safety.join(
         studies[["cohort", "cell_class", "diabetes_type", "immune_strategy", "include", "design"]],
         on="study_id",
@@ -127,7 +126,7 @@ def implied(evidence: Evidence, rows: pd.DataFrame) -> pd.DataFrame:
     headline keeps to what was stated.
     """
     studies = evidence.studies.set_index("study_id")
-    patients = patient_groups(evidence.studies, Rules())
+    patients = patient_groups(evidence.studies)
     known = rows[(rows["arm"] == "treated") & (rows["relation"] == "any")]
     stated = set(zip(known["study_id"].map(patients), known["event_category"], strict=True))
     judged = evidence.safety[evidence.safety["relation"].isin(["treatment_related", "unrelated"])]
@@ -194,7 +193,7 @@ def patient_table(evidence: Evidence) -> pd.DataFrame:
     """
     studies = evidence.studies
     eligible = studies[(studies["include"] == "yes") & (studies["design"] != "case_report")].copy()
-    eligible["patients"] = eligible["study_id"].map(patient_groups(studies, Rules()))
+    eligible["patients"] = eligible["study_id"].map(patient_groups(studies))
     eligible["strategy"] = eligible["immune_strategy"].map(strategy)
     eligible = eligible.sort_values("n_treated", ascending=False, kind="stable")
     grouped = eligible.groupby("patients")
@@ -211,7 +210,7 @@ def _spoke(evidence: Evidence, rows: pd.DataFrame, category: str, relation: str)
         & (rows["event_category"] == category)
         & (rows["relation"] == relation)
     ]
-    return set(stated["study_id"].map(patient_groups(evidence.studies, Rules())))
+    return set(stated["study_id"].map(patient_groups(evidence.studies)))
 
 
 def silent_groups(

@@ -5,8 +5,7 @@ import math
 import pytest
 
 from analysis import durations
-from analysis.effects.rules import Rules
-from analysis.effects.select import patient_groups
+from analysis.cohorts import patient_groups
 from analysis.patient_level import evidence_of
 
 
@@ -55,7 +54,7 @@ def test_every_ever_row_is_counted_or_excluded_with_a_reason(evidence):
 
 
 def test_no_patients_are_counted_twice_even_where_overlap_is_only_possible(evidence, layered):
-    group = patient_groups(evidence.studies, Rules())
+    group = patient_groups(evidence.studies)
     counts, _ = durations.ever_counts(evidence)
     assert not counts["study_id"].map(group).duplicated().any()
     used = layered[0].drop_duplicates("study_id")["study_id"]

@@ -10,6 +10,7 @@ import pytest
 from analysis import effects
 from analysis.effects import Rules, contrasts, words
 from analysis.effects.conversions import se_from_p, z_from_p
+from analysis.evidence.references import find, reference
 
 NAN = math.nan
 
@@ -106,7 +107,7 @@ def test_exact_p_of_the_change_gives_its_standard_error():
     assert plain.var_b > 0
 
 
-def test_p_value_of_medians_gives_no_standard_error():
+def test_p_value_of_medians_gives_their_standard_error():
     p = {"p_relation": "=", "p_value": 0.01, "p_contrast": "within"}
     quartiles = {"spread_kind": "iqr", "statistic": "median", "spread": NAN}
     rows = [
@@ -114,9 +115,11 @@ def test_p_value_of_medians_gives_no_standard_error():
         row(3, months=12, value=7.5, spread_low=7.0, spread_high=8.0, **quartiles, **p),
     ]
     effect = only(rows, "uncontrolled_change")
-    assert "se_from_p" not in effect.flags
+    assert math.sqrt(effect.var_a) == pytest.approx(se_from_p(effect.y, 0.01, 15))
     assert "luo_mean" in effect.flags
-    assert effect.var_b > 0
+    assert effect.spread_b > 0
+    plain = only(rows, "uncontrolled_change", rules=Rules(se_source="spread"))
+    assert (plain.var_a, plain.var_b) == (effect.spread_a, effect.spread_b)
 
 
 def test_median_rule_can_be_switched_off():
@@ -183,9 +186,10 @@ def test_two_treated_arms_count_once():
     ]
     effect = only(rows, "uncontrolled_change")
     assert effect.y == pytest.approx(-1.75)
-    assert effect.var_a == pytest.approx(1 / 40)
+    within, between = 9 + 29, 10 * 0.75**2 + 30 * 0.25**2
+    assert effect.var_a == pytest.approx((within + between) / 39 / 40)
     assert effect.n_treated == 40
-    assert effect.arm == "treated_low+treated_high"
+    assert effect.arm == "treated_high+treated_low"
 
 
 def test_a_whole_arm_displaces_its_parts():
@@ -223,7 +227,7 @@ def said(direction="decrease", significant="yes", relation="", p=NAN, caveats=""
         (said("decrease", "yes", "<", 0.01), ("interval", -math.inf, -z_from_p(0.01), True)),
         (said("increase", "yes"), ("interval", z_from_p(0.05), math.inf, True)),
         (said("no_difference", "no"), ("interval", -z_from_p(0.05), z_from_p(0.05), True)),
-        (said("no_difference", "no", "=", 0.23), ("interval", -z_from_p(0.23), z_from_p(0.23),
+        (said("no_difference", "no", "=", 0.23), ("two_points", -z_from_p(0.23), z_from_p(0.23),
                                                   True)),
         (said("increase", "no", "=", 0.29), ("exact_p", z_from_p(0.29), z_from_p(0.29), True)),
         (said("decrease", "yes", "=", 0.011), ("exact_p", -z_from_p(0.011), -z_from_p(0.011),
@@ -242,8 +246,11 @@ def test_words_as_bounds(statement, expected):
 
 def test_a_window_speaks_for_the_horizon():
     window = {"months": 33.0, "months_from": 3.0, "months_to": 33.0}
-    assert words.nearest_month(window, 12) == 12
-    assert words.nearest_month({**window, "months_from": 24.0}, 12) == 24
+    assert words.month_of(window, 12) == (12, True)
+    assert words.month_of({**window, "months_from": 24.0}, 12) == (24, True)
+    assert words.month_of({**window, "months_from": 33.0}, 12) == (33, False)
+    nothing = {"months": NAN, "months_from": NAN, "months_to": NAN}
+    assert words.month_of(nothing, 12) == (12, True)
 
 
 # --- rules ---------------------------------------------------------------------------------------
@@ -257,6 +264,9 @@ def test_a_window_speaks_for_the_horizon():
         {"unstated_pair": "sd"},
         {"window": (13.0, 18.0)},
         {"overlaps": "none"},
+        {"tolerance": 6.0},
+        {"se_source": "p"},
+        {"arms": "one"},
         {"largest_p": 0.0},
     ],
 )
@@ -277,10 +287,13 @@ def test_build_takes_rules_or_choices(evidence):
 
 def test_every_row_is_an_effect_or_an_exclusion(evidence, built):
     used = {ref for refs in built.effects["source_rows"] for ref in refs.split(";")}
-    out = [f"{t}:{n}" for t, n in zip(built.exclusions["table"], built.exclusions["line"],
-                                      strict=True)]  # fmt: skip
-    every = {f"outcomes:{n}" for n in evidence.outcomes["line"]}
-    every |= {f"directions:{n}" for n in evidence.directions["line"]}
+    out = list(built.exclusions["row"])
+    every = {
+        reference(name, row)
+        for name in ("outcomes", "directions")
+        for row in getattr(evidence, name).to_dict("records")
+    }
+    assert len(every) == len(evidence.outcomes) + len(evidence.directions)
     assert len(out) == len(set(out))
     assert used.isdisjoint(out)
     assert used | set(out) == every
@@ -349,7 +362,7 @@ def pick(built, outcome, study):
 def test_trap_later_words_beat_an_earlier_number(built):
     chosen = effects.headline(built.effects, "c_peptide_ratio")
     rio = chosen[chosen["cohort"].eq("rio_adipose")].iloc[0]
-    assert (rio["study_id"], rio["months"], rio["kind"]) == ("ufrj12m", 12, "interval")
+    assert (rio["study_id"], rio["months"], rio["kind"]) == ("ufrj12m", 12, "two_points")
     early = built.effects.query("study_id == 'dantas2020' and outcome == 'c_peptide_ratio'")
     early = early[early["months"].eq(6)].iloc[0]
     assert early["trajectory"] and not early["headline"]
@@ -388,7 +401,7 @@ def test_trap_two_fold_baseline_difference(evidence, built):
 
 def test_trap_medians_matter(evidence, built):
     ratio = built.effects.set_index("effect_id")["y"]
-    name = "haller2011:c_peptide_ratio:auc:treated:12"
+    name = "haller2011:c_peptide_ratio:auc:change:12"
     assert ratio[name] == pytest.approx(-1.17, abs=0.01)
     medians = effects.build(evidence, medians=False).effects.set_index("effect_id")["y"]
     assert medians[name] == pytest.approx(-1.46, abs=0.01)
@@ -452,8 +465,8 @@ def test_no_evidence_gives_empty_tables(evidence):
 def test_explain_walks_back_to_the_source(evidence, built):
     effect = pick(built, "hba1c", "cai2016")
     text = "\n".join(effects.explain(built.effects, evidence, effect["effect_id"]))
-    for reference in effect["source_rows"].split(";"):
-        assert f"outcomes.csv line {reference.split(':')[1]}:" in text
+    for name in effect["source_rows"].split(";"):
+        assert f"outcomes.csv line {find(evidence, name)['line']}:" in text
     assert "https://doi.org/10.2337/dc15-0171" in text
     assert "-1.2 percentage points" in text
     for name in built.effects["effect_id"].iloc[::10]:

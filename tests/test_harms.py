@@ -8,8 +8,7 @@ import pandas as pd
 import pytest
 
 from analysis import evidence, harms
-from analysis.effects.rules import Rules
-from analysis.effects.select import patient_groups
+from analysis.cohorts import patient_groups
 
 RAW = Path(__file__).parent.parent / "data" / "raw"
 
@@ -81,7 +80,7 @@ def test_no_cohort_is_counted_twice_for_an_event(counted):
 
 
 def test_no_group_of_patients_with_a_declared_overlap_is_counted_twice(real, counted):
-    patients = counted.rows["study_id"].map(patient_groups(real.studies, Rules()))
+    patients = counted.rows["study_id"].map(patient_groups(real.studies))
     key = [patients, *(counted.rows[c] for c in ("arm", "event_category", "relation"))]
     assert counted.rows.groupby(key).size().max() == 1
 
@@ -162,7 +161,7 @@ def test_what_nobody_wrote_about_is_listed_as_unknown(real, counted):
     eligible = real.studies[
         (real.studies["include"] == "yes") & (real.studies["design"] != "case_report")
     ]
-    groups = eligible["study_id"].map(patient_groups(real.studies, Rules())).nunique()
+    groups = eligible["study_id"].map(patient_groups(real.studies)).nunique()
     assert (everyone["k_stated"] + everyone["k_silent"] == groups).all()
     assert len(harms.patient_table(real)) == groups
     assert (everyone["k_stated"] == 0).any()

@@ -1,14 +1,18 @@
-"""What one arm shows: a printed row as mean and SD in our unit, and a change within the arm.
+"""What one arm shows: a row as mean and SD in our unit, several arms as one, a change within one.
 
-`summarise` turns a row of outcomes.csv into a `Summary`. `change` combines the rows of one arm, on
-the absolute or on the log-ratio scale, into a `Change` whose variance is var_a - r * var_b. A
-variance that cannot be known is NaN; the estimate is kept.
+`summarise` turns a row of outcomes.csv into a `Summary`; `Arm` holds those of one arm by visit and
+scale; `merge` makes one arm of several (Cochrane Handbook 6.5.2.10: the mean weighted by patients,
+the pooled SD with the part between the arms). `changes` lists every way in which an arm shows what
+happened by a visit, on the absolute or on the log-ratio scale. A variance is var_a - r * var_b; one
+that cannot be known is NaN, and the estimate is kept. A spread of zero, or a collapsed range, is a
+spread that is not known.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from analysis import units, vocabulary
 from analysis.effects import conversions as conv
@@ -16,6 +20,8 @@ from analysis.effects.rules import Rules
 
 Row = dict
 NAN = math.nan
+ASYMMETRIC = 0.1
+"""A point lies off the middle of its interval when it misses it by this share of the half-width."""
 
 
 class Unusable(ValueError):
@@ -24,44 +30,86 @@ class Unusable(ValueError):
 
 @dataclass(frozen=True)
 class Summary:
-    """A printed row: mean and SD (NaN if unknown) in our unit, and how they were found.
+    """A printed row, or several arms as one: mean and SD (NaN if unknown) in our unit.
 
     `limit` is the detection limit, in our unit, under which all values lie; NaN for a number.
-    `ranked` marks medians with quartiles or a range, whose p-values are of rank tests.
+    `ranked` marks medians with quartiles or a range. `log_sd` is the SD of the logarithms where the
+    point is the geometric middle of its interval, else NaN. `unit` names what a ratio may be taken
+    with: levels whose unit supports ratios only can be compared in one unit alone.
     """
 
-    line: int
-    months: float
+    lines: tuple[int, ...]
     n: float
     mean: float
     sd: float
     absolute: bool
+    unit: str
     flags: tuple[str, ...] = ()
     limit: float = NAN
     ranked: bool = False
+    log_sd: float = NAN
+
+
+@dataclass(frozen=True)
+class Printed:
+    """What stands at one visit on one scale: the summary, and the p-values of its rows."""
+
+    summary: Summary
+    p_within: tuple[str, float] = ("", NAN)
+    p_between: tuple[tuple[str, float], ...] = ()
+    at_diagnosis: bool = False
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One arm, or several as one: what is printed, by visit and scale; visit 0 is the baseline."""
+
+    names: tuple[str, ...]
+    printed: dict[tuple[float, str], Printed] = field(default_factory=dict)
+
+    def at(self, visit: float, scale: str) -> Printed | None:
+        return self.printed.get((visit, scale))
 
 
 @dataclass(frozen=True)
 class Change:
-    """A change within one arm, or a level after treatment where there is no baseline.
+    """A change within an arm by a visit, or a level after treatment (basis "follow_up").
 
-    `lines` are the rows behind it; `y_lines` those behind the estimate alone, where others served
-    only its variance. `p_between` is the exact p-value of the printed change between arms.
+    basis : "change", "levels", "percent" or "follow_up": what it rests on.
+    var_a, var_b : by the protocol's order within the arm: the spread of the change itself, an exact
+        p-value against baseline, the spreads before and after.
+    spread_a, spread_b : by printed spreads alone. `own` says that they are of the change itself.
+    lines : the rows behind it. y_lines : those behind the estimate alone.
+    p_within : relation and p-value against baseline printed at this visit. se_ratio : the standard
+        error by it over that by the printed spreads at the central correlation.
     """
 
+    basis: str
     y: float
     var_a: float
     var_b: float
+    spread_a: float
+    spread_b: float
+    own: bool
     n: float
     lines: tuple[int, ...]
+    y_lines: tuple[int, ...]
+    arms: tuple[str, ...]
+    unit: str = ""
     flags: tuple[str, ...] = ()
     formula: str = ""
     note: str = ""
     at_diagnosis: bool = False
-    p_between: float = NAN
-    from_levels: bool = False
-    arms: tuple[str, ...] = ()
-    y_lines: tuple[int, ...] = ()
+    p_within: tuple[str, float] = ("", NAN)
+    se_ratio: float = NAN
+
+
+# --- one row -------------------------------------------------------------------------------------
+
+
+def _positive(sd: float, flags: tuple[str, ...]) -> tuple[float, tuple[str, ...]]:
+    """A spread of zero is a spread that is not known."""
+    return (sd, flags) if sd > 0 else (NAN, (*flags, "no_sd:zero_spread"))
 
 
 def _sd(row: Row, rules: Rules, n: float) -> tuple[float, tuple[str, ...], bool]:
@@ -75,41 +123,75 @@ def _sd(row: Row, rules: Rules, n: float) -> tuple[float, tuple[str, ...], bool]
         if kind == "unstated":
             kind = rules.unstated_spread
             small = row["outcome"] == "hba1c" and row["unit"] == "%" and row["scale"] == "level"
-            if small and spread < vocabulary.SMALLEST_HBA1C_SD:
+            if small and 0 < spread < vocabulary.SMALLEST_HBA1C_SD:
                 kind = "se"
             flags = (f"unstated_as_{kind}",)
-        return (conv.sd_from_se(spread, n) if kind == "se" else spread), flags, False
+        return (*_positive(conv.sd_from_se(spread, n) if kind == "se" else spread, flags), False)
     if math.isnan(low) or math.isnan(high):
         return NAN, flags, False
     if kind == "unstated":
         kind = rules.unstated_pair
         flags = (f"unstated_as_{kind}",)
     if kind == "ci95":
-        return conv.sd_from_ci(low, high, n), (*flags, "ci_sd"), False
+        return (*_positive(conv.sd_from_ci(low, high, n), (*flags, "ci_sd")), False)
     if n < 3:
         return NAN, flags, True
-    if kind == "iqr":
-        return conv.sd_from_iqr(low, high, n), (*flags, "wan_sd"), True
-    return conv.sd_from_range(low, high, n), (*flags, "wan_sd"), True
+    found = conv.sd_from_iqr(low, high, n) if kind == "iqr" else conv.sd_from_range(low, high, n)
+    return (*_positive(found, (*flags, "wan_sd")), True)
+
+
+def off_middle(low: float, value: float, high: float) -> bool:
+    """Whether a point misses the middle of its interval by more than a tenth of the half-width."""
+    half = (high - low) / 2
+    return half > 0 and abs(value - (low + high) / 2) > ASYMMETRIC * half
+
+
+def is_geometric(low: float, value: float, high: float) -> bool:
+    """Whether a point is the geometric, and not the arithmetic, middle of its interval."""
+    if not 0 < low < high or not value > 0:
+        return False
+    return off_middle(low, value, high) and not off_middle(*map(math.log, (low, value, high)))
+
+
+def _log_sd(row: Row, scale: units.Scale, n: float) -> float:
+    """SD of the logarithms from an interval whose geometric middle is the point; else NaN."""
+    low, high = row["spread_low"], row["spread_high"]
+    if row["spread_kind"] != "ci95" or math.isnan(low) or math.isnan(high) or n < 2:
+        return NAN
+    low, value, high = (scale.level(x) for x in (low, row["value"], high))
+    if not is_geometric(low, value, high):
+        return NAN
+    return conv.sd_from_ci(math.log(low), math.log(high), n)
+
+
+def _scale_of(row: Row) -> units.Scale:
+    if row["scale"] in ("percent_change", "percent_of_baseline"):
+        return units.Scale(0.01, 1.0 if row["scale"] == "percent_change" else 0.0, absolute=False)
+    if row["outcome"] == "severe_hypoglycaemia" and row["unit"] == "events":
+        raise Unusable("a number of events without the time they were counted in gives no rate")
+    try:
+        return units.scale(row["outcome"], row["unit"])
+    except units.UnitError as error:
+        raise Unusable(str(error)) from error
 
 
 def summarise(row: Row, rules: Rules) -> Summary:
     """A row of outcomes.csv as mean and SD in our unit.
 
     Percent changes and percents of baseline are given as a ratio to baseline (1 = unchanged).
-    Raises Unusable when the row has neither a value nor a detection limit.
+
+    Raises
+    ------
+    Unusable : neither a value nor a detection limit, or a unit the outcome cannot be had from.
     """
-    if row["scale"] in ("percent_change", "percent_of_baseline"):
-        scale = units.Scale(0.01, 1.0 if row["scale"] == "percent_change" else 0.0, absolute=False)
-    else:
-        scale = units.scale(row["outcome"], row["unit"])
-    months, n, line = row["months"], row["n"], int(row["line"])
+    scale = _scale_of(row)
+    n, lines = row["n"], (int(row["line"]),)
     value = row["value"]
+    unit = "" if scale.absolute else row["unit"]
     if math.isnan(value):
         limit = row["spread_high"]
         if row["scale"] == "level" and math.isnan(row["spread_low"]) and not math.isnan(limit):
-            found = scale.level(limit)
-            return Summary(line, months, n, NAN, NAN, scale.absolute, limit=found)
+            return Summary(lines, n, NAN, NAN, scale.absolute, unit, limit=scale.level(limit))
         raise Unusable("only a range is printed, no mean or median")
     try:
         sd, flags, ranked = _sd(row, rules, n)
@@ -119,267 +201,408 @@ def summarise(row: Row, rules: Rules) -> Summary:
     if is_median and ranked and rules.medians and not math.isnan(sd):
         quartiles = row["spread_kind"] == "iqr" or "unstated_as_iqr" in flags
         rule = conv.mean_from_iqr if quartiles else conv.mean_from_range
-        value = rule(row["spread_low"], value, row["spread_high"], n)
-        flags = (*flags, "luo_mean")
+        try:
+            value = rule(row["spread_low"], value, row["spread_high"], n)
+            flags = (*flags, "luo_mean")
+        except ValueError:
+            flags = (*flags, "median_as_mean")
     elif is_median:
         flags = (*flags, "median_as_mean")
-    offset_free = row["scale"] in ("change", "between_arm_difference")
-    mean = scale.difference(value) if offset_free else scale.level(value)
+    is_difference = row["scale"] in ("change", "between_arm_difference")
+    mean = scale.difference(value) if is_difference else scale.level(value)
+    log_sd = NAN if is_difference else _log_sd(row, scale, n)
+    return Summary(lines, n, mean, scale.difference(sd), scale.absolute, unit, flags,
+                   ranked=ranked, log_sd=log_sd)  # fmt: skip
+
+
+def printed(row: Row, rules: Rules) -> Printed:
+    """A row with its p-values. Raises Unusable."""
+    relation, p = row["p_relation"], row["p_value"]
+    has_p = bool(relation) and not math.isnan(p)
+    within = (relation, p) if has_p and row["p_contrast"] == "within" else ("", NAN)
+    between = ((relation, p),) if has_p and row["p_contrast"] == "between" else ()
+    diagnosis = row["months"] == 0 and str(row["baseline_state"]).startswith("at_diagnosis")
+    return Printed(summarise(row, rules), within, between, diagnosis)
+
+
+# --- several arms as one -------------------------------------------------------------------------
+
+
+def pooled_sd(n: Sequence[float], mean: Sequence[float], sd: Sequence[float]) -> float:
+    """SD of several groups as one: within and between (Cochrane Handbook table 6.5.a).
+
+    A group of one patient has no spread of its own. NaN where a larger group's SD is not known, or
+    where fewer than two patients are there.
+    """
+    total = sum(n)
+    if total < 2:
+        return NAN
+    centre = sum(k * m for k, m in zip(n, mean, strict=True)) / total
+    within = sum((k - 1) * s**2 for k, s in zip(n, sd, strict=True) if k > 1)
+    between = sum(k * (m - centre) ** 2 for k, m in zip(n, mean, strict=True))
+    found = math.sqrt((within + between) / (total - 1))
+    return found if found > 0 else NAN
+
+
+def _merge_summaries(parts: Sequence[Summary]) -> Summary:
+    n, mean = [p.n for p in parts], [p.mean for p in parts]
+    total = sum(n)
+    limits = [p.limit for p in parts]
+    if any(math.isfinite(x) for x in limits) and not all(math.isfinite(x) for x in limits):
+        raise Unusable("one arm lies below the detection limit, another does not")
+    if len({p.unit for p in parts}) > 1:
+        raise Unusable("the arms are printed in units that cannot be compared")
+    logs = [math.log(m) if m > 0 else NAN for m in mean]
     return Summary(
-        line, months, n, mean, scale.difference(sd), scale.absolute, flags, ranked=ranked
+        lines=tuple(line for p in parts for line in p.lines),
+        n=total,
+        mean=sum(k * m for k, m in zip(n, mean, strict=True)) / total,
+        sd=pooled_sd(n, mean, [p.sd for p in parts]),
+        absolute=all(p.absolute for p in parts),
+        unit=parts[0].unit,
+        flags=tuple(dict.fromkeys((*(f for p in parts for f in p.flags), "arms_combined"))),
+        limit=max(limits),
+        ranked=any(p.ranked for p in parts),
+        log_sd=pooled_sd(n, logs, [p.log_sd for p in parts]),
     )
 
 
-def _exact_p(row: Row, contrast: str, rules: Rules) -> float:
-    usable = row["p_relation"] == "=" and row["p_contrast"] == contrast and rules.p_values
-    p = row["p_value"]
-    return p if usable and 0 < p <= rules.largest_p else NAN
+def merge(arms: Sequence[Arm]) -> Arm:
+    """Several arms as one, for every visit and scale that each of them prints.
 
-
-def change(rows: list[Row], months: float, ratio: bool, rules: Rules) -> Change:
-    """The change of one arm from baseline to `months`, absolute or as a log ratio.
-
-    `rows` are the rows of one arm and outcome without caveats. Raises Unusable with the reason.
-
-    Order of preference. Absolute: a printed change, then the difference of levels, then (HbA1c) a
-    percent change of a known baseline. Ratio: what has a known variance first, then levels before a
-    percent change. Variance: the SD of the change itself, then its exact p-value within the arm,
-    then the SDs before and after with the correlation r.
+    The p-values against baseline of single arms are not those of all of them together; a p-value
+    between arms is kept only where one arm is merged.
     """
-    later = [row for row in rows if row["months"] == months]
-    printed = {row["scale"]: row for row in later}
-    baseline = next((r for r in rows if r["months"] == 0 and r["scale"] == "level"), None)
-    diagnosis = baseline is not None and str(baseline["baseline_state"]).startswith("at_diagnosis")
-    outcome = rows[0]["outcome"]
+    if len(arms) == 1:
+        return arms[0]
+    common = set.intersection(*(set(arm.printed) for arm in arms))
+    found = {}
+    for key in sorted(common):
+        parts = [arm.printed[key] for arm in arms]
+        try:
+            summary = _merge_summaries([part.summary for part in parts])
+        except Unusable:
+            continue
+        found[key] = Printed(summary, at_diagnosis=any(part.at_diagnosis for part in parts))
+    return Arm(tuple(name for arm in arms for name in arm.names), found)
 
-    pair: tuple[Summary, Summary] | None = None
+
+def merge_changes(parts: Sequence[Change]) -> Change:
+    """Changes of several arms, each on whatever scale it prints, as one change.
+
+    The mean weighted by patients; the SD of the change pooled with the part between the arms, so
+    that the variance of the mean is that SD squared over all patients.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    n = [part.n for part in parts]
+    total = sum(n)
+    y = sum(k * part.y for k, part in zip(n, parts, strict=True)) / total
+    between = sum(k * (part.y - y) ** 2 for k, part in zip(n, parts, strict=True))
+
+    def variance(of: str, rest: float) -> float:
+        # (k - 1) SD^2 of each arm, SD^2 being k times the variance of its mean.
+        within = sum((k - 1) * k * getattr(p, of) for k, p in zip(n, parts, strict=True) if k > 1)
+        return (within + rest) / ((total - 1) * total) if total > 1 else NAN
+
+    first = parts[0]
+    a, spread_a = variance("var_a", between), variance("spread_a", between)
+    return replace(
+        first,
+        basis=first.basis if len({p.basis for p in parts}) == 1 else "mixed",
+        y=y,
+        var_a=a if a > 0 else NAN,
+        var_b=variance("var_b", 0.0) if a > 0 else NAN,
+        spread_a=spread_a if spread_a > 0 else NAN,
+        spread_b=variance("spread_b", 0.0) if spread_a > 0 else NAN,
+        own=all(p.own for p in parts),
+        n=total,
+        lines=tuple(dict.fromkeys(line for p in parts for line in p.lines)),
+        y_lines=tuple(dict.fromkeys(line for p in parts for line in p.y_lines)),
+        arms=tuple(name for p in parts for name in p.arms),
+        flags=tuple(dict.fromkeys((*(f for p in parts for f in p.flags), "arms_combined"))),
+        formula=first.formula + "; arms combined, weighted by patients",
+        note=" ".join(p.note for p in parts if p.note),
+        at_diagnosis=any(p.at_diagnosis for p in parts),
+        p_within=("", NAN),
+        se_ratio=NAN,
+    )
+
+
+def limited(change: Change, largest: float) -> Change:
+    """The change with no more patients than the study has: fewer patients, the variance as theirs.
+
+    `largest` is NaN where the study does not say how many it has.
+    """
+    if not change.n > largest:
+        return change
+    factor = change.n / largest
+    return replace(
+        change,
+        n=largest,
+        var_a=change.var_a * factor,
+        var_b=change.var_b * factor,
+        spread_a=change.spread_a * factor,
+        spread_b=change.spread_b * factor,
+        flags=(*change.flags, "n_of_study"),
+        note=" ".join(
+            part
+            for part in (
+                change.note,
+                f"the arms print {change.n:g} patients, the study {largest:g}: counted as such",
+            )
+            if part
+        ),
+    )
+
+
+def shared_out(change: Change, among: int) -> Change:
+    """The change of a control that serves several contrasts: its patients shared out among them."""
+    return replace(
+        change,
+        n=change.n / among,
+        var_a=change.var_a * among,
+        var_b=change.var_b * among,
+        spread_a=change.spread_a * among,
+        spread_b=change.spread_b * among,
+        flags=(*change.flags, "control_shared_out"),
+    )
+
+
+# --- a change within an arm ----------------------------------------------------------------------
+
+
+def changes(arm: Arm, visit: float, ratio: bool, outcome: str, rules: Rules):
+    """Every way in which an arm shows its change from baseline to a visit, the preferred first.
+
+    Parameters
+    ----------
+    arm : the arm.
+    visit : months, after treatment.
+    ratio : True for log ratios, False for differences.
+    outcome : the word of outcomes.csv.
+
+    Returns
+    -------
+    (list of Change, reason): the reason says why the list is empty.
+
+    Order of preference. Absolute: a printed change, then the difference of levels (the reverse by
+    `rules.printed_change`), then (HbA1c) a percent change of a known baseline. Ratio: levels, then
+    a percent change (the reverse by `rules.percent_first`).
+    """
+    before, after = arm.at(0, "level"), arm.at(visit, "level")
+    percent = arm.at(visit, "percent_change") or arm.at(visit, "percent_of_baseline")
+    moved = arm.at(visit, "change")
     reason = "no value after treatment"
-    if "level" in printed:
-        if baseline is None:
-            reason = "a level without a baseline and without a control arm"
-        else:
-            pair = summarise(baseline, rules), summarise(printed["level"], rules)
-    options: list[Change] = []
+    if after is not None and before is None:
+        reason = "a level without a baseline and without a control arm"
+    found: list[Change] = []
 
-    def percent_row() -> Row | None:
-        return printed.get("percent_change") or printed.get("percent_of_baseline")
+    def attempt(make, *arguments) -> None:
+        nonlocal reason
+        try:
+            found.append(make(*arguments))
+        except Unusable as error:
+            reason = str(error)
 
+    pair = (before, after) if before is not None and after is not None else None
     if ratio:
-        if pair is not None:
-            try:
-                options.append(_ratio_of_levels(pair, printed["level"], rules))
-            except Unusable as error:
-                reason = str(error)
-        row = percent_row()
-        if row is not None:
-            try:
-                options.append(_ratio_of_percent(row, rules))
-            except Unusable as error:
-                reason = str(error)
-        # A known variance first; then levels, or the percent change where the rules say so.
-        options.sort(key=lambda c: (math.isnan(c.var_a), c.from_levels == rules.percent_first))
+        ways = [(pair, _ratio_of_levels), (percent, _ratio_of_percent)]
+        for given, make in ways if not rules.percent_first else ways[::-1]:
+            if given is not None:
+                attempt(make, arm, given, rules)
     else:
-        if "change" in printed:
-            options.append(_printed_change(printed["change"], pair, printed.get("level"), rules))
-        if pair is not None:
-            try:
-                options.append(_difference_of_levels(pair, printed["level"], rules))
-            except Unusable as error:
-                reason = str(error)
-            if len(options) == 2 and not rules.printed_change:
-                options.reverse()
-        row = percent_row()
-        if row is not None and outcome == "hba1c" and not options:
-            if baseline is None:
-                reason = "a relative change without a baseline level"
+        ways = [(moved, _printed_change), (pair, _difference_of_levels)]
+        for given, make in ways if rules.printed_change else ways[::-1]:
+            if given is None:
+                continue
+            if make is _printed_change:
+                attempt(make, arm, given, pair, rules)
             else:
-                options.append(_percent_to_points(row, baseline, rules))
-        elif row is not None and not options:
+                attempt(make, arm, given, rules)
+        if percent is not None and outcome == "hba1c" and before is not None:
+            attempt(_percent_to_points, arm, percent, before, rules)
+        elif percent is not None and not found:
             reason = "a relative change without a baseline level"
-    if not options:
-        raise Unusable(reason)
-    best = options[0]
-    return replace(best, at_diagnosis=diagnosis, arms=(rows[0]["arm"],))
+    diagnosis = before is not None and before.at_diagnosis
+    return [replace(change, at_diagnosis=diagnosis) for change in found], reason
 
 
-def _var_from_p(y: float, row: Row, n: float, rules: Rules, ranked: bool):
-    """(var, flags) from an exact p-value within the arm; NaN where there is none."""
-    p = _exact_p(row, "within", rules)
-    if ranked or math.isnan(p) or not n >= 3 or y == 0:
-        return NAN, ()
-    return conv.se_from_p(y, p, n - 1) ** 2, ("se_from_p",)
+def usable_p(p: tuple[str, float], rules: Rules) -> float:
+    """The exact p-value that may give a standard error, else NaN."""
+    relation, value = p
+    return value if relation == "=" and rules.p_values and 0 < value <= rules.largest_p else NAN
 
 
-def _levels_note(before: Summary, after: Summary) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    flags = tuple(dict.fromkeys(before.flags + after.flags))
-    return (before.line, after.line), flags
+def var_from_p(y: float, p: float, df: float) -> float:
+    """Squared standard error (y / t)^2; NaN without a p, a change or a degree of freedom."""
+    if math.isnan(p) or not df >= 1 or y == 0:
+        return NAN
+    return conv.se_from_p(y, p, df) ** 2
 
 
-def _ratio_of_levels(pair: tuple[Summary, Summary], row: Row, rules: Rules) -> Change:
-    before, after = pair
-    if math.isfinite(before.limit):
-        raise Unusable("the baseline is below the detection limit: no ratio exists")
+def _made(
+    basis, arm, y, spread, own, n, lines, y_lines, flags, formula, p, rules, note="", unit=""
+):
+    """A change whose variance follows the protocol: its own spread, an exact p, other spreads."""
+    a, b = spread
+    var_p = var_from_p(y, usable_p(p, rules), n - 1)
+    known = math.isfinite(a)
+    first = known and (own or rules.se_source == "spread")
+    if rules.se_source == "larger" and known and math.isfinite(var_p):
+        first = a - rules.r * b >= var_p
+    by_spread = a - rules.r * b
+    se_ratio = math.sqrt(var_p / by_spread) if math.isfinite(var_p) and by_spread > 0 else NAN
+    var_a, var_b = a, b
+    if math.isfinite(var_p) and not first:
+        var_a, var_b = var_p, 0.0
+        flags = (*flags, "se_from_p")
+        formula += "; se = |y| / t of the exact p-value against baseline"
+    return Change(
+        basis, y, var_a, var_b, a, b, own and known, n, lines, y_lines, arm.names, unit,
+        tuple(dict.fromkeys(flags)), formula, note, p_within=p, se_ratio=se_ratio,
+    )  # fmt: skip
+
+
+def _first_p(*rows: Printed | None) -> tuple[str, float]:
+    """The p-value against baseline of a visit: an exact one before a bound."""
+    found = [row.p_within for row in rows if row is not None and row.p_within[0]]
+    exact = [p for p in found if p[0] == "="]
+    return (exact or found or [("", NAN)])[0]
+
+
+def _ratio_of_levels(arm: Arm, pair, rules: Rules) -> Change:
+    before, after = pair[0].summary, pair[1].summary
+    if math.isfinite(before.limit) or math.isfinite(after.limit):
+        raise Unusable("a level below the detection limit: no ratio exists")
     if not (before.mean > 0 and after.mean > 0):
         raise Unusable("a ratio of means needs positive means")
+    if before.unit != after.unit:
+        raise Unusable("the levels are printed in units that cannot be compared")
     y = math.log(after.mean / before.mean)
-    lines, flags = _levels_note(before, after)
-    n0, n1 = before.n, after.n
-    var_a = var_b = NAN
-    formula = "log(mean after / mean before)"
-    if math.isfinite(before.sd) and math.isfinite(after.sd) and n0 > 1 and n1 > 1:
-        values = before.mean, before.sd, n0, after.mean, after.sd, n1
-        var_a, var_b = conv.log_ratio_variance(*values)
+    flags = (*before.flags, *after.flags)
+    spread, formula = (NAN, NAN), "log(mean after / mean before)"
+    if math.isfinite(before.log_sd) and math.isfinite(after.log_sd):
+        spread = conv.change_variance(before.log_sd, before.n, after.log_sd, after.n)
+        flags = (*flags, "geometric_ci")
+        formula += "; variance (s0^2 + s1^2 - 2 r s0 s1) / n of the logarithms"
+    elif math.isfinite(before.sd) and math.isfinite(after.sd) and min(before.n, after.n) > 1:
+        values = before.mean, before.sd, before.n, after.mean, after.sd, after.n
+        spread = conv.log_ratio_variance(*values)
         formula += "; variance by the delta method (Lajeunesse 2011)"
         if rules.small_sample:
             add_y, add_var = conv.log_ratio_correction(*values)
-            y, var_a = y + add_y, var_a + add_var
+            y, spread = y + add_y, (spread[0] + add_var, spread[1])
             flags = (*flags, "small_sample")
-    var_p, p_flags = _var_from_p(y, row, n1, rules, before.ranked or after.ranked)
-    if math.isfinite(var_p):
-        var_a, var_b, flags = var_p, 0.0, (*flags, *p_flags)
-        formula = "log(mean after / mean before); se = |y| / t of the exact p-value within the arm"
-    return Change(y, var_a, var_b, n1, lines, flags, formula, from_levels=True)
+    lines = (*before.lines, *after.lines)
+    p = _first_p(pair[1])
+    return _made("levels", arm, y, spread, False, after.n, lines, lines, flags, formula, p, rules,
+                 unit=after.unit)  # fmt: skip
 
 
-def _ratio_of_percent(row: Row, rules: Rules) -> Change:
-    relative = summarise(row, rules)
+def _ratio_of_percent(arm: Arm, percent: Printed, rules: Rules) -> Change:
+    relative = percent.summary
     if not relative.mean > 0:
         raise Unusable("the printed relative change leaves nothing: no logarithm")
-    y = math.log(relative.mean)
-    var_a, var_b, flags = NAN, NAN, relative.flags
-    formula = "log(1 + percent change / 100)"
-    if math.isfinite(relative.sd) and relative.n > 1:
-        var_a, var_b = (relative.sd / relative.mean) ** 2 / relative.n, 0.0
+    y, flags = math.log(relative.mean), relative.flags
+    spread, formula = (NAN, NAN), "log(1 + percent change / 100)"
+    if math.isfinite(relative.log_sd):
+        spread, flags = (relative.log_sd**2 / relative.n, 0.0), (*flags, "geometric_ci")
+        formula += "; variance from its interval on the log scale"
+    elif math.isfinite(relative.sd) and relative.n > 1:
+        spread = (relative.sd / relative.mean) ** 2 / relative.n, 0.0
         formula += "; variance by the delta method from the SD of the percent change"
-    else:
-        var_p, p_flags = _var_from_p(y, row, relative.n, rules, relative.ranked)
-        if math.isfinite(var_p):
-            var_a, var_b, flags = var_p, 0.0, (*flags, *p_flags)
-            formula += "; se = |y| / t of the exact p-value within the arm"
-    p = _exact_p(row, "between", rules)
-    return Change(y, var_a, var_b, relative.n, (relative.line,), flags, formula, p_between=p)
+    return _made("percent", arm, y, spread, True, relative.n, relative.lines, relative.lines, flags,
+                 formula, _first_p(percent), rules)  # fmt: skip
 
 
-def _difference_of_levels(pair: tuple[Summary, Summary], row: Row, rules: Rules) -> Change:
-    before, after = pair
+def _difference_of_levels(arm: Arm, pair, rules: Rules) -> Change:
+    before, after = pair[0].summary, pair[1].summary
     if not (before.absolute and after.absolute):
         raise Unusable("the unit supports ratios only")
-    lines, flags = _levels_note(before, after)
+    lines = (*before.lines, *after.lines)
+    flags = (*before.flags, *after.flags)
+    none = (NAN, NAN)
+    if math.isfinite(after.limit):
+        raise Unusable("the level after treatment is below the detection limit")
     if math.isfinite(before.limit):
         y = after.mean - before.limit / 2
         note = (
             f"baseline below {before.limit:g}: the gain lies between {after.mean - before.limit:g} "
             f"and {after.mean:g}"
         )
-        flags = (*flags, "censored_baseline")
-        return Change(
-            y, NAN, NAN, after.n, lines, flags, "mean after - half the detection limit", note
-        )
+        return _made("levels", arm, y, none, False, after.n, lines, lines,
+                     (*flags, "censored_baseline"), "mean after - half the detection limit",
+                     ("", NAN), rules, note)  # fmt: skip
     y = after.mean - before.mean
-    var_a = var_b = NAN
-    formula = "mean after - mean before"
-    if math.isfinite(before.sd) and math.isfinite(after.sd) and before.n > 1 and after.n > 1:
-        var_a, var_b = conv.change_variance(before.sd, before.n, after.sd, after.n)
+    spread, formula = none, "mean after - mean before"
+    if math.isfinite(before.sd) and math.isfinite(after.sd) and min(before.n, after.n) > 1:
+        spread = conv.change_variance(before.sd, before.n, after.sd, after.n)
         formula += "; variance (s0^2 + s1^2 - 2 r s0 s1) / n"
-    var_p, p_flags = _var_from_p(y, row, after.n, rules, before.ranked or after.ranked)
-    if math.isfinite(var_p):
-        var_a, var_b, flags = var_p, 0.0, (*flags, *p_flags)
-        formula = "mean after - mean before; se = |y| / t of the exact p-value within the arm"
-    return Change(y, var_a, var_b, after.n, lines, flags, formula, from_levels=True)
+    return _made("levels", arm, y, spread, False, after.n, lines, lines, flags, formula,
+                 _first_p(pair[1]), rules)  # fmt: skip
 
 
-def _printed_change(row: Row, pair, level_row: Row | None, rules: Rules) -> Change:
-    printed = summarise(row, rules)
-    lines, flags, y = (printed.line,), printed.flags, printed.mean
-    formula, var_a, var_b = "the printed change", NAN, NAN
-    var_p, p_flags = _var_from_p(y, row, printed.n, rules, printed.ranked)
-    if math.isfinite(printed.sd) and printed.n > 1:
-        var_a, var_b = printed.sd**2 / printed.n, 0.0
+def _printed_change(arm: Arm, moved: Printed, pair, rules: Rules) -> Change:
+    summary = moved.summary
+    if not summary.absolute:
+        raise Unusable("the unit supports ratios only")
+    lines, flags, formula = summary.lines, summary.flags, "the printed change"
+    spread, own = (NAN, NAN), False
+    if math.isfinite(summary.sd) and summary.n > 1:
+        spread, own = (summary.sd**2 / summary.n, 0.0), True
         formula += "; variance from its own spread"
-    elif math.isfinite(var_p):
-        var_a, var_b, flags = var_p, 0.0, (*flags, *p_flags)
-        formula += "; se = |y| / t of its exact p-value within the arm"
-    elif pair is not None and level_row is not None:
+    elif pair is not None:
         try:
-            levels = _difference_of_levels(pair, level_row, replace(rules, p_values=False))
-            if math.isfinite(levels.var_a):
-                var_a, var_b = levels.var_a, levels.var_b
-                lines, flags = (*lines, *levels.lines), (*flags, *levels.flags)
-                formula += "; variance (s0^2 + s1^2 - 2 r s0 s1) / n from the printed levels"
+            levels = _difference_of_levels(arm, pair, replace(rules, p_values=False))
         except Unusable:
-            pass
-    p = _exact_p(row, "between", rules)
-    return Change(
-        y, var_a, var_b, printed.n, lines, flags, formula, p_between=p, y_lines=(printed.line,)
-    )
+            levels = None
+        if levels is not None and math.isfinite(levels.spread_a):
+            spread = levels.spread_a, levels.spread_b
+            lines, flags = (*lines, *levels.lines), (*flags, *levels.flags)
+            formula += "; variance (s0^2 + s1^2 - 2 r s0 s1) / n from the printed levels"
+    p = _first_p(moved, pair[1] if pair else None)
+    return _made("change", arm, summary.mean, spread, own, summary.n, lines, summary.lines, flags,
+                 formula, p, rules)  # fmt: skip
 
 
-def _percent_to_points(row: Row, baseline: Row, rules: Rules) -> Change:
-    relative, before = summarise(row, rules), summarise(baseline, rules)
-    if not math.isfinite(before.mean):
+def _percent_to_points(arm: Arm, percent: Printed, before: Printed, rules: Rules) -> Change:
+    relative, start = percent.summary, before.summary
+    if not math.isfinite(start.mean):
         raise Unusable("a relative change without a baseline level")
-    y = before.mean * (relative.mean - 1)
-    var_a = var_b = NAN
+    y = start.mean * (relative.mean - 1)
+    spread = (NAN, NAN)
     if math.isfinite(relative.sd) and relative.n > 1:
-        var_a, var_b = (before.mean * relative.sd) ** 2 / relative.n, 0.0
-    return Change(
-        y,
-        var_a,
-        var_b,
-        relative.n,
-        (before.line, relative.line),
-        tuple(dict.fromkeys((*before.flags, *relative.flags, "percent_to_points"))),
-        "percent change x baseline level / 100",
-    )
+        spread = (start.mean * relative.sd) ** 2 / relative.n, 0.0
+    lines = (*start.lines, *relative.lines)
+    flags = (*start.flags, *relative.flags, "percent_to_points")
+    return _made("percent", arm, y, spread, True, relative.n, lines, lines, flags,
+                 "percent change x baseline level / 100", _first_p(percent), rules)  # fmt: skip
 
 
-def follow_up(row: Row, ratio: bool, rules: Rules) -> Change:
-    """A level after treatment in an arm without a baseline, to be compared with another arm.
+def follow_up(arm: Arm, visit: float, ratio: bool) -> Change:
+    """A level after treatment, to be compared with that of another arm.
 
     On the ratio scale the log of the level. Raises Unusable with the reason.
     """
-    level = summarise(row, rules)
+    row = arm.at(visit, "level")
+    if row is None:
+        raise Unusable("no level after treatment")
+    level = row.summary
     if not math.isfinite(level.mean):
         raise Unusable("a level below the detection limit")
     if ratio and not level.mean > 0:
         raise Unusable("a ratio of means needs positive means")
     if not ratio and not level.absolute:
         raise Unusable("the unit supports ratios only")
-    y = math.log(level.mean) if ratio else level.mean
+    flags = level.flags
     sd = level.sd / level.mean if ratio else level.sd
+    if ratio and math.isfinite(level.log_sd):
+        sd, flags = level.log_sd, (*flags, "geometric_ci")
     known = math.isfinite(sd) and level.n > 1
+    a, b = (sd**2 / level.n, 0.0) if known else (NAN, NAN)
+    formula = "log of the level after treatment" if ratio else "the level after treatment"
     return Change(
-        y,
-        sd**2 / level.n if known else NAN,
-        0.0 if known else NAN,
-        level.n,
-        (level.line,),
-        level.flags,
-        "log of the level after treatment" if ratio else "the level after treatment",
-        arms=(row["arm"],),
-        p_between=_exact_p(row, "between", rules),
-    )
-
-
-def combine(changes: list[Change]) -> Change:
-    """Several independent arms as one: the mean weighted by patients.
-
-    y = sum(n y) / N and variance sum(n^2 var) / N^2, as if the arms had been one group.
-    """
-    if len(changes) == 1:
-        return changes[0]
-    total = sum(change.n for change in changes)
-    weights = [change.n / total for change in changes]
-    pairs = list(zip(weights, changes, strict=True))
-    return Change(
-        y=sum(w * c.y for w, c in pairs),
-        var_a=sum(w**2 * c.var_a for w, c in pairs),
-        var_b=sum(w**2 * c.var_b for w, c in pairs),
-        n=total,
-        lines=tuple(dict.fromkeys(line for c in changes for line in c.lines)),
-        flags=tuple(dict.fromkeys((*(f for c in changes for f in c.flags), "arms_combined"))),
-        formula=changes[0].formula + "; arms combined, weighted by patients",
-        note=" ".join(c.note for c in changes if c.note),
-        at_diagnosis=any(c.at_diagnosis for c in changes),
-        arms=tuple(arm for c in changes for arm in c.arms),
-    )
+        "follow_up", math.log(level.mean) if ratio else level.mean, a, b, a, b, known, level.n,
+        level.lines, level.lines, arm.names, level.unit, flags, formula,
+    )  # fmt: skip

@@ -1,36 +1,51 @@
 """Numbers of one study as contrasts: controlled changes, follow-up contrasts, uncontrolled changes.
 
-One study, outcome word and time gives at most one controlled contrast and one uncontrolled change
-of the treated patients. Several treated arms are combined, weighted by patients, so that nobody is
-counted twice. Every row that gives nothing is named with its reason.
+One study, outcome word and visit gives at most one controlled contrast and one uncontrolled change
+of the treated patients. Several treated arms, and several controls, are combined, so that nobody is
+counted twice; single patients are never added to an arm they belong to; and no contrast has more
+patients than its study. Both arms are compared on a scale that both have. Visits of two arms count
+as one where they nearly match. Every row that gives nothing is named with its reason.
 """
 
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from analysis import vocabulary
+from analysis import outcomes, vocabulary
+from analysis.effects import arms as arms_room
 from analysis.effects import conversions as conv
-from analysis.effects.arms import NAN, Change, Row, Unusable, change, combine, follow_up, summarise
+from analysis.effects.arms import NAN, Arm, Change, Row, Unusable
+from analysis.effects.conversions import z_from_p
 from analysis.effects.rules import Rules
 
 TARGETS: dict[str, tuple[tuple[str, bool], ...]] = {
-    **{
-        word: (("c_peptide_ratio", True), ("c_peptide_gain", False))
-        for word in vocabulary.C_PEPTIDE_MEASURES
-    },
-    "hba1c": (("hba1c", False),),
-    "insulin_dose": (("insulin_dose", True), ("insulin_dose_abs", False)),
-    "time_in_range": (("time_in_range", False),),
-    "severe_hypoglycaemia": (("severe_hypoglycaemia", False),),
+    word: tuple((o.name, o.is_ratio) for o in outcomes.from_word(word))
+    for word in vocabulary.OUTCOMES
 }
 """The effects each outcome word can give: (effect outcome, whether it is a log ratio)."""
+
+FEWEST = 3
+"""Patients an arm needs for its contrast to be pooled."""
+
+SAME_VISIT = 0.1
+"""Visits of two arms may differ by this share of their month, and by no more than the tolerance."""
+
+TWO_WAYS_DIFFER = 1.3
+"""Standard errors by a p-value and by printed spreads that differ by more are an oddity."""
 
 
 @dataclass(frozen=True)
 class Numeric:
-    """One numeric contrast of one study."""
+    """One numeric contrast of one study.
+
+    `spread_a` and `spread_b` are the variance by printed spreads alone, `se_ratio` the standard
+    error by an exact p-value over that by the spreads at the central correlation (NaN where not
+    both are printed), `z_low` and `z_high` what a bound on p says of y / se where nothing else
+    does. `printed` marks a difference between arms that the source itself prints; `displaced` is
+    why another contrast of the same arms is used. `said` are the lines of directions.csv behind it.
+    """
 
     outcome: str
     word: str
@@ -47,26 +62,58 @@ class Numeric:
     note: str
     arm: str
     at_diagnosis: bool
-    case: bool
+    few: str
+    spread_a: float = NAN
+    spread_b: float = NAN
+    se_ratio: float = NAN
+    z_low: float = NAN
+    z_high: float = NAN
+    printed: bool = False
+    displaced: str = ""
+    said: tuple[int, ...] = ()
+
+    @property
+    def controlled(self) -> bool:
+        return self.contrast != "uncontrolled_change"
 
 
-def _arm_kind(arm: str) -> str:
+@dataclass(frozen=True)
+class Size:
+    """How many patients a study has; NaN where it does not say."""
+
+    treated: float = NAN
+    control: float = NAN
+
+
+def arm_kind(arm: str) -> str:
+    """treated, control, patient, all or contrast."""
     return arm.split("_")[0]
 
 
-def _eligible(rows: list[Row]) -> tuple[list[Row], dict[int, str]]:
-    """Rows without a caveat, and the reasons of the others by line."""
+def _eligible(rows: list[Row], size: Size) -> tuple[list[Row], dict[int, str]]:
+    """Rows without a caveat, and the reasons of the others by line.
+
+    The only treated or control arm of a study whose rows print no number of patients has those of
+    the study.
+    """
     kept, out = [], {}
+    names = {kind: {r["arm"] for r in rows if arm_kind(r["arm"]) == kind}
+             for kind in ("treated", "control")}  # fmt: skip
+    sizes = {"treated": size.treated, "control": size.control, "contrast": size.treated}
     for row in rows:
         caveats = row["caveats"].split()
-        if row["outcome"] == "fasting_glucose":
-            out[row["line"]] = "fasting glucose is not an outcome of this analysis"
+        kind = arm_kind(row["arm"])
+        if math.isnan(row["n"]) and (kind == "contrast" or len(names.get(kind, ())) == 1):
+            row = {**row, "n": sizes[kind]}
+        if not TARGETS[row["outcome"]]:
+            label = vocabulary.OUTCOMES[row["outcome"]]
+            out[row["line"]] = f"{label} is not an outcome of this analysis"
         elif caveats:
             words = [vocabulary.OUTCOME_CAVEATS[caveat] for caveat in caveats]
             out[row["line"]] = "; ".join(words)
         elif math.isnan(row["months"]):
             out[row["line"]] = "time not printed"
-        elif row["arm"] == "all":
+        elif kind == "all":
             out[row["line"]] = "treated and control patients together"
         elif math.isnan(row["n"]):
             out[row["line"]] = "number of patients not printed"
@@ -75,19 +122,59 @@ def _eligible(rows: list[Row]) -> tuple[list[Row], dict[int, str]]:
     return kept, out
 
 
-def from_numbers(rows: list[Row], rules: Rules) -> tuple[list[Numeric], dict[int, str]]:
+def visits(rows: list[Row], tolerance: float) -> dict[tuple[str, float], float]:
+    """(arm, months) -> the visit, named by its month; months of one arm are never one visit.
+
+    Months after treatment of different arms are one visit where they differ by no more than a tenth
+    of the earlier and than the tolerance. A visit is named by the month of most arms, the treated
+    first.
+    """
+    arms_at: dict[float, set[str]] = {}
+    for row in rows:
+        if row["months"] > 0:
+            arms_at.setdefault(row["months"], set()).add(row["arm"])
+    groups: list[list[float]] = []
+    for month in sorted(arms_at):
+        near = groups and month - groups[-1][0] <= min(tolerance, SAME_VISIT * groups[-1][0]) + 1e-9
+        taken = set().union(*(arms_at[m] for m in groups[-1])) if groups else set()
+        if near and not taken & arms_at[month]:
+            groups[-1].append(month)
+        else:
+            groups.append([month])
+    found = {}
+    for months in groups:
+        named = max(
+            months,
+            key=lambda m: (
+                any(arm_kind(a) == "treated" for a in arms_at[m]),
+                len(arms_at[m]),
+                m,
+            ),
+        )
+        found |= {(arm, month): named for month in months for arm in arms_at[month]}
+    return found
+
+
+def from_numbers(
+    rows: list[Row], rules: Rules, size: Size | None = None
+) -> tuple[list[Numeric], dict[int, str]]:
     """The numeric contrasts of one study, and for every row that gave none its reason.
 
-    `rows` are all rows of outcomes.csv of the study, as dicts with `line`.
+    Parameters
+    ----------
+    rows : all rows of outcomes.csv of the study, as dicts with `line`.
+    size : how many patients the study has.
     """
-    kept, reasons = _eligible(rows)
+    size = size or Size()
+    kept, reasons = _eligible(rows, size)
     found: list[Numeric] = []
-    for word in dict.fromkeys(row["outcome"] for row in kept):
+    for word in sorted({row["outcome"] for row in kept}):
         of_word = [row for row in kept if row["outcome"] == word]
-        times = sorted({row["months"] for row in of_word if row["months"] > 0})
+        named = visits(of_word, rules.tolerance)
+        sides = _Sides.of(of_word, named, rules, reasons)
         for outcome, ratio in TARGETS[word]:
-            for months in times:
-                found.extend(_at_time(of_word, word, outcome, ratio, months, rules, reasons))
+            for visit in sorted(set(named.values())):
+                found.extend(_at_visit(sides, word, outcome, ratio, visit, rules, size, reasons))
     used = {line for effect in found for line in effect.lines}
     for row in kept:
         if row["line"] not in used and row["line"] not in reasons:
@@ -105,159 +192,480 @@ def _why_unused(row: Row, kept: list[Row]) -> str:
     others = [r for r in same if r["months"] == row["months"] and r["scale"] != row["scale"]]
     if others:
         return f"restates another row: the {others[0]['scale'].replace('_', ' ')} is used"
-    if _arm_kind(row["arm"]) == "control":
+    if arm_kind(row["arm"]) == "control":
         return "control arm without a matching treated arm"
     return "no contrast can be formed"
 
 
-def _at_time(
-    rows: list[Row],
-    word: str,
-    outcome: str,
-    ratio: bool,
-    months: float,
-    rules: Rules,
-    reasons: dict[int, str],
-) -> list[Numeric]:
-    """Contrasts of one outcome word at one time on one scale."""
-    found: list[Numeric] = []
-    for row in rows:
-        if row["scale"] == "between_arm_difference" and row["months"] == months and not ratio:
-            found.append(_printed_difference(row, word, outcome, rules))
+# --- the arms of one outcome word ----------------------------------------------------------------
 
-    by_arm: dict[str, list[Row]] = {}
-    for row in rows:
-        if row["scale"] != "between_arm_difference":
-            by_arm.setdefault(row["arm"], []).append(row)
-    treated_names = [arm for arm in by_arm if _arm_kind(arm) in ("treated", "patient")]
-    if "treated" in treated_names:
-        for arm in treated_names:
-            if arm != "treated":
-                for row in by_arm[arm]:
-                    reasons.setdefault(row["line"], "part of an arm that is reported as a whole")
-        treated_names = ["treated"]
 
-    def arm_changes(names: list[str]) -> list[Change]:
-        changes = []
-        for arm in names:
-            if any(row["months"] == months for row in by_arm[arm]):
-                try:
-                    changes.append(change(by_arm[arm], months, ratio, rules))
-                except Unusable as error:
-                    for row in by_arm[arm]:
-                        if row["months"] == months:
-                            reasons.setdefault(row["line"], str(error))
-        return changes
+@dataclass(frozen=True)
+class _Sides:
+    """The arms of one outcome word by kind, and the printed differences between arms by visit."""
 
-    treated = arm_changes(treated_names)
-    control = arm_changes(["control"]) if "control" in by_arm else []
-    if treated:
-        whole = combine(treated)
-        if control and _same_basis(whole, control[0]):
-            found.append(_contrast(whole, control[0], word, outcome, months, ratio, True, rules))
-        found.append(_single(whole, word, outcome, months))
-    elif "control" in by_arm and not control:
-        arms = []
-        for arm in (*treated_names[:1], "control"):
-            level = next(
-                (r for r in by_arm[arm] if r["months"] == months and r["scale"] == "level"), None
-            )
-            if level is not None:
-                try:
-                    arms.append(follow_up(level, ratio, rules))
-                except Unusable as error:
-                    reasons.setdefault(level["line"], str(error))
-        if len(arms) == 2:
-            found.append(_contrast(*arms, word, outcome, months, ratio, False, rules))
+    arms: dict[str, list[Arm]]
+    differences: dict[float, list[Row]]
+
+    @classmethod
+    def of(cls, rows, named, rules: Rules, reasons: dict[int, str]) -> _Sides:
+        read: dict[str, dict[tuple[float, str], arms_room.Printed]] = {}
+        differences: dict[float, list[Row]] = {}
+        for row in sorted(rows, key=lambda r: (r["arm"], r["months"], r["scale"])):
+            visit = named.get((row["arm"], row["months"]), 0.0)
+            if row["scale"] == "between_arm_difference":
+                differences.setdefault(visit, []).append(row)
+                continue
+            if arm_kind(row["arm"]) == "contrast":
+                reasons.setdefault(row["line"], "a contrast that is not a difference between arms")
+                continue
+            try:
+                key = (visit, row["scale"])
+                read.setdefault(row["arm"], {})[key] = arms_room.printed(row, rules)
+            except Unusable as error:
+                reasons.setdefault(row["line"], str(error))
+        found: dict[str, list[Arm]] = {"treated": [], "control": [], "patient": []}
+        for name in sorted(read):
+            found[arm_kind(name)].append(Arm((name,), read[name]))
+        if found["treated"] or differences:
+            for arm in found["patient"]:
+                for line in _lines(arm):
+                    reasons.setdefault(line, "a patient of an arm that is reported as a whole")
+        else:
+            found["treated"] = found["patient"]
+        return cls(found, differences)
+
+
+def _lines(arm: Arm) -> list[int]:
+    return [line for row in arm.printed.values() for line in row.summary.lines]
+
+
+def _name(arm: Arm, visits_: tuple[float, ...], why: str, reasons: dict[int, str]) -> None:
+    """Give the rows of an arm at these visits a reason, where they have none."""
+    for (at, _), row in arm.printed.items():
+        if at in visits_:
+            for line in row.summary.lines:
+                reasons.setdefault(line, why)
+
+
+def _side_options(arms: list[Arm], kind: str, visit: float) -> list[list[Arm]]:
+    """The arms of one side at a visit: the arm that is reported as a whole, then its parts."""
+    there = [arm for arm in arms if any(at == visit for at, _ in arm.printed)]
+    whole = [arm for arm in there if arm.names == (kind,)]
+    parts = [arm for arm in there if arm.names != (kind,)]
+    return [option for option in (whole, parts) if option]
+
+
+def _side(arms: list[Arm], kind: str, visit: float) -> list[Arm]:
+    options = _side_options(arms, kind, visit)
+    return options[0] if options else []
+
+
+def _ways(
+    arms: list[Arm], visit: float, ratio: bool, outcome: str, rules: Rules, largest: float
+) -> tuple[dict[str, Change], str]:
+    """Every basis on which one side shows its change by a visit, the preferred first.
+
+    Several arms are merged row by row where each prints the same scales, and else by their changes.
+    """
+    whole = arms_room.merge(arms)
+    found, reason = arms_room.changes(whole, visit, ratio, outcome, rules)
+    ways = {change.basis: change for change in found}
+    if not ways and len(arms) > 1:
+        singles = [arms_room.changes(arm, visit, ratio, outcome, rules) for arm in arms]
+        if all(options for options, _ in singles):
+            merged = arms_room.merge_changes([options[0] for options, _ in singles])
+            ways = {merged.basis: merged}
+        else:
+            reason = next(why for options, why in singles if not options)
+    with suppress(Unusable):
+        ways["follow_up"] = arms_room.follow_up(whole, visit, ratio)
+    return {basis: arms_room.limited(change, largest) for basis, change in ways.items()}, reason
+
+
+def _between(arms: list[Arm], visit: float) -> dict[str, list[tuple[str, float]]]:
+    """The p-values between arms printed at a visit, by the scale of their row."""
+    found: dict[str, list[tuple[str, float]]] = {}
+    for arm in arms:
+        for (at, scale), row in sorted(arm.printed.items()):
+            if at == visit:
+                found.setdefault(scale, []).extend(row.p_between)
     return found
 
 
-def _same_basis(treated: Change, control: Change) -> bool:
-    """Levels are compared with levels and printed changes with printed changes."""
-    return treated.from_levels == control.from_levels
+PRINTED_SCALE = {"change": "change", "levels": "level", "follow_up": "level",
+                 "percent": "percent_change"}  # fmt: skip
+
+
+def _p_for(basis: str, printed: dict[str, list[tuple[str, float]]]) -> tuple[str, float]:
+    """The p-value between arms for a basis: of its scale, else of another; none if two differ."""
+    for scale in (PRINTED_SCALE.get(basis, ""), *sorted(printed)):
+        exact = {p for p in printed.get(scale, ()) if p[0] == "="}
+        bounds = {p for p in printed.get(scale, ()) if p[0] != "="}
+        if len(exact) == 1:
+            return exact.pop()
+        if not exact and len(bounds) == 1:
+            return bounds.pop()
+    return ("", NAN)
+
+
+# --- one outcome at one visit --------------------------------------------------------------------
+
+
+def _at_visit(
+    sides: _Sides,
+    word: str,
+    outcome: str,
+    ratio: bool,
+    visit: float,
+    rules: Rules,
+    size: Size,
+    reasons: dict[int, str],
+) -> list[Numeric]:
+    """Contrasts of one outcome word at one visit on one scale."""
+    found: list[Numeric] = []
+    if not ratio and visit in sides.differences:
+        found.extend(
+            _printed_differences(
+                sides.differences[visit], word, outcome, visit, rules, size, reasons
+            )
+        )
+    control = _side(sides.arms["control"], "control", visit)
+    for treated in _side_options(sides.arms["treated"], "treated", visit):
+        made, why = _against(treated, control, found, word, outcome, ratio, visit, rules, size)
+        if made:
+            for arm in sides.arms["treated"]:
+                if arm not in treated:
+                    _name(arm, (0.0, visit), "part of an arm that is reported as a whole", reasons)
+            return [*found, *made]
+        if not control:
+            for arm in treated:
+                _name(arm, (visit,), why, reasons)
+    return found
+
+
+def _against(
+    treated: list[Arm],
+    control: list[Arm],
+    printed: list[Numeric],
+    word: str,
+    outcome: str,
+    ratio: bool,
+    visit: float,
+    rules: Rules,
+    size: Size,
+) -> tuple[list[Numeric], str]:
+    """The controlled contrast and the change within the treated, and why there is none.
+
+    With `rules.arms` "apart" one of each for every treated arm, the control shared out among them
+    (Cochrane Handbook 23.3.4).
+    """
+    groups = [treated] if rules.arms == "combined" else [[arm] for arm in treated]
+    made: list[Numeric] = []
+    against, _ = _ways(control, visit, ratio, word, rules, size.control) if control else ({}, "")
+    if len(groups) > 1:
+        against = {
+            basis: arms_room.shared_out(change, len(groups)) for basis, change in against.items()
+        }
+    why = ""
+    for group in groups:
+        ways, why = _ways(group, visit, ratio, word, rules, size.treated)
+        p = _between([*group, *control], visit) if len(group) == len(control) == 1 else {}
+        contrast = _best_contrast(ways, against, p, word, outcome, visit, ratio, rules)
+        if contrast is not None:
+            made.append(_displaced(contrast, printed))
+        within = [change for basis, change in ways.items() if basis != "follow_up"]
+        if within:
+            # What has a known variance first; the order of preference is kept otherwise.
+            best = min(within, key=lambda c: math.isnan(c.var_a)) if ratio else within[0]
+            made.append(_single(best, word, outcome, visit))
+    return made, why
+
+
+def _displaced(contrast: Numeric, printed: list[Numeric]) -> Numeric:
+    """Set aside by a printed difference of the same arms, unless only it has a known spread."""
+    better = [p for p in printed if math.isfinite(p.var_a) or math.isnan(contrast.var_a)]
+    if not better:
+        return contrast
+    return replace(contrast, displaced="the printed difference between arms is used")
+
+
+def _best_contrast(
+    ways: dict[str, Change],
+    against: dict[str, Change],
+    printed: dict[str, list[tuple[str, float]]],
+    word: str,
+    outcome: str,
+    visit: float,
+    ratio: bool,
+    rules: Rules,
+) -> Numeric | None:
+    """Treated against control on a scale that both have; None where there is none.
+
+    Pairs on the same basis come first, in the order of the treated arm; then a change against a
+    change on another basis; a level against a level only where an arm has no change.
+    """
+    bases = [basis for basis in ways if basis != "follow_up"]
+    others = [basis for basis in against if basis != "follow_up"]
+    pairs = [(basis, basis) for basis in bases if basis in others]
+    if not pairs:
+        pairs = [(basis, other) for basis in bases for other in others]
+    if not pairs and "follow_up" in ways and "follow_up" in against:
+        pairs = [("follow_up", "follow_up")]
+    made = []
+    for basis, other in pairs:
+        if ways[basis].unit != against[other].unit and basis == "follow_up":
+            continue
+        p = _p_for(basis, printed)
+        made.append(_contrast(ways[basis], against[other], p, word, outcome, visit, ratio, rules))
+    if not made:
+        return None
+    return min(made, key=lambda c: math.isnan(c.var_a)) if ratio else made[0]
 
 
 def _single(whole: Change, word: str, outcome: str, months: float) -> Numeric:
+    few = "fewer than three patients: shown beside, never pooled" if whole.n < FEWEST else ""
+    low, high = _bounds(whole.y, whole.var_a, whole.p_within)
     return Numeric(
         outcome, word, months, "uncontrolled_change", whole.y, whole.var_a, whole.var_b, whole.n,
         NAN, whole.lines, whole.flags, whole.formula, whole.note, "+".join(whole.arms),
-        whole.at_diagnosis, whole.n < 3,
+        whole.at_diagnosis, few, whole.spread_a, whole.spread_b, whole.se_ratio, low, high,
     )  # fmt: skip
+
+
+def _bounds(y: float, var_a: float, p: tuple[str, float]) -> tuple[float, float]:
+    """What a bound on p says of y / se; only where no standard error is known."""
+    relation, value = p
+    if math.isfinite(var_a) or relation not in ("<", ">") or not 0 < value < 1 or y == 0:
+        return NAN, NAN
+    z = z_from_p(value)
+    low, high = (z, math.inf) if relation == "<" else (0.0, z)
+    return (low, high) if y > 0 else (-high, -low)
 
 
 def _contrast(
     treated: Change,
     control: Change,
+    p: tuple[str, float],
     word: str,
     outcome: str,
-    months: float,
+    visit: float,
     ratio: bool,
-    from_baseline: bool,
     rules: Rules,
 ) -> Numeric:
-    """Treated minus control: a difference of changes, or of levels after treatment."""
+    """Treated minus control: a difference of changes, or of levels after treatment.
+
+    The variance, in this order. Of changes: the spreads of the changes themselves; an exact p-value
+    between the arms; the spreads before and after; where an arm prints none, its exact p-value
+    against baseline. Of levels at one visit: the printed spreads, then an exact p-value.
+    """
+    from_baseline = treated.basis != "follow_up"
     y = treated.y - control.y
-    var_a, var_b = treated.var_a + control.var_a, treated.var_b + control.var_b
     flags = tuple(dict.fromkeys(treated.flags + control.flags))
     lines = tuple(dict.fromkeys(treated.lines + control.lines))
     what = ("ratio of ratios" if ratio else "difference of changes") if from_baseline else (
         "ratio of levels" if ratio else "difference of levels"
     )  # fmt: skip
     formula = f"{what}, treated against control: [{treated.formula}]; variances added"
-    own_sd = from_baseline and treated.var_b == 0 and "se_from_p" not in flags
-    p, df = treated.p_between, treated.n + control.n - 2
-    spread_of_change = own_sd and math.isfinite(var_a)
-    if from_baseline and math.isfinite(p) and p == control.p_between and not spread_of_change:
-        ranked = "wan_sd" in flags
-        if not ranked and y != 0 and df >= 1:
-            var_a, var_b = conv.se_from_p(y, p, df) ** 2, 0.0
-            lines = (treated.y_lines or treated.lines) + (control.y_lines or control.lines)
-            flags = (*(f for f in flags if not f.startswith("unstated")), "se_from_p")
-            formula = f"{what}, treated against control; se = |y| / t of the p-value between arms"
-    elif not from_baseline and math.isnan(var_a) and math.isfinite(p) and y != 0:
-        var_a, var_b = conv.se_from_p(y, p, df) ** 2, 0.0
-        flags = (*flags, "se_from_p")
+    a, b = treated.var_a + control.var_a, treated.var_b + control.var_b
+    spread_a = treated.spread_a + control.spread_a
+    spread_b = treated.spread_b + control.spread_b
+    var_p = arms_room.var_from_p(y, arms_room.usable_p(p, rules), treated.n + control.n - 2)
+    by_spread = spread_a - rules.r * spread_b
+    se_ratio = math.sqrt(var_p / by_spread) if math.isfinite(var_p) and by_spread > 0 else NAN
+    known, has_p = math.isfinite(spread_a), math.isfinite(var_p)
+    if not known:
+        takes_p = has_p
+    elif rules.se_source == "larger":
+        takes_p = has_p and var_p > by_spread
+    else:
+        own = treated.own and control.own
+        takes_p = has_p and not own and rules.se_source == "protocol"
+    if takes_p or known:
+        flags = tuple(flag for flag in flags if flag != "se_from_p")
+    if takes_p:
+        a, b, flags = var_p, 0.0, (*flags, "se_from_p")
         formula = f"{what}, treated against control; se = |y| / t of the p-value between arms"
+    elif known:
+        a, b = spread_a, spread_b
+    few = ""
+    if treated.n < FEWEST:
+        few = "fewer than three patients: shown beside, never pooled"
+    elif control.n < FEWEST:
+        few = "fewer than three controls: shown beside, never pooled"
+    low, high = _bounds(y, a, p)
     return Numeric(
-        outcome, word, months, "controlled_change" if from_baseline else "follow_up_contrast",
-        y, var_a, var_b, treated.n, control.n,
-        lines, flags, formula,
+        outcome, word, visit, "controlled_change" if from_baseline else "follow_up_contrast",
+        y, a, b, treated.n, control.n, lines, flags, formula,
         " ".join(note for note in (treated.note, control.note) if note),
-        "+".join(treated.arms), treated.at_diagnosis, treated.n < 3,
+        "+".join(treated.arms), treated.at_diagnosis, few, spread_a, spread_b, se_ratio, low, high,
     )  # fmt: skip
 
 
-def _printed_difference(row: Row, word: str, outcome: str, rules: Rules) -> Numeric:
-    """A printed difference between arms; its SE is the SE of the difference."""
-    n_control = row["n_control"]
-    var_a, flags = NAN, ()
-    df = row["n"] + n_control - 2
-    if row["spread_kind"] == "se" and math.isfinite(row["spread"]):
-        var_a = row["spread"] ** 2
-    elif row["spread_kind"] == "ci95" and math.isfinite(row["spread_low"]) and df >= 1:
-        half = (row["spread_high"] - row["spread_low"]) / 2
-        var_a = (half / conv.t_quantile(0.975, df)) ** 2
-        flags = ("ci_sd",)
-    elif row["p_relation"] == "=" and 0 < row["p_value"] <= rules.largest_p and df >= 1:
-        var_a, flags = conv.se_from_p(row["value"], row["p_value"], df) ** 2, ("se_from_p",)
-    number = summarise({**row, "spread_kind": "none"}, rules)
+# --- differences between arms that the source prints ---------------------------------------------
+
+
+def _printed_differences(
+    rows: list[Row],
+    word: str,
+    outcome: str,
+    visit: float,
+    rules: Rules,
+    size: Size,
+    reasons: dict[int, str],
+) -> list[Numeric]:
+    """The printed differences of one visit as one contrast; several share one control."""
+    whole = [row for row in rows if row["arm"] == "contrast"]
+    for row in rows:
+        if whole and row["arm"] != "contrast":
+            reasons.setdefault(row["line"], "part of a contrast that is reported as a whole")
+    made = []
+    for row in whole or rows:
+        try:
+            made.append(_printed_difference(row, word, outcome, visit, rules, size))
+        except Unusable as error:
+            reasons.setdefault(row["line"], str(error))
+    if not made:
+        return []
+    return [made[0] if len(made) == 1 else _merge_differences(made, size)]
+
+
+def _printed_difference(
+    row: Row, word: str, outcome: str, visit: float, rules: Rules, size: Size
+) -> Numeric:
+    """A printed difference between arms with its own standard error.
+
+    An interval or a standard error is that of the difference. A standard deviation is one between
+    patients, so that its error is SD sqrt(1 / n + 1 / n_control). Raises Unusable.
+    """
+    number = arms_room.summarise({**row, "spread_kind": "none"}, rules)
+    if not number.absolute:
+        raise Unusable("the unit supports ratios only")
+    factor = number.mean / row["value"] if row["value"] else 1.0
+    factor = abs(factor) if math.isfinite(factor) and factor else 1.0
+    n, n_control, flags = row["n"], row["n_control"], ()
+    if n > size.treated:
+        n, flags = size.treated, ("n_of_study",)
+    if math.isnan(n_control):
+        n_control, flags = size.control, (*flags, "control_n_of_study")
+    elif n_control > size.control:
+        n_control, flags = size.control, (*flags, "n_of_study")
+    if not n_control > 0:
+        raise Unusable("a difference between arms without the number of controls")
+    df = n + n_control - 2
+    kind, spread = row["spread_kind"], row["spread"]
+    if kind == "unstated":
+        kind = rules.unstated_spread if math.isfinite(spread) else "unstated"
+        flags = (*flags, f"unstated_as_{kind}") if kind != "unstated" else flags
+    low, high = row["spread_low"], row["spread_high"]
+    found, note, formula = NAN, "", "the printed difference between arms"
+    if kind == "se" and math.isfinite(spread):
+        found, formula = (spread * factor) ** 2, formula + " with its own standard error"
+    elif kind == "sd" and math.isfinite(spread):
+        found = (spread * factor) ** 2 * (1 / n + 1 / n_control)
+        flags = (*flags, "sd_of_difference")
+        formula += "; variance SD^2 (1 / n + 1 / n_control) from its printed SD"
+        note = "printed with an SD: read as the SD between patients"
+    elif kind == "ci95" and math.isfinite(low) and math.isfinite(high) and df >= 1:
+        found = (factor * (high - low) / 2 / conv.t_quantile(0.975, df)) ** 2
+        flags = (*flags, "ci_sd")
+        formula += " with its own interval"
+    found = found if found > 0 else NAN
+    p = (row["p_relation"], row["p_value"])
+    if row["p_contrast"] not in ("between", ""):
+        p = ("", NAN)
+    var_p = arms_room.var_from_p(number.mean, arms_room.usable_p(p, rules), df)
+    known = math.isfinite(found)
+    se_ratio = math.sqrt(var_p / found) if known and math.isfinite(var_p) else NAN
+    variance = found
+    if math.isfinite(var_p) and (not known or (rules.se_source == "larger" and var_p > found)):
+        variance, flags = var_p, (*flags, "se_from_p")
+        formula = "the printed difference between arms; se = |y| / t of its exact p-value"
+    few = ""
+    if n < FEWEST:
+        few = "fewer than three patients: shown beside, never pooled"
+    elif n_control < FEWEST:
+        few = "fewer than three controls: shown beside, never pooled"
+    low, high = _bounds(number.mean, variance, p)
     return Numeric(
-        outcome, word, row["months"], "controlled_change", number.mean, var_a,
-        0.0 if math.isfinite(var_a) else NAN, row["n"], n_control, (int(row["line"]),), flags,
-        "the printed difference between arms with its own standard error", "", row["arm"], False,
-        row["n"] < 3,
+        outcome, word, visit, "controlled_change", number.mean, variance,
+        0.0 if math.isfinite(variance) else NAN, n, n_control, (int(row["line"]),),
+        tuple(dict.fromkeys(flags)), formula, note, row["arm"], False, few, found,
+        0.0 if known else NAN, se_ratio, low, high, printed=True,
     )  # fmt: skip
 
 
-def recover_se(effect: Numeric, p: float, line: int) -> Numeric:
-    """The effect with its SE from an exact p-value printed with the same contrast in words."""
-    controlled = effect.contrast != "uncontrolled_change"
-    df = effect.n_treated + (effect.n_control if controlled else 0) - (2 if controlled else 1)
-    se = conv.se_from_p(effect.y, p, df)
+def _merge_differences(parts: list[Numeric], size: Size) -> Numeric:
+    """Differences of several treated arms from one control as one: the control is counted once.
+
+    The mean weighted by patients. The SD between patients behind each, s^2 = variance / (1 / n +
+    1 / n_control), is pooled over the arms, with the part between them, and gives the variance
+    s^2 (1 / N + 1 / n_control) of all treated against the control.
+    """
+    n = [part.n_treated for part in parts]
+    total, n_control = sum(n), max(part.n_control for part in parts)
+    y = sum(k * part.y for k, part in zip(n, parts, strict=True)) / total
+    between = sum(k * (part.y - y) ** 2 for k, part in zip(n, parts, strict=True))
+
+    def variance(of: str) -> float:
+        squares = [getattr(part, of) / (1 / part.n_treated + 1 / part.n_control) for part in parts]
+        within = sum((k - 1) * s for k, s in zip(n, squares, strict=True))
+        pooled = (within + between) / (total - 1) if total > 1 else NAN
+        return pooled * (1 / treated + 1 / n_control)
+
+    treated = min(total, size.treated) if size.treated > 0 else total
+    a, spread = variance("var_a"), variance("spread_a")
     return replace(
-        effect,
-        var_a=se**2,
-        var_b=0.0,
-        flags=(*effect.flags, "se_from_p"),
-        formula=effect.formula + f"; se = |y| / t of the p-value in directions:{line}",
+        parts[0],
+        y=y,
+        var_a=a,
+        var_b=0.0 if math.isfinite(a) else NAN,
+        spread_a=spread,
+        spread_b=0.0 if math.isfinite(spread) else NAN,
+        se_ratio=NAN,
+        z_low=NAN,
+        z_high=NAN,
+        n_treated=treated,
+        n_control=n_control,
+        lines=tuple(line for part in parts for line in part.lines),
+        flags=tuple(dict.fromkeys((*(f for p in parts for f in p.flags), "arms_combined"))),
+        formula=parts[0].formula + "; arms combined, weighted by patients, the control once",
+        note=" ".join(dict.fromkeys(part.note for part in parts if part.note)),
+        arm="+".join(part.arm for part in parts),
+        few="" if treated >= FEWEST and n_control >= FEWEST else parts[0].few,
     )
+
+
+def with_p(effect: Numeric, p: tuple[str, float], line: int, rules: Rules) -> Numeric | None:
+    """The effect with its SE from a p-value printed with the same contrast in words.
+
+    An exact p-value comes before spreads that are not of the change itself; a bound says something
+    only where no spread is printed. None where the p-value adds nothing.
+    """
+    df = effect.n_treated + (effect.n_control - 2 if effect.controlled else -1)
+    var_p = arms_room.var_from_p(effect.y, arms_room.usable_p(p, rules), df)
+    has_p = "se_from_p" in effect.flags
+    by_spread = effect.spread_a - rules.r * effect.spread_b
+    if math.isfinite(var_p) and not has_p:
+        ratio = math.sqrt(var_p / by_spread) if by_spread > 0 else NAN
+        own = by_spread > 0 and effect.spread_b == 0
+        first = not by_spread > 0 or (rules.se_source == "protocol" and not own)
+        if rules.se_source == "larger" and by_spread > 0:
+            first = var_p > by_spread
+        if not first:
+            return None if math.isnan(ratio) else replace(effect, se_ratio=ratio)
+        return replace(
+            effect,
+            var_a=var_p,
+            var_b=0.0,
+            se_ratio=ratio,
+            z_low=NAN,
+            z_high=NAN,
+            said=(*effect.said, line),
+            flags=(*effect.flags, "se_from_p"),
+            formula=effect.formula + "; se = |y| / t of the p-value printed in words",
+        )
+    low, high = _bounds(effect.y, effect.var_a, p)
+    if math.isnan(low) or math.isfinite(effect.z_low):
+        return None
+    return replace(effect, z_low=low, z_high=high, said=(*effect.said, line))

@@ -36,6 +36,7 @@ import pandas as pd
 from scipy import stats
 
 from analysis import priors, vocabulary
+from analysis.effects import BOUNDED
 from analysis.models import change_checks
 from analysis.models.result import ModelResult, estimates_table
 from analysis.models.sampling import Fit, Sampler, compile_model
@@ -209,10 +210,10 @@ def design_arrays(
         "z_low": padded(z_low, -INFINITE),
         "z_high": padded(z_high, INFINITE),
         "is_numeric": padded(kind == "numeric"),
-        "is_interval": padded(kind == "interval"),
+        "is_interval": padded(np.isin(kind, BOUNDED)),
         "is_exact_p": padded(kind == "exact_p"),
         "uncontrolled": padded(~effects["controlled"].astype(bool)),
-        "fasting": padded(effects["measure"].isin(["fasting", "unstated"])),
+        "fasting": padded(effects["measure"] == "fasting"),
         "log_time": padded(np.log(effects["months"].astype(float) / 12)),
         "class_index": index,
         "in_class": in_class,
@@ -239,7 +240,7 @@ def _require_sound_rows(effects: pd.DataFrame, has_var: np.ndarray, factor: np.n
     var_a, var_b = effects["var_a"].astype(float), effects["var_b"].astype(float).fillna(0)
     low, high = effects["z_low"].astype(float), effects["z_high"].astype(float)
     faults = {
-        "an unknown kind of result": ~kind.isin(["numeric", "interval", "exact_p"]),
+        "an unknown kind of result": ~kind.isin(["numeric", "exact_p", *BOUNDED]),
         "an unknown cell class": ~effects["cell_class"].isin(CLASSES),
         "no value though numeric": (kind == "numeric") & ~np.isfinite(y),
         "neither a spread nor a number of patients": pd.Series(
@@ -248,7 +249,7 @@ def _require_sound_rows(effects: pd.DataFrame, has_var: np.ndarray, factor: np.n
         "a variance that is not positive at every correlation": pd.Series(
             has_var & ~((var_a - 0.95 * var_b.abs()) > 0), index=effects.index
         ),
-        "bounds on z out of order": (kind == "interval")
+        "bounds on z out of order": kind.isin(BOUNDED)
         & ~(low.fillna(-np.inf) < high.fillna(np.inf)),
         "no z though its p-value is exact": (kind == "exact_p") & ~np.isfinite(low),
     }  # fmt: skip

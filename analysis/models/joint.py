@@ -152,7 +152,7 @@ def _ends(effects: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     far = np.where(np.isfinite(low), far, high - FARTHEST_Z)
     kind = effects["kind"].to_numpy()
     near = np.where(kind == "numeric", 0.0, near)
-    return near, np.where(kind == "interval", far, near)
+    return near, np.where(np.isin(kind, effects_module.BOUNDED), far, near)
 
 
 def select(effects: pd.DataFrame) -> tuple[list[str], dict[str, pd.DataFrame]]:

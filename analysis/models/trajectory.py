@@ -165,10 +165,11 @@ def design_arrays(rows: pd.DataFrame, outcome: str, size: int) -> dict[str, np.n
     has_var = np.isfinite(var_a)
     low, high = numbers("z_low"), numbers("z_high")
     in_words = kind != "numeric"
+    bounded = np.isin(kind, effects_module.BOUNDED)
     below = ~np.isfinite(low)  # open on that side
-    is_open = (kind == "interval") & (below | ~np.isfinite(high))
+    is_open = bounded & (below | ~np.isfinite(high))
     near = np.where(below, high, low)
-    width = np.where((kind == "interval") & ~is_open, high - low, 0.0)
+    width = np.where(bounded & ~is_open, high - low, 0.0)
     index = pd.factorize(rows["cohort"])[0]
     members = np.zeros((size, size))
     members[index, np.arange(k)] = 1.0
@@ -221,7 +222,7 @@ def _require_readable(rows: pd.DataFrame, outcome: str, size: int) -> None:
         rows["z_high"].astype(float)
     )
     faults = {
-        "an unknown kind of result": ~kind.isin(["numeric", "interval", "exact_p"]),
+        "an unknown kind of result": ~kind.isin(["numeric", "exact_p", *effects_module.BOUNDED]),
         "no value though numeric": kind.eq("numeric") & ~np.isfinite(rows["y"].astype(float)),
         "no bound on z though in words": kind.ne("numeric") & open_both,
         "neither a spread nor a number of patients": ~spread,

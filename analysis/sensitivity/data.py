@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis import effects, priors
+from analysis import cohorts, effects, priors
 from analysis.effects import select
 from analysis.evidence import Evidence
 
@@ -24,7 +24,6 @@ OUTCOMES = ("hba1c", "c_peptide_ratio", "insulin_dose")
 DESIGNS = ("controlled", "uncontrolled", "both")
 R_PRIOR = priors.get("change", "r")
 FROM_MEDIANS = "luo|wan|median"
-SEEN_ORDER = ("full_text", "registry", "abstract", "secondary")
 SIGNIFICANT = float(stats.norm.isf(0.025))
 HALF_NORMAL_MEDIAN = float(stats.norm.isf(0.25))
 
@@ -89,19 +88,10 @@ class EffectStore:
         self._columns: dict[tuple, dict[str, np.ndarray]] = {}
         self._heads: dict[tuple, np.ndarray] = {}
         self._log_sds: dict[tuple, float] = {}
-        studies = evidence.studies.set_index("study_id")
-        self._role = studies["cohort_role"]
         self._groups = {
-            kind: pd.Series(select.patient_groups(evidence.studies, effects.Rules(overlaps=kind)))
-            for kind in ("declared", "shared")
+            kind: pd.Series(cohorts.patient_groups(evidence.studies, kind))
+            for kind in cohorts.OVERLAPS
         }
-        self._seen = {
-            (name, line): SEEN_ORDER.index(seen)
-            for name in ("outcomes", "directions")
-            for line, seen in zip(
-                getattr(evidence, name)["line"], getattr(evidence, name)["seen_in"], strict=True
-            )
-        }  # fmt: skip
 
     def table(self, outcome: str, choices: DataChoices = HEADLINE) -> pd.DataFrame:
         """All poolable effects of an outcome at every time, the preferred ones first.
@@ -220,6 +210,7 @@ class EffectStore:
         if key not in self._heads:
             columns = self.columns(outcome, choices)
             low, high = window_months(choices.window)
+            low, high = low - effects.Rules.tolerance, high + effects.Rules.tolerance
             allowed = (columns["months"] >= low) & (columns["months"] <= high)
             if choices.sources != "any":
                 allowed &= np.isin(columns["source"], SOURCES[choices.sources])
@@ -238,18 +229,13 @@ class EffectStore:
             table = effects.build(self._evidence, rules).effects
             table = table[table["pool"] & table["tested"]]
             table = table[~(table["outcome"].eq("hba1c") & table["at_diagnosis"])]
-            table = table.assign(_role=table["study_id"].map(self._role))
-            ranks = select._ranks(table, rules)
-            table = table.loc[ranks.sort_values(list(ranks.columns)).index].drop(columns="_role")
+            ranks = select.preference(table, rules)
+            table = table.loc[ranks.sort_values(list(ranks.columns)).index]
             for kind, groups in self._groups.items():
                 table[f"group_{kind}"] = table["study_id"].map(groups)
-            table["source"] = [self._source(references) for references in table["source_rows"]]
+            table["source"] = table["seen_in"]
             self._built[reading] = table
         return self._built[reading]
-
-    def _source(self, references: str) -> str:
-        pairs = (reference.split(":") for reference in references.split(";"))
-        return SEEN_ORDER[max(self._seen[name, int(line)] for name, line in pairs)]
 
 
 def _reading(choices: DataChoices) -> tuple[str, str]:
