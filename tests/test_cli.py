@@ -76,13 +76,15 @@ def test_reproduce_with_nothing_tracked(tmp_path):
 
 def test_explain_walks_an_effect_back_to_its_rows():
     from analysis import effects, evidence
+    from analysis.evidence.references import find
 
-    table = effects.build(evidence.load(RAW)).effects
+    loaded = evidence.load(RAW)
+    table = effects.build(loaded).effects
     effect = table[table["pool"] & table["headline"]].iloc[0]
     result = call("explain", effect["effect_id"], "--raw", RAW)
     assert result.exit_code == 0
     for row in effect["source_rows"].split(";"):
-        assert row.split(":")[1] in result.output
+        assert f"line {find(loaded, row)['line']}:" in result.output
 
 
 def test_explain_of_an_unknown_effect(tmp_path):

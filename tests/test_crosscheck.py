@@ -81,7 +81,7 @@ def test_real_effects(evidence):
     assert found[["mean", "ci_low", "ci_high", "sd"]].notna().all(axis=None)
     assert found["pred_low"].notna().eq(found["k_studies"].ge(3)).all()
     hba1c = found.query("outcome == 'hba1c' and group == 'controlled' and method == 'pm'").iloc[0]
-    assert (hba1c["k_studies"], hba1c["n_patients"]) == (4, 165)
+    assert (hba1c["k_studies"], hba1c["n_patients"]) == (5, 177)
     chosen = effects.headline(table, "hba1c")
     usable = chosen[chosen["controlled"] & chosen["kind"].eq("numeric")]
     assert usable["y"].min() < hba1c["mean"] < usable["y"].max()
