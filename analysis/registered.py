@@ -1,0 +1,352 @@
+"""Registered trials: what is coming, what was never told, and whose primary outcome changed.
+
+Tidy tables from `registered_trials.csv`, `publication_search.csv` and `trial_conduct.csv`: ongoing
+trials by approach and population; trials that ended two years or more before the registry was read
+and of which nothing was published, with Wilson intervals; registered against reported primary
+outcomes. Pure functions on an `Evidence`; the day the registry was read is a column of each table,
+and "now" is that day, so that a table says the same whenever it is computed.
+"""
+
+from __future__ import annotations
+
+import calendar
+import datetime as dt
+import math
+
+import pandas as pd
+
+from analysis import vocabulary as v
+from analysis.evidence import Evidence
+
+SILENT_YEARS = 2
+"""A trial without results is silent from this many years after its end on."""
+
+ENDED = {
+    "reported": "its end is reported",
+    "presumed": "its expected end has passed and the registry does not know its status",
+}
+
+PUBLISHED_BY = {
+    "firm": "a report of the trial is known",
+    "firm_or_probable": "a report that is probably of the trial counts too",
+    "any_public_result": "results posted in the registry or told in the press count too",
+}
+
+Z_95 = 1.959963984540054
+
+_CONTROLLED = {"not_stated": "not_stated"} | {
+    design: "yes" if design in v.CONTROLLED_DESIGNS else "no" for design in v.DESIGNS
+}
+
+
+def read_on(evidence: Evidence) -> str:
+    """The day the registry was read: the latest `read_on` of the table, "" where it is empty."""
+    return max(evidence.registered_trials["read_on"], default="")
+
+
+def last_day(text: str) -> dt.date:
+    """The last day of a printed date: 2024 is 31 December 2024, 2024-02 is 29 February 2024."""
+    parts = [int(part) for part in text.split("-")]
+    year, month = parts[0], parts[1] if len(parts) > 1 else 12
+    day = parts[2] if len(parts) > 2 else calendar.monthrange(year, month)[1]
+    return dt.date(year, month, min(day, calendar.monthrange(year, month)[1]))
+
+
+def years_before(day: dt.date, years: int) -> dt.date:
+    """The same day some years earlier; 28 February for a 29 February that does not exist."""
+    try:
+        return day.replace(year=day.year - years)
+    except ValueError:
+        return day.replace(year=day.year - years, day=28)
+
+
+def wilson(k: int, n: int) -> tuple[float, float]:
+    """Two-sided 95 % interval of a share; (NaN, NaN) without trials.
+
+    References
+    ----------
+    Wilson 1927, J Am Stat Assoc 22:209.
+    """
+    if n == 0:
+        return math.nan, math.nan
+    share, z2 = k / n, Z_95**2
+    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = Z_95 * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+    return (middle - half if k else 0.0), (middle + half if k < n else 1.0)
+
+
+def population_of(diabetes_type: str, onset_group: str) -> str:
+    """The finest population of the protocol that a trial speaks for; "" where none is known."""
+    if diabetes_type == "T1D":
+        fine = {"new_onset": "t1d_new_onset", "established": "t1d_established"}
+        return fine.get(onset_group, "t1d")
+    return {"T2D": "t2d", "both": "all"}.get(diabetes_type, "")
+
+
+def trials(evidence: Evidence) -> pd.DataFrame:
+    """The registered trials in scope, one row a trial, in the order of the table.
+
+    Returns
+    -------
+    DataFrame
+        The table's own columns and: approach, population (words of the protocol, "" where not
+        known), controlled (yes, no, not_stated), n (patients enrolled, else planned; NaN where
+        neither is known), n_kind (actual, planned, ""), end (printed date of the study's end, else
+        of its primary completion, ""), expected (primary completion, else the study's end, "").
+    """
+    table = evidence.registered_trials
+    table = table[table["scope"] == "main"].reset_index(drop=True)
+    actual = table["n_actual"].notna()
+    return table.assign(
+        approach=[v.APPROACH_OF_CLASS[word] or "" for word in table["cell_class"]],
+        population=[
+            population_of(*pair)
+            for pair in zip(table["diabetes_type"], table["onset_group"], strict=True)
+        ],
+        controlled=table["design"].map(_CONTROLLED),
+        n=table["n_actual"].where(actual, table["n_planned"]),
+        n_kind=[
+            "actual" if known else "planned" if planned > 0 else ""
+            for known, planned in zip(actual, table["n_planned"], strict=True)
+        ],
+        end=_first_given(table, "study_completion", "primary_completion"),
+        expected=_first_given(table, "primary_completion", "study_completion"),
+    )
+
+
+def _first_given(table: pd.DataFrame, first: str, second: str) -> pd.Series:
+    return table[first].where(table[first] != "", table[second])
+
+
+def ongoing(evidence: Evidence) -> pd.DataFrame:
+    """Trials that are under way or planned, by expected completion, the undated last.
+
+    Returns
+    -------
+    DataFrame
+        registry_id, title, product, approach, population, cell_class, design, controlled, masked,
+        n, n_kind, status, start, expected (date), expected_is (primary, study, ""), overdue (bool:
+        the expected date lies before the day the registry was read), primary_outcome,
+        sponsor, country, results, study_ids, source_url, status_seen_on, read_on.
+    """
+    table = trials(evidence)
+    table = table[table["status"].isin(v.ONGOING_STATUSES)]
+    day = read_on(evidence)
+    table = table.assign(
+        expected_is=[
+            "primary" if primary else "study" if study else ""
+            for primary, study in zip(
+                table["primary_completion"], table["study_completion"], strict=True
+            )
+        ],
+        overdue=[bool(text) and last_day(text) < last_day(day) for text in table["expected"]],
+    )
+    columns = [
+        "registry_id", "title", "product", "approach", "population", "cell_class", "design",
+        "controlled", "masked", "n", "n_kind", "status", "start", "expected", "expected_is",
+        "overdue", "primary_outcome", "sponsor", "country", "results", "study_ids", "source_url",
+        "status_seen_on", "read_on",
+    ]  # fmt: skip
+    order = table["expected"].where(table["expected"] != "", "9999")
+    return (
+        table[columns]
+        .assign(_order=order)
+        .sort_values(["_order", "registry_id"])
+        .drop(columns="_order")
+        .astype({"overdue": bool})
+        .reset_index(drop=True)
+    )
+
+
+def coming(evidence: Evidence) -> pd.DataFrame:
+    """How many trials and patients are coming, by approach and population.
+
+    Returns
+    -------
+    DataFrame
+        approach, population, n_trials, n_controlled, n_masked, n_patients (of trials that say),
+        n_without_size, n_controlled_patients, first_expected, last_expected (dates, "" where none
+        is printed), read_on.
+    """
+    rows = []
+    for (approach, population), group in ongoing(evidence).groupby(["approach", "population"]):
+        dated = sorted(group.loc[group["expected"] != "", "expected"])
+        controlled = group["controlled"] == "yes"
+        rows.append(
+            {
+                "approach": approach,
+                "population": population,
+                "n_trials": len(group),
+                "n_controlled": int(controlled.sum()),
+                "n_masked": int((group["masked"] == "yes").sum()),
+                "n_patients": int(group["n"].sum()),
+                "n_without_size": int(group["n"].isna().sum()),
+                "n_controlled_patients": int(group.loc[controlled, "n"].sum()),
+                "first_expected": dated[0] if dated else "",
+                "last_expected": dated[-1] if dated else "",
+                "read_on": read_on(evidence),
+            }
+        )
+    columns = [
+        "approach", "population", "n_trials", "n_controlled", "n_masked", "n_patients",
+        "n_without_size", "n_controlled_patients", "first_expected", "last_expected", "read_on",
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)
+
+
+def ended_by(status: str, basis: str, last_known: str, end: str, day: dt.date) -> str:
+    """How it is known that a trial ended by a day: reported, presumed, or "" where it did not.
+
+    reported: completed or terminated, with an end by that day or without a printed one. presumed:
+    the registry does not know the status, which it says two years after an expected end; the end
+    lies by that day, or is not printed and the registry's own record was read. A withdrawn trial,
+    and one that was last known not to have begun, had nothing to tell.
+    """
+    by_then = bool(end) and last_day(end) <= day
+    if status in ("completed", "terminated"):
+        return "reported" if by_then or not end else ""
+    if status == "unknown" and last_known != "not_yet":
+        return "presumed" if by_then or (not end and basis == "registry") else ""
+    return ""
+
+
+def ended(evidence: Evidence) -> pd.DataFrame:
+    """Trials that ended `SILENT_YEARS` or more before the registry was read, told or not.
+
+    Returns
+    -------
+    DataFrame
+        registry_id, title, product, approach, population, design, controlled, masked, n, n_kind,
+        end (date or ""), ended (a word of `ENDED`), found_by, results, verdict (of the directed
+        search, "" where none was made), told_firm, told_firm_or_probable, told_any_public_result
+        (bool, see `PUBLISHED_BY`), study_ids, source_url, read_on.
+    """
+    table = trials(evidence)
+    day = years_before(last_day(read_on(evidence)), SILENT_YEARS) if len(table) else dt.date.min
+    words = [
+        ended_by(row["status"], row["status_basis"], row["last_known_status"], row["end"], day)
+        for row in table.to_dict("records")
+    ]
+    search = evidence.publication_search.set_index("registry_id")["verdict"]
+    table = table.assign(ended=words, verdict=table["registry_id"].map(search).fillna(""))
+    table = table[table["ended"] != ""]
+    firm = (table["results"] == "published") | (table["verdict"] == "published")
+    probable = firm | (table["verdict"] == "probably_published")
+    table = table.assign(
+        told_firm=firm,
+        told_firm_or_probable=probable,
+        told_any_public_result=probable | table["results"].isin(["posted", "press"]),
+    )
+    columns = [
+        "registry_id", "title", "product", "approach", "population", "design", "controlled",
+        "masked", "n", "n_kind", "end", "ended", "found_by", "results", "verdict", "told_firm",
+        "told_firm_or_probable", "told_any_public_result", "study_ids", "source_url", "read_on",
+    ]  # fmt: skip
+    return table[columns].reset_index(drop=True)
+
+
+def silent(evidence: Evidence, told: str = "firm") -> pd.DataFrame:
+    """The trials of `ended` of which nothing was told, largest first.
+
+    Parameters
+    ----------
+    evidence : the evidence.
+    told : what counts as told, a word of `PUBLISHED_BY`.
+    """
+    table = ended(evidence)
+    table = table[~table[f"told_{told}"]]
+    return table.sort_values(["n", "registry_id"], ascending=[False, True]).reset_index(drop=True)
+
+
+def silent_shares(evidence: Evidence) -> pd.DataFrame:
+    """Of the trials that ended two years ago or more, how many were never told.
+
+    Only trials found by topic, whatever came of them, give a share; trials that were looked for
+    because a report names them are published by construction, so `found_by` = all is shown for
+    the count of trials and patients alone and has no interval.
+
+    Returns
+    -------
+    DataFrame
+        approach (a word, or all), found_by (topic_search, all), ended (reported, any), told (a
+        word of `PUBLISHED_BY`), n_ended, n_silent, share, ci_low, ci_high (Wilson 95 %, NaN for
+        found_by = all), patients_ended, patients_silent, share_patients (of trials that print a
+        size), n_without_size, read_on. One row for each combination, zeros kept.
+    """
+    table = ended(evidence)
+    rows = []
+    for approach in ("all", *v.APPROACHES):
+        for found_by in ("topic_search", "all"):
+            for how in ("any", "reported"):
+                part = table
+                if approach != "all":
+                    part = part[part["approach"] == approach]
+                if found_by != "all":
+                    part = part[part["found_by"] == found_by]
+                if how != "any":
+                    part = part[part["ended"] == how]
+                for told in PUBLISHED_BY:
+                    untold = part[~part[f"told_{told}"]]
+                    k, n = len(untold), len(part)
+                    low, high = wilson(k, n) if found_by == "topic_search" else (math.nan,) * 2
+                    patients, lost = part["n"].sum(), untold["n"].sum()
+                    rows.append(
+                        {
+                            "approach": approach,
+                            "found_by": found_by,
+                            "ended": how,
+                            "told": told,
+                            "n_ended": n,
+                            "n_silent": k,
+                            "share": k / n if n and found_by == "topic_search" else math.nan,
+                            "ci_low": low,
+                            "ci_high": high,
+                            "patients_ended": int(patients),
+                            "patients_silent": int(lost),
+                            "share_patients": lost / patients if patients else math.nan,
+                            "n_without_size": int(part["n"].isna().sum()),
+                            "read_on": read_on(evidence),
+                        }
+                    )
+    return pd.DataFrame(rows)
+
+
+def outcome_switching(evidence: Evidence) -> pd.DataFrame:
+    """Registered against reported primary outcome, one row a judged report.
+
+    Returns
+    -------
+    DataFrame
+        study_id, cohort, approach, diabetes_type, registered, registry_id, registry_link,
+        registered_primary ("" where not seen), matches (yes, no, unclear), source_url, notes.
+    """
+    studies = evidence.studies[["study_id", "cohort", "cell_class", "diabetes_type"]]
+    table = evidence.trial_conduct.merge(studies, on="study_id", how="left", validate="1:1")
+    table = table.assign(
+        approach=[v.APPROACH_OF_CLASS[word] or "" for word in table["cell_class"]],
+        matches=table["reported_primary_matches"],
+    )
+    columns = [
+        "study_id", "cohort", "approach", "diabetes_type", "registered", "registry_id",
+        "registry_link", "registered_primary", "matches", "source_url", "notes",
+    ]  # fmt: skip
+    return table[columns].reset_index(drop=True)
+
+
+def registration_of(evidence: Evidence, study_ids) -> list[str]:
+    """How each study was registered: a word of `vocabulary.REGISTERED`, or not_assessed.
+
+    A follow-up report without a row of its own speaks through another report of its cohort.
+    """
+    cohorts = evidence.studies.set_index("study_id")["cohort"]
+    conduct = evidence.trial_conduct.set_index("study_id")["registered"]
+    by_cohort: dict[str, str] = {}
+    order = list(v.REGISTERED)
+    for study, word in conduct.items():
+        seen = by_cohort.get(cohorts[study])
+        if seen is None or order.index(word) < order.index(seen):
+            by_cohort[cohorts[study]] = word
+    return [
+        conduct[study] if study in conduct.index else by_cohort.get(cohorts[study], "not_assessed")
+        for study in study_ids
+    ]
