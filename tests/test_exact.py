@@ -700,3 +700,26 @@ def test_import_is_light():
     code = f"import sys, analysis.exact; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("distance", [1e3, 1e5, 1e7])
+@pytest.mark.parametrize("k", [1, 3])
+def test_studies_far_from_the_prior_mean_are_integrated_where_their_posterior_lives(distance, k):
+    """With tau >> se, mu given tau has mean k d / (k + tau^2), and tau^2 lies near d s sqrt(k).
+
+    So the mean of mu tends to sqrt(k) / s whatever the distance d; here s = 0.5.
+    """
+    y, se = distance + np.linspace(0, 0.5, k), np.full(k, 0.2)
+    choices = {"mu_prior": exact.Normal(0, 1), "tau_prior": exact.HalfNormal(0.5)}
+    post = exact.fit(y, se, **choices)
+    assert post.mu.mean == pytest.approx(np.sqrt(k) / 0.5, rel=0.005)
+    assert post.tau.mean == pytest.approx(np.sqrt(distance * 0.5 * np.sqrt(k)), rel=0.02)
+    assert exact.fit_many(y[None], se[None], **choices).mu_mean[0] == pytest.approx(post.mu.mean)
+
+
+def test_the_table_of_effects_is_the_same_in_pieces(monkeypatch):
+    rng = np.random.default_rng(5)
+    post = exact.fit(rng.normal(size=23), rng.uniform(0.1, 0.5, 23))
+    monkeypatch.setattr("analysis.exact.posterior.EFFECT_CHUNK", 500)
+    again = exact.fit(post._problem.y[0], np.sqrt(post._problem.variance[0]))
+    pd.testing.assert_frame_equal(post.shrinkage, again.shrinkage)

@@ -23,6 +23,7 @@ from analysis.exact.quadrature import (
 
 DEFAULT_TAU_PRIOR = HalfNormal(1.0)
 SAMPLE_CHUNK = 2_000_000
+EFFECT_CHUNK = 262_144  # studies times nodes of the table of effects at once
 Kind = Literal["central", "shortest"]
 
 
@@ -329,39 +330,49 @@ class ExactPosterior:
         mean: w_i / Σw (the rest, when they sum to less than one, is the prior's), and with
         covariates its leverage divided by the number of coefficients.
         """
-        mean, sd = self._effects()
-        weight = np.broadcast_to(self._posterior.weight, mean.shape)
-        centre, spread = mixture.moments(weight, mean, sd)
-        level = np.full(self.k, 0.025)
-        leverage = self._posterior.given.leverage[0]
+        given = self._posterior.given.leverage[0]
         q = len(self._design.names)
-        return pd.DataFrame(
-            {
-                "mean": centre,
-                "sd": spread,
-                "ci_low": mixture.quantile(weight, mean, sd, level),
-                "ci_high": mixture.quantile(weight, mean, sd, 1.0 - level),
-                "weight": leverage @ self._posterior.weight[0] / q,
-            },
-            index=self._labels,
+        size = max(1, EFFECT_CHUNK // self._posterior.weight.shape[1])
+        parts = []
+        for first in range(0, self.k, size):
+            rows = np.arange(first, min(first + size, self.k))
+            mean, sd = self._effects(rows)
+            weight = np.broadcast_to(self._posterior.weight, mean.shape)
+            level = np.full(rows.size, 0.025)
+            centre, spread = mixture.moments(weight, mean, sd)
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "mean": centre,
+                        "sd": spread,
+                        "ci_low": mixture.quantile(weight, mean, sd, level),
+                        "ci_high": mixture.quantile(weight, mean, sd, 1.0 - level),
+                        "weight": given[rows] @ self._posterior.weight[0] / q,
+                    }
+                )
+            )
+        return pd.concat(parts, ignore_index=True).set_axis(
+            pd.RangeIndex(self.k) if self._labels is None else self._labels
         )
 
-    def _effects(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and sd of each θ_i at each node, (k, nodes)."""
-        k, given = self.k, self._posterior.given
-        variance = self._problem.variance[0, :k, None]
+    def _effects(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and sd of θ_i of some studies at each node, (studies, nodes)."""
+        given = self._posterior.given
+        variance = self._problem.variance[0, rows, None]
         tau2 = self._posterior.tau[0][None, :] ** 2
         total = variance + tau2
         pull = variance / total
-        fitted = self._problem.x[0, :k] @ given.beta[0].T
-        var_fitted = given.leverage[0] * total
-        mean = (1.0 - pull) * self._problem.y[0, :k, None] + pull * fitted
+        fitted = self._problem.x[0, rows] @ given.beta[0].T
+        var_fitted = given.leverage[0, rows] * total
+        mean = (1.0 - pull) * self._problem.y[0, rows, None] + pull * fitted
         return mean, np.sqrt(tau2 * pull + pull**2 * var_fitted)
 
     def effect(self, row: int) -> Distribution:
         """The true effect of the study in position `row`, as a distribution."""
-        mean, sd = self._effects()
-        return MixtureDistribution(self._posterior.weight[0], mean[row], sd[row])
+        if not -self.k <= row < self.k:
+            raise IndexError(f"row {row} of {self.k} studies")
+        mean, sd = self._effects(np.array([row % self.k]))
+        return MixtureDistribution(self._posterior.weight[0], mean[0], sd[0])
 
     @cached_property
     def i_squared(self) -> ISquared:

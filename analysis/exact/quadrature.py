@@ -140,6 +140,7 @@ def lay(problem: Problem, prior: TauPrior, n_flat: np.ndarray, nodes: int = NODE
     spread = np.where(studies, problem.y, -np.inf).max(axis=1) - np.where(
         studies, problem.y, np.inf
     ).min(axis=1)
+    spread = np.maximum(spread, _distance_from_prior(problem))
     prior_low, prior_high = (np.broadcast_to(end, rows) for end in prior.span())
     upper = np.broadcast_to(prior.end, rows).astype(float)
     floor = 1e-3 * np.minimum(np.minimum(least, prior_low), upper)
@@ -190,6 +191,21 @@ def lay(problem: Problem, prior: TauPrior, n_flat: np.ndarray, nodes: int = NODE
         if open_rows.size == 0:
             break
     return Grid(change, low, high, nodes)
+
+
+def _distance_from_prior(problem: Problem) -> np.ndarray:
+    """Largest distance of a study from its prior mean, (rows,); 0 with a flat coefficient.
+
+    Studies far from where the prior of the mean puts them can only be reconciled by a large tau.
+    """
+    studies, prior = slice(0, problem.k), slice(problem.k, None)
+    proper = problem.present[:, prior]
+    if proper.shape[1] == 0:
+        return np.zeros(problem.n_rows)
+    fitted = np.matmul(problem.x[:, studies], problem.y[:, prior, None])[:, :, 0]
+    distance = np.abs(problem.y[:, studies] - fitted)
+    farthest = np.where(problem.present[:, studies], distance, 0.0).max(axis=1)
+    return np.where(proper.all(axis=1), farthest, 0.0)
 
 
 @lru_cache(maxsize=8)
