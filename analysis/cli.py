@@ -1,4 +1,5 @@
-"""The command line: `isletmeta check | run | report | reproduce | explain | add | diff`.
+"""The command line: `isletmeta check | run | report | reproduce | explain | add | diff |
+registry | status`.
 
 Exit status: 0 when all is well, 1 when the evidence or a comparison is not, 2 for a wrong call,
 3 for `run --strict` when a fit is withheld. Heavy libraries are imported only by the verbs that
@@ -15,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from analysis import __version__, cli_study
+from analysis import __version__, cli_registry, cli_study
 
 app = typer.Typer(
     add_completion=False,
@@ -259,6 +260,7 @@ def explain(effect_id: str, raw: RawOption = Path("data/raw")) -> None:
 
 
 cli_study.register(app)
+cli_registry.register(app)
 
 
 def main() -> None:

@@ -92,7 +92,8 @@ def trials(evidence: Evidence) -> pd.DataFrame:
         The table's own columns and: approach, population (words of the protocol, "" where not
         known), controlled (yes, no, not_stated), n (patients enrolled, else planned; NaN where
         neither is known), n_kind (actual, planned, ""), end (printed date of the study's end, else
-        of its primary completion, ""), expected (primary completion, else the study's end, "").
+        of its primary completion, ""), expected (primary completion where that is still expected,
+        else the study's end, "").
     """
     table = evidence.registered_trials
     table = table[table["scope"] == "main"].reset_index(drop=True)
@@ -110,8 +111,17 @@ def trials(evidence: Evidence) -> pd.DataFrame:
             for known, planned in zip(actual, table["n_planned"], strict=True)
         ],
         end=_first_given(table, "study_completion", "primary_completion"),
-        expected=_first_given(table, "primary_completion", "study_completion"),
+        expected=[_expected(row)[0] for row in table.to_dict("records")],
     )
+
+
+def _expected(row: dict) -> tuple[str, str]:
+    """The completion that is still to come, and which: primary, study or ""."""
+    if row["primary_completion"] and row["primary_completion_kind"] == "expected":
+        return row["primary_completion"], "primary"
+    if row["study_completion"]:
+        return row["study_completion"], "study"
+    return row["primary_completion"], "primary" if row["primary_completion"] else ""
 
 
 def _first_given(table: pd.DataFrame, first: str, second: str) -> pd.Series:
@@ -133,12 +143,7 @@ def ongoing(evidence: Evidence) -> pd.DataFrame:
     table = table[table["status"].isin(v.ONGOING_STATUSES)]
     day = read_on(evidence)
     table = table.assign(
-        expected_is=[
-            "primary" if primary else "study" if study else ""
-            for primary, study in zip(
-                table["primary_completion"], table["study_completion"], strict=True
-            )
-        ],
+        expected_is=[_expected(row)[1] for row in table.to_dict("records")],
         overdue=[bool(text) and last_day(text) < last_day(day) for text in table["expected"]],
     )
     columns = [
@@ -156,6 +161,21 @@ def ongoing(evidence: Evidence) -> pd.DataFrame:
         .astype({"overdue": bool})
         .reset_index(drop=True)
     )
+
+
+def overdue(evidence: Evidence, day: dt.date) -> pd.DataFrame:
+    """The rows of `ongoing` whose expected completion lies before a day, the latest due last.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `ongoing` and months_late (whole months since the expected date).
+    """
+    table = ongoing(evidence)
+    due = [last_day(text) if text else dt.date.max for text in table["expected"]]
+    late = [12 * (day.year - end.year) + day.month - end.month for end in due]
+    table = table.assign(months_late=late)
+    return table[[end < day for end in due]].reset_index(drop=True)
 
 
 def coming(evidence: Evidence) -> pd.DataFrame:

@@ -169,7 +169,12 @@ def test_ongoing_trials_are_dated_sized_and_overdue_by_the_day_of_reading(eviden
     made = with_trials(
         evidence,
         {"status": "recruiting", "primary_completion": "", "study_completion": ""},
-        {"status": "active", "primary_completion": "2027-05", "n_actual": 12.0},
+        {
+            "status": "active",
+            "primary_completion": "2027-05",
+            "primary_completion_kind": "expected",
+            "n_actual": 12.0,
+        },
         {"status": "not_yet", "primary_completion": "", "study_completion": "2026-10"},
         {"status": "completed"},
     )
@@ -180,6 +185,15 @@ def test_ongoing_trials_are_dated_sized_and_overdue_by_the_day_of_reading(eviden
     assert table["n"].tolist() == [40, 12, 40]
     assert table["n_kind"].tolist() == ["planned", "actual", "planned"]
     assert set(table["read_on"]) == {"2026-11-28"}
+
+
+def test_a_trial_whose_primary_visits_are_over_is_due_at_its_end(evidence):
+    made = with_trials(evidence, {"status": "active", "study_completion": "2027-01"})
+    assert rg.ongoing(made)[["expected", "expected_is"]].to_numpy().tolist() == [
+        ["2027-01", "study"]
+    ]
+    assert len(rg.overdue(made, dt.date(2027, 1, 31))) == 0
+    assert rg.overdue(made, dt.date(2027, 3, 1))["months_late"].tolist() == [2]
 
 
 def test_what_is_coming_counts_each_ongoing_trial_once(evidence):
