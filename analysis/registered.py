@@ -12,6 +12,7 @@ from __future__ import annotations
 import calendar
 import datetime as dt
 import math
+from collections.abc import Iterable
 
 import pandas as pd
 
@@ -353,20 +354,17 @@ def outcome_switching(evidence: Evidence) -> pd.DataFrame:
     return table[columns].reset_index(drop=True)
 
 
-def registration_of(evidence: Evidence, study_ids) -> list[str]:
+def registration_of(evidence: Evidence, study_ids: Iterable[str]) -> list[str]:
     """How each study was registered: a word of `vocabulary.REGISTERED`, or not_assessed.
 
     A follow-up report without a row of its own speaks through another report of its cohort.
     """
-    cohorts = evidence.studies.set_index("study_id")["cohort"]
-    conduct = evidence.trial_conduct.set_index("study_id")["registered"]
-    by_cohort: dict[str, str] = {}
+    studies, conduct = evidence.studies, evidence.trial_conduct
+    cohorts = dict(zip(studies["study_id"], studies["cohort"], strict=True))
+    own = dict(zip(conduct["study_id"], conduct["registered"], strict=True))
     order = list(v.REGISTERED)
-    for study, word in conduct.items():
-        seen = by_cohort.get(cohorts[study])
-        if seen is None or order.index(word) < order.index(seen):
-            by_cohort[cohorts[study]] = word
-    return [
-        conduct[study] if study in conduct.index else by_cohort.get(cohorts[study], "not_assessed")
-        for study in study_ids
-    ]
+    of_cohort: dict[str, str] = {}
+    for study, word in own.items():
+        seen = of_cohort.get(cohorts[study], word)
+        of_cohort[cohorts[study]] = min(seen, word, key=order.index)
+    return [own.get(study) or of_cohort.get(cohorts[study], "not_assessed") for study in study_ids]

@@ -66,7 +66,7 @@ def overall(tool: str, judgements: Sequence[str]) -> str:
     if tool == "rob2":
         if list(judgements).count("some_concerns") >= MANY_CONCERNS:
             return "high"
-        order = ("high", "some_concerns", "low")
+        order: tuple[str, ...] = ("high", "some_concerns", "low")
     else:
         order = ("critical", "serious", "no_information", "moderate", "low")
     return next(word for word in order if word in judgements)

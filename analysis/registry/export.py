@@ -207,7 +207,9 @@ def parse(text: str, source: str = "") -> Export:
         return _nothing(source, _kind(studies), allowed)
     if not studies:
         return _nothing(source, "no study", allowed)
-    records, problems, unknown = [], [], Counter()
+    records: list[Record] = []
+    problems: list[Problem] = []
+    unknown: Counter[str] = Counter()
     places: dict[str, int] = {}
     for position, study in enumerate(studies, start=1):
         if not isinstance(study, dict) or "protocolSection" not in study:
@@ -250,7 +252,7 @@ def _unknown(data: Any, known: Any, path: str) -> list[str]:
         return [found for part in data for found in _unknown(part, known, path)]
     if not isinstance(data, dict):
         return []
-    found = []
+    found: list[str] = []
     for key, value in data.items():
         here = f"{path}.{key}" if path else key
         found += _unknown(value, known[key], here) if key in known else [here]

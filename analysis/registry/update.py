@@ -132,7 +132,11 @@ def compare(export: Export, rows: list[Row]) -> Comparison:
     """
     by_number = {row["registry_id"]: row for row in rows}
     elsewhere = {number: row["registry_id"] for row in rows for number in row["other_ids"].split()}
-    new, changes, kept, same, passed = [], [], [], [], {}
+    new: list[Record] = []
+    changes: list[Change] = []
+    kept: list[Change] = []
+    same: list[str] = []
+    passed: dict[str, str] = {}
     for record in export.records:
         number = record.registry_id
         row = by_number.get(number)
@@ -165,7 +169,8 @@ def _differences(record: Record, row: Row) -> tuple[list[Change], list[Change]]:
     cells, number = dict(record.cells), record.registry_id
     if "status" in cells:
         cells.setdefault("last_known_status", "")
-    changes, kept = [], []
+    changes: list[Change] = []
+    kept: list[Change] = []
     for column in FACTS:
         old, new = row[column], cells.get(column)
         if new is None or new == old or (column in DATES and _same_date(old, new)):
