@@ -172,13 +172,15 @@ class Likelihood:
         parts = np.stack([value(scale) for scale in self.scale])
         return logsumexp(parts, b=self.scale_weight.reshape(-1, *[1] * (parts.ndim - 1)), axis=0)
 
-    def _row(self, i: int, log_se, eta, tau2) -> np.ndarray:
+    def log_row(self, i: int, log_se, eta, tau2) -> np.ndarray:
+        """Log likelihood of a row given its SE and the variance between studies (one scale)."""
         rows = self.rows
-        return self._over_scales(
-            lambda scale: log_density(
-                rows.kind[i], rows.y[i], rows.z_low[i], rows.z_high[i], log_se, eta, scale * tau2
-            )
+        return log_density(
+            rows.kind[i], rows.y[i], rows.z_low[i], rows.z_high[i], log_se, eta, tau2
         )
+
+    def _row(self, i: int, log_se, eta, tau2) -> np.ndarray:
+        return self._over_scales(lambda scale: self.log_row(i, log_se, eta, scale * tau2))
 
     def known_row(self, i: int, eta: np.ndarray, tau: np.ndarray) -> np.ndarray:
         """Log likelihood of a row of known variance, (points, R)."""
@@ -188,18 +190,24 @@ class Likelihood:
             log_se = log_se[:1]
         return self._row(i, log_se, eta[:, None], tau[:, None] ** 2)
 
-    def learnt_table(self, i: int, eta: np.ndarray, tau: np.ndarray) -> np.ndarray:
-        """Log likelihood of a row without a spread on the grid of log SD, (points, n)."""
+    def learnt_table(
+        self, i: int, eta: np.ndarray, tau: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Likelihood of a row without a spread on the grid of log SD: (points, n), log scale."""
         log_se = self.nodes.x + 0.5 * np.log(self.rows.n_factor[i])
-        return self._row(i, log_se, eta[:, None], tau[:, None] ** 2)
+        table = self._row(i, log_se, eta[:, None], tau[:, None] ** 2)
+        top = table.max(axis=1)
+        return np.exp(np.maximum(table - top[:, None], FLOOR)), top
 
     def learnt_row(self, i: int, eta: np.ndarray, tau: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Likelihood of a row without a spread given (m, s): (points, Q), and its log scale."""
-        table = self.learnt_table(i, eta, tau)
-        top = table.max(axis=1)
-        value = np.exp(np.maximum(table - top[:, None], FLOOR)) @ self.kernel
+        table, top = self.learnt_table(i, eta, tau)
+        return self.average(table), top
+
+    def average(self, table: np.ndarray) -> np.ndarray:
+        """A likelihood tabulated on the grid of log SD, (points, n), averaged given (m, s)."""
         # A spline may dip below zero by its error; a likelihood may not.
-        return np.maximum(value, np.exp(FLOOR)), top
+        return np.maximum(table @ self.kernel, np.exp(FLOOR))
 
     def joint(self, eta: np.ndarray, tau: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Likelihood times the prior of the nuisance, r summed out.

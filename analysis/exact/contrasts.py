@@ -32,6 +32,7 @@ from analysis.exact.contrast_grid import (
     task_of,
 )
 from analysis.exact.contrast_likelihood import EFFECT_DF, effect_scales
+from analysis.exact.contrast_studies import study_table
 from analysis.exact.model import Problem, typical_variance
 from analysis.exact.posterior import Distribution
 from analysis.exact.priors import Fixed
@@ -296,6 +297,14 @@ class ContrastPosterior:
             mean = float(weight @ node)
             table[name] = {"mean": mean, "sd": float(np.sqrt(weight @ (node - mean) ** 2))}
         return pd.DataFrame.from_dict(table, orient="index")
+
+    @cached_property
+    def shrinkage(self) -> pd.DataFrame:
+        """True effects of the studies: mean, sd, ci_low, ci_high, se, weight (`contrast_studies`).
+
+        From the first level of the grid, whose error is about a hundredth of a posterior SD.
+        """
+        return study_table(evaluate(self._task, self._layout, self._task.levels[0]))
 
     @cached_property
     def standard_errors(self) -> np.ndarray:
