@@ -48,14 +48,14 @@ def figures(post) -> np.ndarray:
 
 def brute_force(rows: pd.DataFrame, prior: ContrastPriors) -> dict[str, float]:
     """mu and tau by a plain grid over mu, tau, r, m, s, and nodes of each log SD."""
-    mu = np.linspace(-3.2, 2.0, 105)
-    tau = (np.arange(40) + 0.5) / 40 * 2.6
+    mu = np.linspace(-3.0, 1.8, 81)
+    tau = (np.arange(30) + 0.5) / 30 * 2.4
     r, r_weight = np.polynomial.legendre.leggauss(11)
     r = 0.95 * r
     r_weight = r_weight * stats.norm.pdf(r, *prior.r)
-    m = np.linspace(-1.9, 2.3, 22)
-    s = (np.arange(16) + 0.5) / 16 * 1.6
-    u, u_weight = np.polynomial.hermite_e.hermegauss(14)
+    m = np.linspace(-1.9, 2.3, 20)
+    s = (np.arange(12) + 0.5) / 12 * 1.6
+    u, u_weight = np.polynomial.hermite_e.hermegauss(11)
     u_weight = u_weight / u_weight.sum()
     eta, tau_ = (a.ravel() for a in np.meshgrid(mu, tau, indexing="ij"))
     m_, s_ = (a.ravel() for a in np.meshgrid(m, s, indexing="ij"))
@@ -283,3 +283,60 @@ def test_choices_out_of_range_are_refused():
         contrasts.fit(MIXED.iloc[:0], PRIOR)
     with pytest.raises(ValueError, match="without a prior: dose"):
         contrasts.fit(NUMBERS, PRIOR, covariates={"dose": np.arange(4)})
+
+
+def test_effects_of_printed_numbers_equal_the_closed_form():
+    post = contrasts.fit(NUMBERS, PRIOR, r=0.4)
+    se = np.sqrt(NUMBERS["var_a"] - 0.4 * NUMBERS["var_b"])
+    closed = exact.fit(NUMBERS["y"], se, mu_prior=PRIOR.mu, tau_prior=PRIOR.tau).shrinkage
+    table = post.shrinkage
+    for column in closed:
+        assert table[column].to_numpy() == pytest.approx(closed[column].to_numpy(), abs=1e-3)
+    assert table["weight"].to_numpy() == pytest.approx(closed["weight"].to_numpy(), abs=1e-6)
+    assert table["se"].to_numpy() == pytest.approx(se.to_numpy())
+
+
+@pytest.mark.parametrize("kind", ["interval", "exact_p", "two_points"])
+def test_the_effect_of_a_study_in_words_agrees_with_a_plain_grid(kind):
+    """Standard errors known: theta given (mu, tau) is its likelihood times N(mu, tau^2)."""
+    low, high = {"interval": (-np.inf, -1.96), "exact_p": (-2.3, -2.3)}.get(kind, (-2.3, 2.3))
+    words = frame(kind=kind, z_low=low, z_high=high, var_a=0.16)
+    post = contrasts.fit(pd.concat([NUMBERS, words], ignore_index=True), PRIOR, r=0.4)
+    theta = np.linspace(-5, 4, 601)
+    mu, tau = np.linspace(-3.5, 2.5, 61), (np.arange(50) + 0.5) / 50 * 2.6
+    log_p = stats.norm.logpdf(mu[:, None], 0, 2) + stats.halfnorm.logpdf(tau, 0, 0.75)
+    se = np.sqrt(NUMBERS["var_a"] - 0.4 * NUMBERS["var_b"])
+    for y, one in zip(NUMBERS["y"], se, strict=True):
+        log_p += stats.norm.logpdf(y, mu[:, None], np.hypot(one, tau))
+    own = {
+        "interval": stats.norm.cdf((-1.96 * 0.4 - theta) / 0.4),
+        "exact_p": stats.norm.pdf(-2.3 * 0.4, theta, 0.4),
+        "two_points": stats.norm.pdf(-0.92, theta, 0.4) + stats.norm.pdf(0.92, theta, 0.4),
+    }[kind]
+    effect = stats.norm.pdf(theta, mu[:, None, None], tau[:, None])
+    p = own * np.einsum("mt,mtx->x", np.exp(log_p), effect)
+    p /= p.sum()
+    mean = p @ theta
+    sd = np.sqrt(p @ (theta - mean) ** 2)
+    low, high = np.interp([0.025, 0.975], np.cumsum(p), theta)
+    row = post.shrinkage.iloc[4]
+    assert row["mean"] == pytest.approx(mean, abs=0.01 * sd)
+    assert row["sd"] == pytest.approx(sd, rel=0.02)
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx((low, high), abs=0.05 * sd)
+
+
+def test_power_scaling_numbers_is_scaling_their_precision_and_that_of_the_prior():
+    fixed = PRIOR.with_(tau=exact.Fixed(0.5))
+    post = contrasts.fit(NUMBERS, fixed, r=0.4)
+    total = (NUMBERS["var_a"] - 0.4 * NUMBERS["var_b"] + 0.25).to_numpy()
+    for a, b in ((0.8, 1.0), (1.0, 1.25), (2.0, 0.5)):
+        precision = a / 4 + b * (1 / total).sum()
+        scaled = post.power_scaled(prior=a, likelihood=b)
+        assert scaled.mu.mean == pytest.approx(b * (NUMBERS["y"] / total).sum() / precision)
+        assert scaled.mu.sd == pytest.approx(precision**-0.5)
+
+
+def test_a_lone_number_without_a_spread_still_settles_to_its_own_symmetry():
+    post = contrasts.fit(frame(y=0.0, var_a=NAN), PRIOR)
+    assert post.mu.mean == pytest.approx(0.0, abs=1e-6)
+    assert post.moved < 0.02

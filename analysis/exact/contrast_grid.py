@@ -10,6 +10,7 @@ multiplies the number of correct digits: machines of different rounding stop at 
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -141,6 +142,7 @@ class Layout:
 
     change : v -> tau (None: tau is fixed).      v : its range.
     log_tau, low, high : boxes of the coordinates at some log tau, (n,), (n, D).
+    centre, width : of their stretch (`sinc.Slices`), (n, D).
     s_max : largest s.      s, m_low, m_high : boxes of m at some s.
     """
 
@@ -149,41 +151,56 @@ class Layout:
     log_tau: np.ndarray
     low: np.ndarray
     high: np.ndarray
+    centre: np.ndarray
+    width: np.ndarray
     s_max: float
     s: np.ndarray
     m_low: np.ndarray
     m_high: np.ndarray
 
-    def boxes(self, log_tau: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Lower and upper ends of the coordinates at each log tau, (T, D)."""
-        size = self.low.shape[1]
-        low, high = (
-            np.column_stack([np.interp(log_tau, self.log_tau, ends[:, d]) for d in range(size)])
-            for ends in (self.low, self.high)
+    def axes(self, log_tau: np.ndarray, nodes: int) -> tuple[np.ndarray, ...]:
+        """First t, step of t, centre and width of each coordinate at each log tau, (T, D)."""
+        low, high, centre, width = (
+            np.column_stack(
+                [np.interp(log_tau, self.log_tau, part[:, d]) for d in range(part.shape[1])]
+            )
+            for part in (self.low, self.high, self.centre, self.width)
         )
-        return low, high
+        start, end = np.arcsinh((low - centre) / width), np.arcsinh((high - centre) / width)
+        return start, (end - start) / (nodes - 1), centre, width
 
 
 @dataclass(frozen=True)
 class Grid:
     """The nodes of one level.
 
-    tau, log_weight : (T,) nodes; log of their prior weight (prior density, slope and step).
+    tau, log_cell, log_weight : (T,) nodes; log width of their cells; that times the prior density.
     v_start, v_step : the even grid behind tau.
-    start, step : (T, D) even grid of each coordinate.
+    start, step, centre, width : (T, D) stretched grid of each coordinate (`sinc.Slices`).
     mean_nodes : nodes of each coordinate.
     """
 
     tau: np.ndarray
+    log_cell: np.ndarray
     log_weight: np.ndarray
     v_start: float
     v_step: float
     start: np.ndarray
     step: np.ndarray
+    centre: np.ndarray
+    width: np.ndarray
     mean_nodes: int
 
     def coordinates(self) -> np.ndarray:
         """(T, G, D) with G = mean_nodes ** D, the last coordinate fastest."""
+        return self.centre[:, None] + self.width[:, None] * np.sinh(self._t())
+
+    def log_volume(self) -> np.ndarray:
+        """(T, G) log of the volume of the cell around each node."""
+        slope = np.log(self.step * self.width)[:, None] + np.log(np.cosh(self._t()))
+        return slope.sum(axis=2)
+
+    def _t(self) -> np.ndarray:
         size = self.start.shape[1]
         index = np.indices((self.mean_nodes,) * size).reshape(size, -1).T
         return self.start[:, None, :] + self.step[:, None, :] * index
@@ -225,23 +242,19 @@ def _nuisance(task: Task, layout: Layout, level: Level) -> Nuisance:
     return Nuisance(r, weight, m_full, s_full, (s_weight[:, None] * m_weight).ravel(), x)
 
 
-def _even(low: np.ndarray, high: np.ndarray, nodes: int) -> tuple[np.ndarray, np.ndarray]:
-    return low, (high - low) / (nodes - 1)
-
-
 def grid_of(task: Task, layout: Layout, level: Level) -> Grid:
     """The nodes of (tau, coefficients) at a level."""
     if layout.change is None:
         tau = np.atleast_1d(np.asarray(task.prior.tau.span()[0], dtype=float))
-        start, step = _even(layout.low, layout.high, level.mean)
-        return Grid(tau, np.zeros(1), 0.0, 1.0, start, step, level.mean)
+        axes = layout.axes(layout.log_tau, level.mean)
+        return Grid(tau, np.zeros(1), np.zeros(1), 0.0, 1.0, *axes, level.mean)
     v = np.linspace(*layout.v, level.tau)
     tau, log_slope = (part[0] for part in layout.change.tau(v[None]))
-    low, high = layout.boxes(np.log(tau))
-    start, step = _even(low, high, level.mean)
+    axes = layout.axes(np.log(tau), level.mean)
     v_step = float(v[1] - v[0])
-    log_weight = task.prior.tau.logpdf(tau[None])[0] + log_slope + np.log(v_step)
-    return Grid(tau, log_weight, float(v[0]), v_step, start, step, level.mean)
+    log_cell = log_slope + np.log(v_step)
+    log_weight = task.prior.tau.logpdf(tau[None])[0] + log_cell
+    return Grid(tau, log_cell, log_weight, float(v[0]), v_step, *axes, level.mean)
 
 
 def log_prior(task: Task, beta: np.ndarray) -> np.ndarray:
@@ -261,8 +274,8 @@ class Evaluation:
         t, g, _ = coordinates.shape
         self.beta = (coordinates @ task.root.T).reshape(t * g, -1)
         self.tau = np.repeat(grid.tau, g)
-        volume = np.log(np.abs(np.diag(task.root))).sum() + np.log(grid.step).sum(axis=1)
-        self.log_weight = np.repeat(grid.log_weight + volume, g) + log_prior(task, self.beta)
+        volume = np.log(np.abs(np.diag(task.root))).sum() + grid.log_volume()
+        self.log_weight = (grid.log_weight[:, None] + volume).ravel() + log_prior(task, self.beta)
         self.log_p = np.empty(t * g)
         self.profile = np.full(max(likelihood.nodes.m.size, 1), -np.inf)
         for part, log_scale, value in self.pieces():
@@ -290,6 +303,17 @@ class Evaluation:
     def log_marginal(self) -> float:
         return float(logsumexp(self.log_p))
 
+    def scaled(self, prior: float, likelihood: float) -> Evaluation:
+        """The same grid under prior^a likelihood^b of the coefficients and tau."""
+        grid = self.grid
+        volume = grid.log_volume() + np.log(np.abs(np.diag(self.task.root))).sum()
+        log_cell = grid.log_cell[:, None] + volume
+        log_prior_density = self.log_weight.reshape(self.log_p.shape) - log_cell
+        log_likelihood = self.log_p - log_prior_density - log_cell
+        other = copy.copy(self)
+        other.log_p = likelihood * log_likelihood + prior * log_prior_density + log_cell
+        return other
+
     def weight(self) -> np.ndarray:
         """Posterior probabilities of the points, (T, G)."""
         weight = np.exp(self.log_p - self.log_p.max())
@@ -303,22 +327,29 @@ def evaluate(task: Task, layout: Layout, level: Level) -> Evaluation:
     return Evaluation(task, likelihood, grid_of(task, layout, level))
 
 
-def _narrow(
-    log_value: np.ndarray, low: float, high: float, depth: float
-) -> tuple[float, float, bool]:
-    """The part of an even grid within `depth` of its peak, one node wider; whether it has settled.
+def _narrow(log_value: np.ndarray, node: np.ndarray, depth: float) -> tuple[float, float, bool]:
+    """The part of a grid within `depth` of its peak, one node wider; whether it has settled.
 
-    Where the part touches an end of the grid the box grows there by half of its width.
+    Where the part touches an end of the grid the box grows there by a quarter of its width.
     """
     n = log_value.size
     seen = np.flatnonzero(log_value > log_value.max() - depth)
     first, last = seen[0] - 1, seen[-1] + 1
-    node = np.linspace(low, high, n)
-    width = high - low
-    new_low = node[first] if first >= 0 else low - 0.25 * width
-    new_high = node[last] if last < n else high + 0.25 * width
+    width = node[-1] - node[0]
+    new_low = node[first] if first >= 0 else node[0] - 0.25 * width
+    new_high = node[last] if last < n else node[-1] + 0.25 * width
     settled = first >= 0 and last < n and (last - first) >= 0.5 * (n - 1)
     return new_low, new_high, settled
+
+
+def _core(log_value: np.ndarray, node: np.ndarray) -> tuple[float, float]:
+    """Centre and width of the stretch: where the value is within exp(-2) of its peak (2 SDs)."""
+    n = log_value.size
+    seen = np.flatnonzero(log_value > log_value.max() - 2.0)
+    low = 0.5 * (node[seen[0]] + node[max(seen[0] - 1, 0)])
+    high = 0.5 * (node[seen[-1]] + node[min(seen[-1] + 1, n - 1)])
+    whole = node[-1] - node[0]
+    return 0.5 * (low + high), max(0.75 * (high - low), 1e-5 * whole)
 
 
 def _first_layout(task: Task, scale_se: np.ndarray) -> Layout:
@@ -346,7 +377,9 @@ def _first_layout(task: Task, scale_se: np.ndarray) -> Layout:
     inverse = np.linalg.inv(task.root)
     middle = inverse @ centre
     half = np.sqrt((inverse**2) @ reach**2)
-    low, high = (np.tile(middle + sign * half, (log_tau.size, 1)) for sign in (-1, 1))
+    shape = (log_tau.size, 1)
+    low, high = np.tile(middle - half, shape), np.tile(middle + half, shape)
+    centre, width = np.tile(middle, shape), np.tile(half, shape)
 
     s_max = 5.2 * prior.log_sd_spread
     s = s_max * np.linspace(0, 1, 12) ** 2
@@ -365,7 +398,8 @@ def _first_layout(task: Task, scale_se: np.ndarray) -> Layout:
         else:
             mean, sd = np.full(s.size, centre_m), np.full(s.size, sd_m)
         m_low, m_high = np.minimum(m_low, mean - 7 * sd), np.maximum(m_high, mean + 7 * sd)
-    return Layout(None, (0.0, 0.0), log_tau, low, high, s_max, s, m_low, m_high)
+    boxes = (low, high, centre, width)
+    return Layout(None, (0.0, 0.0), log_tau, *boxes, s_max, s, m_low, m_high)
 
 
 def lay(task: Task) -> Layout:
@@ -380,20 +414,23 @@ def lay(task: Task) -> Layout:
         likelihood = Likelihood(task.rows, task.teachers, nodes, task.robust)
         tau = np.exp(layout.log_tau) if not fixed else np.atleast_1d(task.prior.tau.span()[0])
         log_weight = np.zeros(1) if fixed else task.prior.tau.logpdf(tau[None])[0] + layout.log_tau
-        start, step = _even(layout.low, layout.high, scan.mean)
-        grid = Grid(tau, log_weight, 0.0, 1.0, start, step, scan.mean)
+        axes = layout.axes(layout.log_tau, scan.mean)
+        grid = Grid(tau, layout.log_tau, log_weight, 0.0, 1.0, *axes, scan.mean)
         seen = Evaluation(task, likelihood, grid, profile=True)
         by_tau = logsumexp(seen.log_p, axis=1)
         matters = by_tau > by_tau.max() - task.depth
-        low, high = layout.low.copy(), layout.high.copy()
+        low, high, centre, width = (np.empty_like(layout.low) for _ in range(4))
+        node = grid.coordinates().reshape(tau.size, *(scan.mean,) * size, size)
         settled = True
         for j in range(tau.size):
             cube = seen.log_p[j].reshape((scan.mean,) * size)
             for d in range(size):
                 profile = cube.max(axis=tuple(e for e in range(size) if e != d))
-                low[j, d], high[j, d], done = _narrow(profile, low[j, d], high[j, d], task.depth)
+                at = np.moveaxis(node[j, ..., d], d, 0).reshape(scan.mean, -1)[:, 0]
+                low[j, d], high[j, d], done = _narrow(profile, at, task.depth)
+                centre[j, d], width[j, d] = _core(profile, at)
                 settled &= done or not matters[j]
-        layout = replace(layout, low=low, high=high)
+        layout = replace(layout, low=low, high=high, centre=centre, width=width)
         if task.learns_sd:
             layout, done = _narrow_m(layout, seen.profile.reshape(scan.s, scan.m), nodes)
             settled &= done
@@ -412,7 +449,7 @@ def _narrow_m(layout: Layout, profile: np.ndarray, nodes: Nuisance) -> tuple[Lay
     low, high, settled = np.empty(size), np.empty(size), True
     by_s = profile.max(axis=1)
     for j in range(size):
-        low[j], high[j], done = _narrow(profile[j], m[j, 0], m[j, -1], DEPTH)
+        low[j], high[j], done = _narrow(profile[j], m[j], DEPTH)
         settled &= done or by_s[j] < by_s.max() - SPREAD_DEPTH
     live = np.flatnonzero(by_s > by_s.max() - SPREAD_DEPTH)
     s_max = layout.s_max

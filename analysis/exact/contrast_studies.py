@@ -51,10 +51,10 @@ def study_table(evaluation: Evaluation) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame, one row a study: mean, sd, ci_low, ci_high (95 %, central) of the true effect; se, the
-    posterior median of the standard error; weight, the share of the study in what is known of the
-    mean: the curvature of its log likelihood in mu over that of all studies and the prior, averaged
-    over the posterior (for printed numbers w_i / sum of w, as in `ExactPosterior.shrinkage`).
+    DataFrame, one row a study: mean, sd, ci_low, ci_high (95 %, central) of the true effect; se,
+    the posterior median of the SE; weight, the share of the study in what is known of the mean: the
+    curvature of its log likelihood in mu over that of all studies and the prior, averaged over the
+    posterior (for printed numbers w_i / sum of w, as in `ExactPosterior.shrinkage`).
     """
     task, like = evaluation.task, evaluation.likelihood
     k = len(task.rows)
@@ -96,8 +96,16 @@ def study_table(evaluation: Evaluation) -> pd.DataFrame:
         weight, mean, sd = parts[i].joined()
         centre, deviation = mixture.moments(weight, mean, sd)
         low, high = (mixture.quantile(weight, mean, sd, np.array([p]))[0] for p in (0.025, 0.975))
-        records.append({"mean": centre[0], "sd": deviation[0], "ci_low": low, "ci_high": high,
-                        "se": np.exp(_median(log_se[i])), "weight": weights[i] / total})  # fmt: skip
+        records.append(
+            {
+                "mean": centre[0],
+                "sd": deviation[0],
+                "ci_low": low,
+                "ci_high": high,
+                "se": np.exp(_median(log_se[i])),
+                "weight": weights[i] / total,
+            }
+        )
     return pd.DataFrame(records, index=pd.Index(task.rows.labels))
 
 
@@ -176,6 +184,7 @@ def _between(low: np.ndarray, high: np.ndarray, p: float) -> np.ndarray:
 
 def _curvature(like, i, eta, tau, by_r, joint, step) -> np.ndarray:
     """-d^2/d eta^2 of the log likelihood of a row, averaged over r or the SDs, (points,)."""
+
     def log_value(shift):
         if i in like.known:
             return like.known_row(i, eta + shift, tau)

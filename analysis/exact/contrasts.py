@@ -36,7 +36,7 @@ from analysis.exact.contrast_studies import study_table
 from analysis.exact.model import Problem, typical_variance
 from analysis.exact.posterior import Distribution
 from analysis.exact.priors import Fixed
-from analysis.exact.sinc import Slices, sinc_cdf, solve_quantiles
+from analysis.exact.sinc import Slices, solve_quantiles
 
 __all__ = ["ContrastPosterior", "ContrastPriors", "Contrasts", "fit", "fit_batch", "leave_one_out"]
 
@@ -73,7 +73,8 @@ class GridTau(Distribution):
         self._change = layout.change
         self._tau = grid.tau
         self._weight = evaluation.weight().sum(axis=1)
-        self._slices = Slices(np.array([grid.v_start]), np.array([grid.v_step]), self._weight[None])
+        if self._change is not None:
+            self._slices = Slices.even(grid.v_start, grid.v_step, self._weight)
         mean = float(self._weight @ grid.tau)
         self.mean = mean if finite_moment > 1 else float("inf")
         sd = float(np.sqrt(self._weight @ (grid.tau - mean) ** 2))
@@ -120,7 +121,9 @@ class NewStudy(Distribution):
         self.mean = centre if finite_moment > 1 else float("nan")
         self.sd = self._sd if finite_moment > 2 else float("inf")
         # Where tau is below the spacing of mu, mu is interpolated; elsewhere a sum over nodes does.
-        self._fine = tau < 1.3 * slices.step
+        spacing = np.diff(slices.nodes(), axis=1)
+        faint = np.maximum(slices.weight[:, 1:], slices.weight[:, :-1]) < 1e-5 * slices.weight.max()
+        self._fine = tau < 1.3 * np.where(faint, 0.0, spacing).max(axis=1)
 
     def _parts(self, x: np.ndarray, density: bool) -> np.ndarray:
         total = np.zeros(x.size)
@@ -136,13 +139,10 @@ class NewStudy(Distribution):
                 total[i] += weight @ (_unit_pdf(z, self._robust) / tau if density
                                       else _unit_cdf(z, self._robust))  # fmt: skip
         if self._fine.any():
-            parts = (self._slices.start, self._slices.step, self._slices.weight)
-            fine = Slices(*(part[self._fine] for part in parts))
-            nodes, step = fine.nodes(), fine.step[:, None]
+            fine, tau = self._slices.rows(self._fine), self._tau[self._fine]
             for u, share in _own_deviation(self._robust):
-                at = (x[:, None, None] - self._tau[self._fine, None] * u - nodes) / step
-                kernel = np.sinc(at) / step if density else sinc_cdf(at)
-                total += share * np.einsum("xtm,tm->x", kernel, fine.weight)
+                at = x[:, None] - tau * u
+                total += share * (fine.pdf(at) if density else fine.cdf(at))
         return total
 
     def _cdf(self, x: np.ndarray) -> np.ndarray:
@@ -248,14 +248,16 @@ class ContrastPosterior:
         weight = self._evaluation.weight().reshape(-1, *(n,) * size)
         weight = weight.sum(axis=tuple(range(d + 2, size + 1)))
         index = np.indices((n,) * d).reshape(d, n**d)
-        start = root[d, d] * grid.start[:, d][:, None]
+        centre = np.repeat(root[d, d] * grid.centre[:, d][:, None], n**d, axis=1)
         for e in range(d):
-            start = start + root[d, e] * (
-                grid.start[:, e][:, None] + grid.step[:, e][:, None] * index[e]
-            )
-        start = np.broadcast_to(start, (weight.shape[0], n**d))
-        step = np.broadcast_to(root[d, d] * grid.step[:, d][:, None], start.shape)
-        return Slices(start.ravel(), step.ravel(), weight.reshape(-1, n))
+            t = grid.start[:, e][:, None] + grid.step[:, e][:, None] * index[e]
+            stretched = grid.centre[:, e][:, None] + grid.width[:, e][:, None] * np.sinh(t)
+            centre += root[d, e] * stretched
+        width, start, step = (
+            np.broadcast_to(part[:, d][:, None], centre.shape).ravel()
+            for part in (root[d, d] * grid.width, grid.start, grid.step)
+        )
+        return Slices(start, step, weight.reshape(-1, n), centre.ravel(), width)
 
     @cached_property
     def coef(self) -> dict[str, GridDistribution]:
@@ -324,6 +326,22 @@ class ContrastPosterior:
         problem = Problem(np.zeros((1, k)), variance, np.ones((1, k), bool),
                           self._task.design[None], np.ones(k), k)  # fmt: skip
         return Share(self.tau, float(typical_variance(problem)[0]))
+
+    def power_scaled(self, *, prior: float = 1.0, likelihood: float = 1.0) -> ContrastPosterior:
+        """The posterior with p(mu, tau)^prior p(data | mu, tau)^likelihood, on the same nodes.
+
+        r and the SDs stay integrated out under their own priors. Powers from 0.5 to 2 are meant.
+
+        References
+        ----------
+        Kallioinen et al. (2024), Statistics and Computing 34:57.
+        """
+        if not (0.3 <= prior <= 3 and 0.3 <= likelihood <= 3):
+            raise ValueError(f"powers lie between 0.3 and 3, got {prior!r} and {likelihood!r}")
+        scaled = self._evaluation.scaled(prior, likelihood)
+        return ContrastPosterior(
+            self._task, self._layout, scaled, self.settled, self.moved, self.level
+        )
 
     def summary(self) -> dict[str, float]:
         """The printed figures as one record: mean, sd, median, ends of mu, predictive and tau."""

@@ -25,19 +25,39 @@ def sinc_cdf(z: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Slices:
-    """A mixture of rows of equally spaced nodes.
+    """A mixture of rows of nodes, even in t with x = centre + width sinh(t).
 
-    start, step : (rows,) first node and spacing of each row.
+    The stretch lays nodes densely where a row has its peak and thinly in its tails; a width that is
+    large against the range of the row makes them even in x.
+
+    start, step : (rows,) first t and spacing of each row.
     weight : (rows, nodes) probability of each node; they sum to one over all rows.
+    centre, width : (rows,) of the stretch.
     """
 
     start: np.ndarray
     step: np.ndarray
     weight: np.ndarray
+    centre: np.ndarray
+    width: np.ndarray
+
+    @classmethod
+    def even(cls, start: float, step: float, weight: np.ndarray) -> Slices:
+        """One row of nodes that are even in x (but for a stretch of one part in 1e8)."""
+        width = 1e4 * abs(step) * weight.size
+        middle = start + 0.5 * step * (weight.size - 1)
+        ends = np.arcsinh((np.array([start, start + step * (weight.size - 1)]) - middle) / width)
+        each = (ends[1] - ends[0]) / (weight.size - 1)
+        return cls(ends[:1], np.array([each]), weight[None], np.array([middle]), np.array([width]))
+
+    def rows(self, index: np.ndarray) -> Slices:
+        """A selection of rows."""
+        return Slices(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
 
     def nodes(self) -> np.ndarray:
         """(rows, nodes)"""
-        return self.start[:, None] + self.step[:, None] * np.arange(self.weight.shape[1])
+        t = self.start[:, None] + self.step[:, None] * np.arange(self.weight.shape[1])
+        return self.centre[:, None] + self.width[:, None] * np.sinh(t)
 
     def moments(self) -> tuple[float, float]:
         """Mean and standard deviation."""
@@ -45,31 +65,36 @@ class Slices:
         mean = float((self.weight * nodes).sum())
         return mean, float(np.sqrt((self.weight * (nodes - mean) ** 2).sum()))
 
-    def _sum(self, kernel: Any, x: np.ndarray, scale: np.ndarray) -> np.ndarray:
-        nodes = self.nodes().ravel()
-        step = np.repeat(self.step, self.weight.shape[1])
-        weight = (self.weight * scale[:, None]).ravel()
-        live = weight > 1e-18 * weight.max()
-        nodes, step, weight = nodes[live], step[live], weight[live]
-        out = np.empty(x.size)
-        size = max(1, BLOCK // nodes.size)
-        for first in range(0, x.size, size):
+    def _sum(self, kernel: Any, x: np.ndarray, density: bool) -> np.ndarray:
+        """Sum over rows and nodes of weight times kernel; x is (m,) or (m, rows)."""
+        live = self.weight.sum(axis=1) > 1e-18
+        here = self if live.all() else self.rows(live)
+        x = x[:, None] if x.ndim == 1 else x[:, live]
+        index = np.arange(here.weight.shape[1])
+        out = np.empty(x.shape[0])
+        size = max(1, BLOCK // here.weight.size)
+        for first in range(0, x.shape[0], size):
             part = slice(first, first + size)
-            out[part] = kernel((x[part, None] - nodes) / step) @ weight
+            t = np.arcsinh((x[part] - here.centre) / here.width)
+            value = kernel(((t - here.start) / here.step)[:, :, None] - index)
+            by_row = np.matmul(value.transpose(1, 0, 2), here.weight[:, :, None])[:, :, 0].T
+            if density:
+                by_row = by_row / (here.step * here.width * np.cosh(t))
+            out[part] = by_row.sum(axis=1)
         return out
 
     def cdf(self, x: np.ndarray) -> np.ndarray:
-        """P(quantity <= x), x of shape (m,)."""
-        return np.clip(self._sum(sinc_cdf, x, np.ones(self.step.size)), 0.0, 1.0)
+        """P(quantity <= x); x is (m,), or (m, rows) with a point of its own for each row."""
+        return np.clip(self._sum(sinc_cdf, x, density=False), 0.0, 1.0)
 
     def pdf(self, x: np.ndarray) -> np.ndarray:
-        """Density at x, (m,)."""
-        return np.maximum(self._sum(np.sinc, x, 1.0 / self.step), 0.0)
+        """Density at x, as `cdf`."""
+        return np.maximum(self._sum(np.sinc, x, density=True), 0.0)
 
     def ends(self) -> tuple[float, float]:
         """Where the nodes begin and end."""
-        last = self.start + self.step * (self.weight.shape[1] - 1)
-        return float(self.start.min()), float(last.max())
+        nodes = self.nodes()
+        return float(nodes.min()), float(nodes.max())
 
 
 def solve_quantiles(
