@@ -48,14 +48,14 @@ def figures(post) -> np.ndarray:
 
 def brute_force(rows: pd.DataFrame, prior: ContrastPriors) -> dict[str, float]:
     """mu and tau by a plain grid over mu, tau, r, m, s, and nodes of each log SD."""
-    mu = np.linspace(-3.0, 1.8, 81)
-    tau = (np.arange(30) + 0.5) / 30 * 2.4
+    mu = np.linspace(-3.4, 2.2, 97)
+    tau = (np.arange(36) + 0.5) / 36 * 2.7
     r, r_weight = np.polynomial.legendre.leggauss(11)
     r = 0.95 * r
     r_weight = r_weight * stats.norm.pdf(r, *prior.r)
     m = np.linspace(-1.9, 2.3, 20)
     s = (np.arange(12) + 0.5) / 12 * 1.6
-    u, u_weight = np.polynomial.hermite_e.hermegauss(11)
+    u, u_weight = np.polynomial.hermite_e.hermegauss(14)
     u_weight = u_weight / u_weight.sum()
     eta, tau_ = (a.ravel() for a in np.meshgrid(mu, tau, indexing="ij"))
     m_, s_ = (a.ravel() for a in np.meshgrid(m, s, indexing="ij"))
