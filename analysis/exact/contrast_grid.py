@@ -11,13 +11,14 @@ multiplies the number of correct digits: machines of different rounding stop at 
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import logsumexp
 
 from analysis.exact.contrast_data import R_LIMIT, ContrastPriors, Contrasts
-from analysis.exact.contrast_likelihood import LOG_2PI, REACH, Likelihood, Nuisance
+from analysis.exact.contrast_likelihood import LOG_2PI, REACH, Likelihood, Nuisance, Points
 from analysis.exact.priors import Fixed
 from analysis.exact.quadrature import Map
 
@@ -42,9 +43,10 @@ class Level:
 
 
 SCAN = Level(13, 17, 6, 9, 6, 0.45)
+SCAN_SCALE_STEP = 1.4
 LEVELS = (
-    Level(20, 21, 9, 11, 8, 0.36),
-    Level(26, 29, 12, 14, 11, 0.28),
+    Level(22, 21, 12, 13, 12, 0.33),
+    Level(28, 29, 15, 16, 15, 0.26),
     Level(36, 43, 17, 20, 16, 0.20),
     Level(52, 63, 24, 28, 24, 0.14),
     Level(76, 91, 34, 40, 36, 0.10),
@@ -61,6 +63,7 @@ class Task:
 
     design : (k, D) the columns of mu (ones) and of the covariates.
     root : (D, D) lower triangular; coefficients = root @ coordinates of the grid.
+    group : where the rows are two groups, whose means are the coordinates: the group of each row.
     """
 
     rows: Contrasts
@@ -72,6 +75,7 @@ class Task:
     prior_mean: np.ndarray
     prior_sd: np.ndarray
     root: np.ndarray
+    group: np.ndarray | None
 
     @property
     def learns_sd(self) -> bool:
@@ -93,7 +97,7 @@ class Task:
         dimensions = self.design.shape[1]
         if dimensions == 1:
             return LEVELS
-        ratio = {2: 0.75}.get(dimensions, 0.6)
+        ratio = {2: 0.75 if self.group is None else 0.9}.get(dimensions, 0.6)
         return tuple(replace(level, mean=round(ratio * level.mean) | 1) for level in LEVELS)
 
 
@@ -118,12 +122,17 @@ def task_of(
         raise ValueError("a flat prior of mu needs a printed number with a spread")
     design = np.column_stack([np.ones(len(rows)), rows.covariates])
     size = design.shape[1]
-    root = np.eye(size)
-    if size > 1:
+    root, group = np.eye(size), None
+    values = np.unique(rows.covariates) if size == 2 else np.empty(0)
+    if values.size == 2 and 0.0 in values:
+        group = (rows.covariates[:, 0] != 0).astype(int)
+        other = values[values != 0][0]
+        root = np.array([[1.0, 0.0], [-1.0 / other, 1.0 / other]])
+    elif size > 1:
         weight = 1.0 / (_typical_se(rows, prior) ** 2 + _scale_of_tau(prior) ** 2)
         precision = design.T @ (weight[:, None] * design) + np.diag(sd**-2.0)
         root = np.linalg.cholesky(np.linalg.inv(precision))
-    return Task(rows, teachers, prior, r, robust, design, mean, sd, root)
+    return Task(rows, teachers, prior, r, robust, design, mean, sd, root, group)
 
 
 def _typical_se(rows: Contrasts, prior: ContrastPriors) -> np.ndarray:
@@ -278,7 +287,7 @@ class Evaluation:
         self.log_weight = (grid.log_weight[:, None] + volume).ravel() + log_prior(task, self.beta)
         self.log_p = np.empty(t * g)
         self.profile = np.full(max(likelihood.nodes.m.size, 1), -np.inf)
-        for part, log_scale, value in self.pieces():
+        for part, _, log_scale, value in self.pieces():
             self.log_p[part] = log_scale + np.log(value.sum(axis=1))
             if profile:
                 with np.errstate(divide="ignore"):
@@ -286,18 +295,37 @@ class Evaluation:
                 self.profile = np.maximum(self.profile, joint.max(axis=0))
         self.log_p = self.log_p.reshape(t, g)
 
-    def eta(self, part: slice) -> np.ndarray:
-        """Means of the rows at some points, (points, k); one column where all are alike."""
-        if self.task.design.shape[1] == 1:
-            return self.beta[part]
-        return self.beta[part] @ self.task.design.T
+    def points(self, part: slice) -> Points:
+        """Some points of the grid, with the means of the rows there."""
+        beta, tau, design = self.beta[part], self.tau[part], self.task.design
+        if design.shape[1] == 1:
+            return Points(tau, beta)
+        eta = beta @ design.T
+        if self.task.group is None:
+            return Points(tau, eta)
+        # Two groups on a grid of their means: each is evaluated on its own axis alone.
+        n = self.grid.mean_nodes
+        slices = tau.size // n**2
+        coordinates = (beta @ np.linalg.inv(self.task.root).T).reshape(slices, n, n, 2)
+        short_tau = np.repeat(tau[:: n**2], n)
+        every = np.arange(slices)[:, None, None] * n
+        first = np.broadcast_to(every + np.arange(n)[:, None], (slices, n, n)).ravel()
+        second = np.broadcast_to(every + np.arange(n), (slices, n, n)).ravel()
+        index = (
+            (coordinates[:, :, 0, 0].ravel(), short_tau, first),
+            (coordinates[:, 0, :, 1].ravel(), short_tau, second),
+        )
+        return Points(tau, eta, self.task.group, index)
 
-    def pieces(self):
-        """Chunks of points: their slice, log scale (points,), and value (points, Q)."""
-        for first in range(0, self.tau.size, CHUNK):
-            part = slice(first, min(first + CHUNK, self.tau.size))
-            log_scale, value = self.likelihood.joint(self.eta(part), self.tau[part])
-            yield part, log_scale + self.log_weight[part], value
+    def pieces(self) -> Iterator[tuple[slice, Points, np.ndarray, np.ndarray]]:
+        """Chunks: their slice, their points, log scale (points,), and value (points, Q)."""
+        n = self.grid.mean_nodes
+        size = CHUNK if self.task.group is None else n**2 * max(1, round(2 * CHUNK / n**2))
+        for first in range(0, self.tau.size, size):
+            part = slice(first, min(first + size, self.tau.size))
+            points = self.points(part)
+            log_scale, value = self.likelihood.joint(points)
+            yield part, points, log_scale + self.log_weight[part], value
 
     @property
     def log_marginal(self) -> float:
@@ -320,10 +348,10 @@ class Evaluation:
         return weight / weight.sum()
 
 
-def evaluate(task: Task, layout: Layout, level: Level) -> Evaluation:
+def evaluate(task: Task, layout: Layout, level: Level, scale_step: float = 0.7) -> Evaluation:
     """The posterior on the grid of one level."""
     nodes = _nuisance(task, layout, level)
-    likelihood = Likelihood(task.rows, task.teachers, nodes, task.robust)
+    likelihood = Likelihood(task.rows, task.teachers, nodes, task.robust, scale_step)
     return Evaluation(task, likelihood, grid_of(task, layout, level))
 
 
@@ -411,7 +439,7 @@ def lay(task: Task) -> Layout:
     scan = replace(SCAN, mean={1: 17, 2: 13}.get(size, 9))
     for _ in range(ROUNDS):
         nodes = _nuisance(task, layout, scan)
-        likelihood = Likelihood(task.rows, task.teachers, nodes, task.robust)
+        likelihood = Likelihood(task.rows, task.teachers, nodes, task.robust, SCAN_SCALE_STEP)
         tau = np.exp(layout.log_tau) if not fixed else np.atleast_1d(task.prior.tau.span()[0])
         log_weight = np.zeros(1) if fixed else task.prior.tau.logpdf(tau[None])[0] + layout.log_tau
         axes = layout.axes(layout.log_tau, scan.mean)
@@ -485,7 +513,7 @@ def _lay_tau(task: Task, layout: Layout, by_tau: np.ndarray, scan: Level) -> Lay
     level = replace(scan, tau=24, mean=scan.mean)
     for _ in range(3):
         layout = replace(layout, v=(low, high))
-        seen = evaluate(task, layout, level)
+        seen = evaluate(task, layout, level, SCAN_SCALE_STEP)
         value = logsumexp(seen.log_p, axis=1) + order * np.log1p(seen.grid.tau / scale)
         live = np.flatnonzero(value > value.max() - task.depth)
         node = np.linspace(low, high, level.tau)

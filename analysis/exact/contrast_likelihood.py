@@ -64,7 +64,7 @@ def log_density(kind: str, y: float, z_low: float, z_high: float, log_se, eta, t
     return log_interval_probability((z_low * se - eta) / total, (z_high * se - eta) / total)
 
 
-def effect_scales(robust: bool) -> tuple[np.ndarray, np.ndarray]:
+def effect_scales(robust: bool, step: float = 0.7) -> tuple[np.ndarray, np.ndarray]:
     """Factors on tau^2 and their probabilities: one, or the mixture that is a Student t.
 
     With v ~ InverseGamma(df / 2, df / 2) a normal of variance v tau^2 is tau times a t variable.
@@ -72,10 +72,35 @@ def effect_scales(robust: bool) -> tuple[np.ndarray, np.ndarray]:
     """
     if not robust:
         return np.ones(1), np.ones(1)
-    log_precision = np.arange(-10.8, 2.41, 0.6)
+    log_precision = np.arange(-7.0, 1.76, step)
     a = EFFECT_DF / 2
     density = np.exp(a * log_precision - a * np.exp(log_precision))
     return np.exp(-log_precision), density / density.sum()
+
+
+@dataclass(frozen=True)
+class Points:
+    """Where a likelihood is wanted.
+
+    tau : (points,).      eta : (points, k) mean of each row, or (points, 1) the same for all.
+    column, index : where rows share coordinates of a grid: for each row its coordinate, and for
+        each coordinate the (means, taus, index of every point among them). None: no sharing.
+    """
+
+    tau: np.ndarray
+    eta: np.ndarray
+    column: np.ndarray | None = None
+    index: tuple[tuple[np.ndarray, np.ndarray, np.ndarray], ...] = ()
+
+    def of_row(self, i: int) -> np.ndarray:
+        """Mean of a row at every point."""
+        return self.eta[:, i if self.eta.shape[1] > 1 else 0]
+
+    def distinct(self, i: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | slice]:
+        """Mean and tau of a row at its distinct places, and the place of every point."""
+        if self.column is None:
+            return self.of_row(i), self.tau, slice(None)
+        return self.index[self.column[i]]
 
 
 def log_sd_kernel(x: np.ndarray, m: np.ndarray, s: np.ndarray) -> np.ndarray:
@@ -137,13 +162,21 @@ class Likelihood:
     teachers : the studies that teach SDs (may be empty).
     nodes : of r and of the log SDs.
     robust : effects are Student t with four degrees of freedom around their mean.
+    scale_step : step of the mixture that is the Student t.
     """
 
-    def __init__(self, rows: Contrasts, teachers: Contrasts, nodes: Nuisance, robust: bool):
+    def __init__(
+        self,
+        rows: Contrasts,
+        teachers: Contrasts,
+        nodes: Nuisance,
+        robust: bool,
+        scale_step: float = 0.7,
+    ):
         self.rows, self.nodes = rows, nodes
         self.known = np.flatnonzero(rows.has_spread)
         self.learnt = np.flatnonzero(~rows.has_spread)
-        self.scale, self.scale_weight = effect_scales(robust)
+        self.scale, self.scale_weight = effect_scales(robust, scale_step)
         self.log_se_known = 0.5 * np.log(
             rows.var_a[self.known, None] - nodes.r * rows.var_b[self.known, None]
         )
@@ -209,45 +242,41 @@ class Likelihood:
         # A spline may dip below zero by its error; a likelihood may not.
         return np.maximum(table @ self.kernel, np.exp(FLOOR))
 
-    def joint(self, eta: np.ndarray, tau: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def joint(self, points: Points) -> tuple[np.ndarray, np.ndarray]:
         """Likelihood times the prior of the nuisance, r summed out.
-
-        Parameters
-        ----------
-        eta : (points, k) mean of each row, or (points, 1) the same for all.
-        tau : (points,).
 
         Returns
         -------
         log_scale : (points,);  value : (points, Q or 1). The likelihood is exp(log_scale) value.
         """
-        log_scale = np.full(tau.size, self.teach_scale)
-        log_known = np.zeros((tau.size, self.nodes.r.size))
+        size = points.tau.size
+        log_scale = np.full(size, self.teach_scale)
+        log_known = np.zeros((size, self.nodes.r.size))
         for i in self.known:
-            log_known += self.known_row(i, eta[:, i if eta.shape[1] > 1 else 0], tau)
+            eta, tau, place = points.distinct(i)
+            log_known += self.known_row(i, eta, tau)[place]
         top = log_known.max(axis=1)
         log_scale += top
         value = np.exp(log_known - top[:, None]) @ self.teach
         for i in self.learnt:
-            part, top = self.learnt_row(i, eta[:, i if eta.shape[1] > 1 else 0], tau)
-            value *= part
+            eta, tau, place = points.distinct(i)
+            part, top = self.learnt_row(i, eta, tau)
+            value *= part[place]
             best = value.max(axis=1)
             value /= best[:, None]
-            log_scale += top + np.log(best)
+            log_scale += top[place] + np.log(best)
         return log_scale, value
 
-    def weight_of_r(
-        self, eta: np.ndarray, tau: np.ndarray, share: np.ndarray, value: np.ndarray
-    ) -> np.ndarray:
+    def weight_of_r(self, points: Points, share: np.ndarray, value: np.ndarray) -> np.ndarray:
         """Contribution of some points to the posterior of the nodes of r, (R,).
 
         Parameters
         ----------
         share, value : scaled weights (points,) and the joint (points, Q) of `joint` there.
         """
-        log_known = np.zeros((tau.size, self.nodes.r.size))
+        log_known = np.zeros((points.tau.size, self.nodes.r.size))
         for i in self.known:
-            log_known += self.known_row(i, eta[:, i if eta.shape[1] > 1 else 0], tau)
+            log_known += self.known_row(i, points.of_row(i), points.tau)
         known = np.exp(log_known - log_known.max(axis=1)[:, None])
         total = np.maximum(known @ self.teach, 1e-300)
         return ((share[:, None] * value / total) @ self.teach.T * known).sum(axis=0)

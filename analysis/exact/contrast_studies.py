@@ -64,13 +64,13 @@ def study_table(evaluation: Evaluation) -> pd.DataFrame:
     weights = np.zeros(k)
     total = 0.0
     spread = np.ptp(evaluation.beta[:, 0]) / 1000
-    for part, log_scale, value in evaluation.pieces():
+    for _, points, log_scale, value in evaluation.pieces():
         share = np.exp(log_scale - top)
         mass = share * value.sum(axis=1)
         live = mass > FAINT * np.exp(evaluation.log_p - top).max()
         if not live.any():
             continue
-        eta, tau = evaluation.eta(part)[live], evaluation.tau[part][live]
+        eta, tau = points.eta[live], points.tau[live]
         joint = share[live, None] * value[live]
         total += joint.sum()
         known, by_r, learnt = _factors(like, eta, tau, joint)

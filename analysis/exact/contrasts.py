@@ -280,10 +280,10 @@ class ContrastPosterior:
         top = evaluation.log_p.max()
         like = evaluation.likelihood
         by_r, by_sd = np.zeros(like.nodes.r.size), np.zeros(max(like.nodes.m.size, 1))
-        for part, log_scale, value in evaluation.pieces():
+        for _, points, log_scale, value in evaluation.pieces():
             share = np.exp(log_scale - top)
             by_sd += share @ value
-            by_r += like.weight_of_r(evaluation.eta(part), evaluation.tau[part], share, value)
+            by_r += like.weight_of_r(points, share, value)
         return by_r / by_r.sum(), by_sd / by_sd.sum()
 
     @cached_property
