@@ -7,8 +7,11 @@ Controlled and uncontrolled studies are never mixed.
 
 Methods. dl: DerSimonian and Laird 1986, normal interval. pm: Paule and Mandel 1982, normal
 interval. hksj: Paule-Mandel's tau with the interval of Hartung and Knapp 2001, Sidik and Jonkman
-2002 (t with k - 1 degrees of freedom). Prediction interval from three studies on: mean +/- t_{k-2}
-sqrt(tau^2 + se^2) (Higgins, Thompson and Spiegelhalter 2009).
+2002 (t with k - 1 degrees of freedom), its variance factor q = sum w (y - mean)^2 / (k - 1) taken
+as max(1, q) (Roever, Knapp and Friede 2015): studies that agree by chance do not make it narrower
+than the common-effect interval. Of two studies t with one degree of freedom says nothing.
+Prediction interval from three studies on: mean +/- t_{k-2} sqrt(tau^2 + se^2) (Higgins, Thompson
+and Spiegelhalter 2009).
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from analysis.models.result import ESTIMATE_COLUMNS, estimates_table
 POOLED = ("c_peptide_ratio", "c_peptide_gain", "hba1c", "insulin_dose")
 POOLED_FROM_THREE = ("time_in_range", "severe_hypoglycaemia")
 METHODS = ("dl", "pm", "hksj")
+NOTHING_AT_TWO = "Hartung-Knapp says nothing of two studies"
 DESIGN_LABEL = {True: "controlled", False: "uncontrolled"}
 
 
@@ -58,7 +62,8 @@ def pool(y: np.ndarray, variance: np.ndarray, method: str) -> dict[str, float]:
     mean = float(np.sum(weights * y) / np.sum(weights))
     plain = math.sqrt(1 / float(np.sum(weights)))
     if method == "hksj":
-        error = math.sqrt(float(np.sum(weights * (y - mean) ** 2) / np.sum(weights)) / (k - 1))
+        q = float(np.sum(weights * (y - mean) ** 2)) / (k - 1)
+        error = plain * math.sqrt(max(1.0, q))
         width = float(stats.t.isf(0.025, k - 1))
     else:
         error, width = plain, float(stats.norm.isf(0.025))
@@ -78,13 +83,51 @@ def _tau2(y: np.ndarray, variance: np.ndarray, method: str) -> float:
     """
     from statsmodels.stats.meta_analysis import combine_effects
 
-    with np.errstate(invalid="ignore"):  # a negative tau^2 makes its own square roots NaN
+    with np.errstate(invalid="ignore", divide="ignore"):  # its I^2, and roots of a negative tau^2
         fit = combine_effects(y, variance, method_re=method)
     return max(float(fit.tau2), 0.0)
 
 
 def _interval(mean: float, error: float, width: float) -> dict[str, float]:
     return {"mean": mean, "ci_low": mean - width * error, "ci_high": mean + width * error}
+
+
+def figures(rows: pd.DataFrame, r: float = effects_module.Rules.r) -> list[dict]:
+    """The three methods on the effects of one stratum and design, one dict a method.
+
+    Parameters
+    ----------
+    rows : effects, one a group of patients (`effects.for_stratum`).
+    r : pre-post correlation at which the standard errors are taken.
+
+    Returns
+    -------
+    Dicts with method, k_studies, n_patients, mean, sd, ci_low, ci_high, pred_low, pred_high, tau
+    and note; none where no number has a standard error. The note says how many results could not
+    enter, that one study is shown as itself, and that Hartung-Knapp says nothing of two.
+    """
+    variance = pd.Series(effects_module.variance(rows, r), index=rows.index)
+    usable = rows["kind"].eq("numeric") & (variance > 0)
+    k = int(usable.sum())
+    if not k:
+        return []
+    left = len(rows) - k
+    notes = [f"{left} without a number or a standard error left out"] if left else []
+    notes += ["one study: its own estimate"] if k == 1 else []
+    made = []
+    for method in METHODS:
+        own = [*notes, NOTHING_AT_TWO] if method == "hksj" and k == 2 else notes
+        found = pool(rows.loc[usable, "y"].to_numpy(), variance[usable].to_numpy(), method)
+        made.append(
+            {
+                "method": method,
+                "k_studies": k,
+                "n_patients": rows.loc[usable, "n_patients"].sum(),
+                **found,
+                "note": "; ".join(own),
+            }
+        )
+    return made
 
 
 def run(effects: pd.DataFrame, r: float = effects_module.Rules.r) -> pd.DataFrame:
@@ -95,32 +138,24 @@ def run(effects: pd.DataFrame, r: float = effects_module.Rules.r) -> pd.DataFram
     effects : the effects table.
     r : pre-post correlation at which the standard errors are taken.
 
-    Returns a table with `ESTIMATE_COLUMNS`. A group without a usable study has no row.
+    Returns
+    -------
+    Table with `ESTIMATE_COLUMNS`. A group without a usable study has no row.
     """
     rows: list[dict] = []
     for outcome in (*POOLED, *POOLED_FROM_THREE):
         chosen = effects_module.headline(effects, outcome)
-        chosen = chosen.assign(_variance=effects_module.variance(chosen, r))
         for controlled, part in chosen.groupby("controlled", sort=False):
             design = DESIGN_LABEL[bool(controlled)]
             least = 3 if outcome in POOLED_FROM_THREE else 1
-            rows += _group(outcome, "design", design, design, part, least)
+            rows += _group(outcome, "design", design, design, part, r, least)
             for cell_class, members in part.groupby("cell_class"):
-                rows += _group(outcome, "cell_class", cell_class, design, members, max(least, 2))
+                rows += _group(outcome, "cell_class", cell_class, design, members, r, max(least, 2))
     return estimates_table(rows) if rows else pd.DataFrame(columns=ESTIMATE_COLUMNS)
 
 
-def _group(outcome, kind, group, design, part: pd.DataFrame, least: int) -> list[dict]:
+def _group(outcome, kind, group, design, part: pd.DataFrame, r: float, least: int) -> list[dict]:
     """Rows of one group, one a method; none where fewer than `least` studies are usable."""
-    usable = part[part["kind"].eq("numeric") & (part["_variance"] > 0)]
-    if len(usable) < least:
-        return []
-    left = len(part) - len(usable)
-    notes = []
-    if left:
-        notes.append(f"{left} without a number or a standard error left out")
-    if len(usable) == 1:
-        notes.append("one study: its own estimate")
     unit = effects_module.OUTCOMES[outcome]
     return [
         {
@@ -130,11 +165,8 @@ def _group(outcome, kind, group, design, part: pd.DataFrame, least: int) -> list
             "estimand": f"mean_{design}",
             "scale": "log_ratio" if unit == "log ratio" else "difference",
             "unit": unit,
-            "k_studies": len(usable),
-            "n_patients": usable["n_patients"].sum(),
-            "method": method,
-            "note": "; ".join(notes),
-            **pool(usable["y"].to_numpy(), usable["_variance"].to_numpy(), method),
+            **found,
         }
-        for method in METHODS
+        for found in figures(part, r)
+        if found["k_studies"] >= least
     ]

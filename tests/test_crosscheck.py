@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from analysis import crosscheck, effects
@@ -51,6 +53,40 @@ def test_two_studies_far_apart_are_heterogeneous():
     # With a tolerance of 1e-10 statsmodels 0.15 answers 0 here; Q(0) is 53 on 1 degree of freedom.
     found = crosscheck.pool([-0.98495354, 1.08641702], [0.06436126, 0.01636137], "pm")
     assert found["tau"] == pytest.approx(math.sqrt(2.1049266654838883))
+
+
+@pytest.mark.parametrize(
+    ("y", "v"),
+    [([0.5, 0.5, 0.5], [0.04, 0.04, 0.04]), ([0.5, 0.51, 0.505], [0.04, 0.05, 0.06]),
+     ([0.1, 0.1], [0.2, 0.3])],
+)  # fmt: skip
+def test_studies_that_agree_by_chance_do_not_narrow_the_hartung_knapp_interval(y, v):
+    found = crosscheck.pool(y, v, "hksj")
+    common = 1 / math.sqrt(np.sum(1 / np.array(v)))
+    assert found["sd"] == pytest.approx(common)
+    width = stats.t.isf(0.025, len(y) - 1)
+    assert found["ci_high"] - found["ci_low"] == pytest.approx(2 * width * common)
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(-3, 3), st.floats(0.01, 2)), min_size=2, max_size=8
+    )
+)  # fmt: skip
+def test_hartung_knapp_is_never_narrower_than_the_common_effect_interval(studies):
+    y, v = np.array(studies).T
+    found = crosscheck.pool(y, v, "hksj")
+    common = stats.norm.isf(0.025) / math.sqrt(np.sum(1 / v))
+    assert found["ci_high"] - found["mean"] >= common * (1 - 1e-9)
+
+
+def test_two_studies_are_told_to_say_nothing(evidence):
+    rows = effects.for_stratum(effects.build(evidence).effects, "hba1c")
+    two = rows[rows["kind"].eq("numeric") & rows["var_a"].notna()].head(2)
+    notes = {row["method"]: row["note"] for row in crosscheck.figures(two)}
+    assert crosscheck.NOTHING_AT_TWO in notes["hksj"]
+    assert not notes["pm"]
+    assert crosscheck.figures(rows[rows["kind"].eq("interval")]) == []
 
 
 def test_one_and_two_studies():

@@ -35,7 +35,7 @@ def grown(base) -> ev.Evidence:
     """The evidence with one more controlled trial of HbA1c, some deaths and insulin freedom."""
     study = base.studies.query("include == 'yes' and design == 'rct'").iloc[[0]].assign(
         study_id=NEW, cohort=NEW, cohort_role="primary", overlaps_with="", overlap_kind="",
-        diabetes_type="T2D", registry_id="", line=10_001,
+        diabetes_type="T2D", registry_id="", n_treated=40.0, n_control=40.0, line=10_001,
     )  # fmt: skip
     like = base.outcomes.iloc[[0]].assign(
         study_id=NEW, outcome="hba1c", n=40.0, statistic="mean", spread_kind="sd", spread=1.0,

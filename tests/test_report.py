@@ -194,10 +194,11 @@ def test_a_class_of_one_study_leans_on_the_prior(full):
 
 
 def test_at_diagnosis_never_shares_the_forest(full):
-    inside = set(full.study_effects("hba1c")["study_id"])
-    apart = set(full.study_effects("hba1c", at_diagnosis=True)["study_id"])
-    assert apart
-    assert not inside & apart
+    inside = set(full.study_effects("hba1c")["effect_id"])
+    apart = full.study_effects("hba1c", at_diagnosis=True)
+    assert len(apart)
+    assert not apart["controlled"].any()
+    assert not inside & set(apart["effect_id"])
 
 
 def test_an_unsettled_harm_says_that_no_study_suffices(full):

@@ -1,5 +1,6 @@
 """Publication bias: the model average against brute force and a published run, classical tests."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -299,8 +300,41 @@ def test_two_studies_are_too_few_for_a_test_of_asymmetry():
     for test in (small_study.egger, small_study.begg):
         with pytest.raises(ValueError, match="2 studies"):
             test([0.1, 0.2], [0.1, 0.2])
-    with pytest.raises(ValueError, match="no funnel"):
-        small_study.egger([0.1, 0.2, 0.3], [0.1, 0.1, 0.1])
+
+
+@pytest.mark.parametrize("y", [[1, 2, 3], [0.1, 0.1, 0.1], [-1.0, -1.1, -0.9]])
+def test_equal_standard_errors_give_a_note_and_no_figures(y):
+    for test in (small_study.egger, small_study.begg):
+        found = test(y, [0.5, 0.5, 0.5])
+        assert found.note == small_study.NO_FUNNEL
+        assert math.isnan(found.p_value) and math.isnan(found.estimate)
+        assert found.k_studies == 3
+
+
+def test_effects_without_an_order_or_on_a_line_never_end_in_an_error():
+    same = small_study.begg([0.5, 0.5, 0.5], [0.1, 0.2, 0.3])
+    assert same.note == small_study.NO_ORDER or math.isfinite(same.p_value)
+    se = np.array([0.1, 0.2, 0.4])
+    straight = small_study.egger(1 + 2 * se, se)
+    assert straight.note == small_study.NO_ERROR or straight.p_value < 1e-6
+
+
+def test_a_trim_and_fill_that_does_not_settle_says_so(monkeypatch):
+    monkeypatch.setattr(small_study, "MAX_ROUNDS", 1)
+    y, se = np.array([0.1, 0.2, 0.9, 1.0, 1.1]), np.array([0.05, 0.06, 0.3, 0.4, 0.5])
+    found = small_study.trim_and_fill(y, se, side=1)
+    assert found.result.note == small_study.NOT_SETTLED
+    assert found.k_filled == 0 and math.isnan(found.result.estimate)
+
+
+def test_tests_without_an_answer_are_rows_with_a_note(evidence):
+    effects = effects_module.build(evidence).effects
+    chosen = selection.selectable(effects, "hba1c")
+    group = chosen.head(4).assign(se=0.4)
+    rows, filled = selection._tests(group, -1)
+    notes = {row["test"]: row["note"] for row in rows}
+    assert small_study.NO_FUNNEL in notes["egger"] and small_study.NO_FUNNEL in notes["begg"]
+    assert filled is not None
 
 
 # --- the project's own numbers -------------------------------------------------------------------

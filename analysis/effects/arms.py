@@ -20,6 +20,8 @@ from analysis.effects.rules import Rules
 
 Row = dict
 NAN = math.nan
+NOTHING = 1e-9
+"""Means and changes up to this are none: no logarithm, and no standard error from a p-value."""
 ASYMMETRIC = 0.1
 """A point lies off the middle of its interval when it misses it by this share of the half-width."""
 
@@ -107,9 +109,11 @@ class Change:
 # --- one row -------------------------------------------------------------------------------------
 
 
-def _positive(sd: float, flags: tuple[str, ...]) -> tuple[float, tuple[str, ...]]:
-    """A spread of zero is a spread that is not known."""
-    return (sd, flags) if sd > 0 else (NAN, (*flags, "no_sd:zero_spread"))
+def _positive(sd: float, flags: tuple[str, ...], way: str = "") -> tuple[float, tuple[str, ...]]:
+    """The SD and flags, with the way it was had; a spread of zero is a spread that is not known."""
+    if not sd > 0:
+        return NAN, (*flags, "no_sd:zero_spread")
+    return sd, (*flags, way) if way else flags
 
 
 def _sd(row: Row, rules: Rules, n: float) -> tuple[float, tuple[str, ...], bool]:
@@ -133,11 +137,11 @@ def _sd(row: Row, rules: Rules, n: float) -> tuple[float, tuple[str, ...], bool]
         kind = rules.unstated_pair
         flags = (f"unstated_as_{kind}",)
     if kind == "ci95":
-        return (*_positive(conv.sd_from_ci(low, high, n), (*flags, "ci_sd")), False)
+        return (*_positive(conv.sd_from_ci(low, high, n), flags, "ci_sd"), False)
     if n < 3:
         return NAN, flags, True
     found = conv.sd_from_iqr(low, high, n) if kind == "iqr" else conv.sd_from_range(low, high, n)
-    return (*_positive(found, (*flags, "wan_sd")), True)
+    return (*_positive(found, flags, "wan_sd"), True)
 
 
 def off_middle(low: float, value: float, high: float) -> bool:
@@ -434,9 +438,21 @@ def usable_p(p: tuple[str, float], rules: Rules) -> float:
     return value if relation == "=" and rules.p_values and 0 < value <= rules.largest_p else NAN
 
 
+def exact_p(p: tuple[str, float]) -> float:
+    """The p-value where it is printed exactly, else NaN."""
+    relation, value = p
+    return value if relation == "=" and 0 < value < 1 else NAN
+
+
+def se_ratio_of(y: float, p: tuple[str, float], df: float, by_spread: float) -> float:
+    """Standard error by an exact p-value over that by printed spreads; NaN where one is missing."""
+    by_p = var_from_p(y, exact_p(p), df)
+    return math.sqrt(by_p / by_spread) if math.isfinite(by_p) and by_spread > 0 else NAN
+
+
 def var_from_p(y: float, p: float, df: float) -> float:
     """Squared standard error (y / t)^2; NaN without a p, a change or a degree of freedom."""
-    if math.isnan(p) or not df >= 1 or y == 0:
+    if math.isnan(p) or not df >= 1 or not abs(y) > NOTHING:
         return NAN
     return conv.se_from_p(y, p, df) ** 2
 
@@ -451,8 +467,7 @@ def _made(
     first = known and (own or rules.se_source == "spread")
     if rules.se_source == "larger" and known and math.isfinite(var_p):
         first = a - rules.r * b >= var_p
-    by_spread = a - rules.r * b
-    se_ratio = math.sqrt(var_p / by_spread) if math.isfinite(var_p) and by_spread > 0 else NAN
+    se_ratio = se_ratio_of(y, p, n - 1, a - rules.r * b)
     var_a, var_b = a, b
     if math.isfinite(var_p) and not first:
         var_a, var_b = var_p, 0.0
@@ -475,7 +490,7 @@ def _ratio_of_levels(arm: Arm, pair, rules: Rules) -> Change:
     before, after = pair[0].summary, pair[1].summary
     if math.isfinite(before.limit) or math.isfinite(after.limit):
         raise Unusable("a level below the detection limit: no ratio exists")
-    if not (before.mean > 0 and after.mean > 0):
+    if not (before.mean > NOTHING and after.mean > NOTHING):
         raise Unusable("a ratio of means needs positive means")
     if before.unit != after.unit:
         raise Unusable("the levels are printed in units that cannot be compared")
@@ -502,7 +517,7 @@ def _ratio_of_levels(arm: Arm, pair, rules: Rules) -> Change:
 
 def _ratio_of_percent(arm: Arm, percent: Printed, rules: Rules) -> Change:
     relative = percent.summary
-    if not relative.mean > 0:
+    if not relative.mean > NOTHING:
         raise Unusable("the printed relative change leaves nothing: no logarithm")
     y, flags = math.log(relative.mean), relative.flags
     spread, formula = (NAN, NAN), "log(1 + percent change / 100)"
@@ -591,7 +606,7 @@ def follow_up(arm: Arm, visit: float, ratio: bool) -> Change:
     level = row.summary
     if not math.isfinite(level.mean):
         raise Unusable("a level below the detection limit")
-    if ratio and not level.mean > 0:
+    if ratio and not level.mean > NOTHING:
         raise Unusable("a ratio of means needs positive means")
     if not ratio and not level.absolute:
         raise Unusable("the unit supports ratios only")

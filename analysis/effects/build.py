@@ -27,6 +27,8 @@ OUTCOMES = {name: outcomes.get(name).unit for name in outcomes.of_kind(outcomes.
 
 AT_DIAGNOSIS = "uncontrolled change after new onset: shown apart, never pooled"
 CONTROLLED = ("controlled_change", "follow_up_contrast")
+SAME_TIME = 0.05
+"""Months by which a number may miss the time of a statement about the same contrast."""
 SEEN_ORDER = ("full_text", "registry", "abstract", "secondary")
 """Where a fact was seen, the most direct place first."""
 
@@ -192,12 +194,17 @@ def _completes(effect: contrasts.Numeric, row: dict) -> bool:
 
 def _is_of(effect: contrasts.Numeric, row: dict) -> bool:
     """Whether a number is of the contrast, outcome word and time of a statement."""
-    wanted = "treated_vs_control" if effect.controlled else "treated_vs_baseline"
-    if row["contrast"] != wanted or row["outcome"] != effect.word:
+    return row["outcome"] == effect.word and same_contrast(row, effect.controlled, effect.months)
+
+
+def same_contrast(row: dict, controlled: bool, months: float) -> bool:
+    """Whether a statement is about this design at this time (tolerance as in `evidence`)."""
+    wanted = "treated_vs_control" if controlled else "treated_vs_baseline"
+    if row["contrast"] != wanted:
         return False
     low, high = row["months_from"], row["months_to"]
     low, high = (row["months"] if math.isnan(x) else x for x in (low, high))
-    return low - 0.05 <= effect.months <= high + 0.05
+    return low - SAME_TIME <= months <= high + SAME_TIME
 
 
 def _not_pooled(study: dict, case: str, apart: bool) -> str:

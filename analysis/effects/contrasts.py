@@ -470,9 +470,10 @@ def _contrast(
     a, b = treated.var_a + control.var_a, treated.var_b + control.var_b
     spread_a = treated.spread_a + control.spread_a
     spread_b = treated.spread_b + control.spread_b
-    var_p = arms_room.var_from_p(y, arms_room.usable_p(p, rules), treated.n + control.n - 2)
+    df = treated.n + control.n - 2
+    var_p = arms_room.var_from_p(y, arms_room.usable_p(p, rules), df)
     by_spread = spread_a - rules.r * spread_b
-    se_ratio = math.sqrt(var_p / by_spread) if math.isfinite(var_p) and by_spread > 0 else NAN
+    se_ratio = arms_room.se_ratio_of(y, p, df, by_spread)
     known, has_p = math.isfinite(spread_a), math.isfinite(var_p)
     if not known:
         takes_p = has_p
@@ -576,7 +577,7 @@ def _printed_difference(
         p = ("", NAN)
     var_p = arms_room.var_from_p(number.mean, arms_room.usable_p(p, rules), df)
     known = math.isfinite(found)
-    se_ratio = math.sqrt(var_p / found) if known and math.isfinite(var_p) else NAN
+    se_ratio = arms_room.se_ratio_of(number.mean, p, df, found)
     variance = found
     if math.isfinite(var_p) and (not known or (rules.se_source == "larger" and var_p > found)):
         variance, flags = var_p, (*flags, "se_from_p")
@@ -647,7 +648,7 @@ def with_p(effect: Numeric, p: tuple[str, float], line: int, rules: Rules) -> Nu
     has_p = "se_from_p" in effect.flags
     by_spread = effect.spread_a - rules.r * effect.spread_b
     if math.isfinite(var_p) and not has_p:
-        ratio = math.sqrt(var_p / by_spread) if by_spread > 0 else NAN
+        ratio = arms_room.se_ratio_of(effect.y, p, df, by_spread)
         own = by_spread > 0 and effect.spread_b == 0
         first = not by_spread > 0 or (rules.se_source == "protocol" and not own)
         if rules.se_source == "larger" and by_spread > 0:

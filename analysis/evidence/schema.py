@@ -430,7 +430,9 @@ TABLES: dict[str, dict[str, Column]] = {
 }
 """Files and their columns. Columns that are `optional` were added while the tables were mended."""
 
-OPTIONAL_FILES = ("CHANGES.csv",)
+OPTIONAL_FILES = ("risk_of_bias.csv", "trial_conduct.csv", "registered_trials.csv",
+                  "publication_search.csv", "CHANGES.csv")  # fmt: skip
+"""Files that a folder of evidence may lack: a cohort that nobody has judged counts as such."""
 
 KEYS: dict[str, tuple[str, ...]] = {
     "studies.csv": ("study_id",),

@@ -179,14 +179,15 @@ def _tests(group: pd.DataFrame, side: int) -> tuple[list[dict], small_study.Fill
         {**_row("trim_and_fill", filled.result, few), "k_filled": filled.k_filled},
         _row("begg", small_study.begg(y, se), few),
     ]
-    rows[1]["note"] = "; ".join(filter(None, [f"studies missing {missing} the mean", few]))
+    if not filled.result.note:
+        rows[1]["note"] = "; ".join(filter(None, [f"studies missing {missing} the mean", few]))
     return rows, filled
 
 
 def _row(test: str, found: small_study.Asymmetry, note: str) -> dict:
     return {"test": test, "estimate": found.estimate, "ci_low": found.ci_low,
             "ci_high": found.ci_high, "p_value": found.p_value, "k_studies": found.k_studies,
-            "note": note}  # fmt: skip
+            "note": "; ".join(filter(None, [found.note, note]))}  # fmt: skip
 
 
 def _funnel(key: dict, group: pd.DataFrame, filled: small_study.Filled | None) -> pd.DataFrame:

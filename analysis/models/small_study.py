@@ -2,7 +2,8 @@
 
 They ask whether small studies report larger effects than large ones, which publication by
 significance would cause, and so would real differences between small and large studies. None of
-them can answer with few studies (Sterne et al. 2011, BMJ 343:d4002: at least ten).
+them can answer with few studies (Sterne et al. 2011, BMJ 343:d4002: at least ten). A test that the
+evidence gives nothing to look at, or that does not settle, says so in its `note`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,10 @@ from scipy import stats
 
 MIN_STUDIES = 3
 MAX_ROUNDS = 100
+NO_FUNNEL = "all standard errors are equal: no funnel to look at"
+NO_ORDER = "all standardised effects are equal: no order to look at"
+NO_ERROR = "the studies lie on one line: no error to test against"
+NOT_SETTLED = "does not settle on a number of missing studies"
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,7 @@ class Asymmetry:
     """One test of funnel asymmetry.
 
     `estimate` is the intercept (Egger), Kendall's tau (Begg) or the mean with the filled studies
-    (trim and fill).
+    (trim and fill). Where a test has no answer its figures are NaN and `note` says why.
     """
 
     estimate: float
@@ -30,6 +35,16 @@ class Asymmetry:
     ci_high: float
     p_value: float
     k_studies: int
+    note: str = ""
+
+
+def _silent(k: int, note: str) -> Asymmetry:
+    return Asymmetry(math.nan, math.nan, math.nan, math.nan, k, note)
+
+
+def _equal(values: np.ndarray) -> bool:
+    """Whether all values are equal, but for rounding."""
+    return bool(np.ptp(values) <= 1e-9 * np.abs(values).max())
 
 
 @dataclass(frozen=True)
@@ -65,15 +80,23 @@ def egger(y, se) -> Asymmetry:
     ----------
     y, se : estimates and standard errors, shape (k,), k >= 3.
 
-    Raises ValueError for fewer than three studies, an impossible value or equal standard errors.
+    Returns
+    -------
+    Asymmetry, with a note and no figures where all standard errors are equal.
+
+    Raises
+    ------
+    ValueError : fewer than three studies, or an impossible value.
     """
     import statsmodels.api as sm
 
     y, se = _checked(y, se)
-    if np.ptp(se) <= 1e-9 * se.max():
-        raise ValueError("all standard errors are equal: no funnel to look at")
+    if _equal(se):
+        return _silent(len(y), NO_FUNNEL)
     fit = sm.OLS(y / se, sm.add_constant(1 / se)).fit()
     low, high = fit.conf_int()[0]
+    if not np.isfinite([low, high, fit.pvalues[0]]).all():
+        return _silent(len(y), NO_ERROR)
     return Asymmetry(float(fit.params[0]), float(low), float(high), float(fit.pvalues[0]), len(y))
 
 
@@ -81,14 +104,19 @@ def begg(y, se) -> Asymmetry:
     """Rank correlation of standardised effects with their variances (Begg & Mazumdar 1994,
     Biometrics 50:1088): Kendall's tau with an exact p-value where no ranks are tied.
 
-    Raises ValueError as `egger`.
+    A note and no figures where all standard errors, or all standardised effects, are equal. Raises
+    ValueError as `egger`.
     """
     y, se = _checked(y, se)
+    if _equal(se):
+        return _silent(len(y), NO_FUNNEL)
     variance = se**2
     weight = 1 / variance
     mean = (weight * y).sum() / weight.sum()
     standard = (y - mean) / np.sqrt(variance - 1 / weight.sum())
     found = stats.kendalltau(standard, variance)
+    if not np.isfinite([found.statistic, found.pvalue]).all():
+        return _silent(len(y), NO_ORDER)
     return Asymmetry(float(found.statistic), math.nan, math.nan, float(found.pvalue), len(y))
 
 
@@ -103,7 +131,13 @@ def trim_and_fill(y, se, *, side: int) -> Filled:
     y, se : estimates and standard errors, shape (k,), k >= 3.
     side : +1 where large values are favoured, so that studies are missing below; -1 the reverse.
 
-    Raises ValueError as `egger`, or when the number of missing studies does not settle.
+    Returns
+    -------
+    Filled, with a note and no figures where the number of missing studies does not settle.
+
+    Raises
+    ------
+    ValueError : as `egger`, or another side.
     """
     y, se = _checked(y, se)
     if side not in (1, -1):
@@ -122,7 +156,7 @@ def trim_and_fill(y, se, *, side: int) -> Filled:
             break
         missing = found
     else:
-        raise ValueError("trim and fill does not settle on a number of missing studies")
+        return Filled(_silent(k, NOT_SETTLED), np.array([]), np.array([]))
     mirrored = side * (mean - centred[k - missing :])
     copied = errors[k - missing :]
     full, error = random_effects(np.append(y, mirrored), np.append(se, copied))
@@ -139,7 +173,7 @@ def random_effects(y: np.ndarray, se: np.ndarray) -> tuple[float, float]:
 
     if len(y) == 1:
         return float(y[0]), float(se[0])
-    with np.errstate(invalid="ignore"):  # a negative tau^2 makes its own square roots NaN
+    with np.errstate(invalid="ignore", divide="ignore"):  # its I^2, and roots of a negative tau^2
         fit = combine_effects(y, se**2, method_re="pm")
     weight = 1 / (se**2 + max(float(fit.tau2), 0.0))
     return float((weight * y).sum() / weight.sum()), float(weight.sum() ** -0.5)
