@@ -54,7 +54,7 @@ def _fail(message: str, status: int = 1) -> typer.Exit:
 @app.command()
 def check(raw: RawOption = Path("data/raw")) -> None:
     """Validate the evidence: a summary, or every fault, one a line."""
-    from analysis import evidence
+    from analysis import effects, evidence
 
     cli_study.settled(raw)
     faults = evidence.check(raw)
@@ -65,7 +65,7 @@ def check(raw: RawOption = Path("data/raw")) -> None:
     loaded = evidence.load(raw)
     for what, count in evidence.summary(loaded).items():
         console.print(f"{count:>6} {what}", markup=False, highlight=False)
-    oddities = evidence.warnings(loaded)
+    oddities = sorted([*evidence.warnings(loaded), *effects.oddities(loaded)])
     console.print(f"{len(oddities):>6} oddities", highlight=False)
     for warning in oddities:
         console.print(f"oddity: {warning}", markup=False, highlight=False, soft_wrap=True)
