@@ -217,7 +217,7 @@ def reproduce(
     strict: Annotated[bool, typer.Option(help="allow identical numbers only")] = False,
 ) -> None:
     """Rerun everything in a temporary folder and compare each estimate with the tracked one."""
-    from analysis import pipeline
+    from analysis import pipeline, reproduction
 
     cli_study.settled(raw)
     tracked_path = out / "estimates.csv"
@@ -226,7 +226,7 @@ def reproduce(
     seed = pipeline.read_manifest(out).get("seed", pipeline.SEED)
     with tempfile.TemporaryDirectory(prefix="isletmeta-") as folder:
         again = _run(raw, Path(folder), [], seed, True).estimates
-    compared = pipeline.compare(pipeline.read_table(out, "estimates"), again)
+    compared = reproduction.compare(pipeline.read_table(out, "estimates"), again)
     counts = compared["verdict"].value_counts()
     for verdict, count in counts.items():
         console.print(f"{count:>5} {verdict}", highlight=False)

@@ -1,46 +1,47 @@
 """The order of the work: evidence -> effects -> models -> synthesis, nothing by halves.
 
-Each stage declares which evidence it reads. A stage whose inputs (evidence files, code, lock, seed)
-and outputs are unchanged is skipped. Stages do not read each other's results and run two at a time,
-each in a process of its own; only `synthesis`, which weighs what all the others found, comes after.
-Everything is computed first and written last, so that bad input or a failed fit leaves
-data/processed exactly as it was.
+Each stage says which tables of the evidence it reads and which module computes it. Its results
+stand as long as those columns, the code that module leads to, the lock file and the seed are the
+same and nobody touched what it wrote; otherwise it is computed again. Stages do not read each
+other's results and run as many at a time as there are cores, each in a process of its own
+(`workers`); only the synthesis, which weighs what all the others found, comes after. Everything is
+computed first and published last, in one step (`store`), so that bad input, a fault or a kill
+leaves the results exactly as they were.
 """
 
 from __future__ import annotations
 
-import hashlib
+import dataclasses
+import io
 import json
-import os
 import platform
-import shutil
-import tempfile
-from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module, metadata
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from analysis import evidence as evidence_module
+from analysis import store, workers
+from analysis.closure import code_digest
 from analysis.escape import csv_table
+from analysis.evidence import Evidence
 from analysis.models import sampling
-from analysis.models.result import ESTIMATE_COLUMNS, ModelResult, estimates_table
 
 SEED = 20261124
 RAW = Path("data/raw")
 OUT = Path("data/processed")
-POSTERIORS = "posteriors"
 PACKAGES = ("arviz", "numpy", "nutpie", "pandas", "pymc", "pytensor", "scipy", "statsmodels")
 FLOAT_FORMAT = "%.8g"
 
-WORKERS = 2
-NOT_NUMBERS = {"report", "render", "cli.py", "cli_study.py", "newstudy.py", "difference.py",
-               "calibrate.py", "patient_level.py"}  # fmt: skip
-"""Parts of the package that no result of a run depends on."""
+PRINTED = frozenset({"notes", "extraction", "title", "journal", "doi", "pmid", "pmcid", "location"})
+"""Columns of the evidence that are only ever shown. No stage is given them, so that a change in
+them makes nothing run again."""
+
+_FILES = {"published": "published_meta_analyses.csv", "changes": "CHANGES.csv"}
 
 Progress = Callable[[str, str, str], None]
 Tell = Callable[[str], None]
@@ -53,53 +54,35 @@ class Stage:
     Attributes
     ----------
     name : how `--only` and the manifest call it.
-    reads : the files of data/raw it depends on.
-    run : evidence, seed, progress -> ModelResult; None for the synthesis.
+    reads : the files of data/raw it is given, without the columns `PRINTED`.
+    module : its `function` (evidence, *, seed, progress) returns the estimates, tables and fits.
+    sampled : whether a sampler is in it. Without one its numbers are the same on every machine.
+    last : it comes after all others, and its `run` is also given their `estimates` and `tables`.
     """
 
     name: str
     reads: tuple[str, ...]
-    run: Callable[[evidence_module.Evidence, int, Tell], ModelResult] | None
-
-
-def _model(module: str) -> Callable[[evidence_module.Evidence, int, Tell], ModelResult]:
-    """The `run` of a module, imported by the process that needs it."""
-
-    def run_module(evidence, seed: int, tell: Tell) -> ModelResult:
-        return import_module(f"analysis.{module}").run(evidence, seed=seed, progress=tell)
-
-    return run_module
-
-
-def _effects(evidence, seed: int, tell: Tell) -> ModelResult:
-    from analysis import crosscheck, effects
-
-    built = effects.build(evidence)
-    estimates = crosscheck.run(built.effects)
-    return ModelResult(estimates, {"effects": built.effects, "exclusions": built.exclusions})
-
-
-def _change(evidence, seed: int, tell: Tell) -> ModelResult:
-    from analysis import effects
-    from analysis.models import change
-
-    return change.run(effects.build(evidence).effects, seed=seed, progress=tell)
+    module: str
+    sampled: bool = False
+    last: bool = False
+    function: str = "run"
 
 
 _CONTINUOUS = ("studies.csv", "outcomes.csv", "directions.csv")
-SYNTHESIS = "synthesis"
+_COUNTED = ("responders.csv", "independence.csv", "safety.csv")
 STAGES = (
-    Stage("change", _CONTINUOUS, _change),
-    Stage("independence", ("studies.csv", "independence.csv"), _model("models.independence")),
-    Stage("safety", ("studies.csv", "safety.csv"), _model("models.safety")),
-    Stage("trajectory", _CONTINUOUS, _model("models.trajectory")),
-    Stage("joint", _CONTINUOUS, _model("models.joint")),
-    Stage("sensitivity", _CONTINUOUS, _model("sensitivity")),
-    Stage("selection", _CONTINUOUS, _model("models.selection")),
-    Stage("effects", _CONTINUOUS, _effects),
-    Stage(SYNTHESIS, (*_CONTINUOUS, "responders.csv", "independence.csv", "safety.csv"), None),
-)
-"""The longest first, so that two workers finish at about the same time."""
+    Stage("change", _CONTINUOUS, "analysis.stages.change", sampled=True),
+    Stage("independence", ("studies.csv", "independence.csv"), "analysis.models.independence",
+          sampled=True),
+    Stage("safety", ("studies.csv", "safety.csv"), "analysis.models.safety", sampled=True),
+    Stage("trajectory", _CONTINUOUS, "analysis.models.trajectory", sampled=True),
+    Stage("joint", _CONTINUOUS, "analysis.models.joint", sampled=True),
+    Stage("sensitivity", _CONTINUOUS, "analysis.sensitivity"),
+    Stage("selection", _CONTINUOUS, "analysis.models.selection"),
+    Stage("effects", _CONTINUOUS, "analysis.stages.effects"),
+    Stage("synthesis", (*_CONTINUOUS, *_COUNTED), "analysis.stages.synthesis", last=True),
+)  # fmt: skip
+"""The longest first, so that the workers finish at about the same time."""
 STAGE_NAMES = tuple(stage.name for stage in STAGES)
 
 
@@ -111,13 +94,17 @@ class RunReport:
     ----------
     estimates : the estimates now in force.
     computed, skipped : the stages that ran, and those whose results stood.
-    withheld : the fits that failed their gate, of all stages in force (`withheld_of`).
+    withheld : the fits that failed their gate, of all stages in force: stage, fit, reason, figures.
+    healed : stage -> what was wrong with its results, which were computed again for that.
+    stale : stages in force that do not match the evidence or the code, for they were not asked for.
     """
 
     estimates: pd.DataFrame
     computed: tuple[str, ...]
     skipped: tuple[str, ...]
     withheld: tuple[dict, ...] = ()
+    healed: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    stale: tuple[str, ...] = ()
 
 
 def run(
@@ -127,64 +114,120 @@ def run(
     only: Iterable[str] = (),
     seed: int = SEED,
     force: bool = False,
+    jobs: int | None = None,
+    keep_posteriors: bool = False,
     progress: Progress | None = None,
+    waiting: Callable[[], None] = lambda: None,
+    stages: tuple[Stage, ...] = STAGES,
+    isolate: bool = True,
 ) -> RunReport:
-    """Validate the evidence, compute the stages that need it and write `out`.
+    """Validate the evidence, compute the stages that need it and replace `out`.
 
     Parameters
     ----------
-    only : stage names; empty means all.
+    only : stage names; empty means all. Stages whose results are damaged are computed, too.
+    force : compute what is asked for even where its results stand, and sample every fit anew.
+    jobs : processes at a time; as many as there are cores where it is not given.
+    keep_posteriors : write the draws of every fit as NetCDF under `out`/posteriors.
     progress : called with (stage, state, part): state is "start", "part" (a fit of that name
         begins), "done" or "skipped".
+    waiting : called once when another run is writing to `out`, before waiting for it.
+    isolate : False runs the stages in this process, one after the other (for tests).
 
     Raises
     ------
-    EvidenceError : the evidence has faults; nothing is written.
-    DisagreementError : two ways to the same number differ; nothing is written.
+    EvidenceError : the evidence has faults.
+    WorkerError : a stage failed, or two ways to the same number disagree.
+    StoreError : `out` cannot be replaced, or is no folder of results.
     ValueError : `only` names no known stage.
+
+    Whatever is raised, nothing is written.
     """
     raw, out = Path(raw), Path(out)
-    chosen = _choose(only)
-    tell = progress or (lambda stage, state, part: None)
+    _require_known(only, stages)
     evidence = evidence_module.load(raw)
-    before = read_manifest(out)
-    keys = {stage.name: _key(stage, evidence, seed) for stage in chosen}
-    stale = [s for s in chosen if force or not _is_current(s.name, keys[s.name], before, out)]
-    models = [stage for stage in stale if stage.name != SYNTHESIS]
-    if models and any(stage.name == SYNTHESIS for stage in chosen):
-        stale = [*models, STAGES[-1]]
-    for stage in chosen:
-        if stage not in stale:
-            tell(stage.name, "skipped", "")
-    skipped = tuple(stage.name for stage in chosen if stage not in stale)
-    if not stale:
-        return RunReport(read_table(out, "estimates"), (), skipped, withheld_of(before))
+    tell = progress or (lambda stage, state, part: None)
+    with store.writing(out, waiting) as staging:
+        work = _Work(evidence, out, staging, seed, force, keep_posteriors, stages, tell)
+        asked = tuple(only) or tuple(stage.name for stage in stages)
+        if not work.kept.manifest and _holds_results(out):
+            asked = tuple(stage.name for stage in stages)  # nothing there can be trusted
+        asked = tuple(s.name for s in stages if s.name in asked or s.name in work.kept.damage)
+        stale = [s for s in stages if s.name in asked and not s.last and work.must(s)]
+        for stage in stages:
+            if stage.name in asked and not stage.last and stage not in stale:
+                tell(stage.name, "skipped", "")
+        work.compute(stale, jobs, isolate)
+        for stage in stages:
+            if stage.last and stage.name in asked:
+                if work.must(stage):
+                    work.compute([stage], jobs, isolate)
+                    stale.append(stage)
+                else:
+                    tell(stage.name, "skipped", "")
+        manifest = work.finish()
+        computed = tuple(stage.name for stage in stale)
+        estimates = read_text(work.estimates_text)
+    return RunReport(
+        estimates,
+        computed,
+        tuple(name for name in asked if name not in computed),
+        withheld_of(manifest),
+        {name: words for name, words in work.kept.damage.items() if name in computed},
+        tuple(s.name for s in stages if s.name in manifest["stages"] and work.must(s, manifest)),
+    )
 
-    with tempfile.TemporaryDirectory(prefix="isletmeta-") as folder:
-        staging = Path(folder)
-        records = _compute(models, raw, staging, seed, tell)
-        stages = _in_force(before, records, keys)
-        rows = _join_estimates(staging, out, stages, records)
-        if len(stale) > len(models):
-            tell(SYNTHESIS, "start", "")
-            records[SYNTHESIS] = _synthesise(evidence, staging, out, stages)
-            stages |= _in_force({}, {SYNTHESIS: records[SYNTHESIS]}, keys)
-            tell(SYNTHESIS, "done", "")
-        manifest = _manifest(staging, stages, rows, evidence, seed)
-        _publish(staging, out, manifest, records)
-    computed = tuple(stage.name for stage in stale)
-    return RunReport(read_table(out, "estimates"), computed, skipped, withheld_of(manifest))
 
-
-def withheld_of(manifest: dict) -> tuple[dict, ...]:
+def withheld_of(manifest: Mapping) -> tuple[dict, ...]:
     """The fits of a manifest that failed their gate: stage, fit, reason and the gate's figures."""
     return tuple(manifest.get("withheld", ()))
 
 
+def faults_of_results(raw: Path, out: Path, known: Iterable[str] = ()) -> tuple[list[str], str]:
+    """Whether results may be shown beside the evidence.
+
+    Parameters
+    ----------
+    known : names of tables that a reader might take from `out`.
+
+    Returns
+    -------
+    What forbids it, one line each (damaged tables, results of other evidence); and a remark when
+    the results were made by other code than this, else "".
+
+    Raises EvidenceError when the evidence has faults.
+    """
+    out = Path(out)
+    store.settle(out)
+    found = store.faults(out, known)
+    manifest = read_manifest(out)
+    digests = evidence_digests(evidence_module.load(Path(raw)))
+    other_code = []
+    for stage in STAGES:
+        record = manifest.get("stages", {}).get(stage.name)
+        if record is None:
+            continue
+        was, now = record["inputs"], _inputs(stage, digests, record["inputs"]["seed"])
+        changed = [f for f, d in now["evidence"].items() if was["evidence"].get(f) != d]
+        if changed:
+            found.append(f"{stage.name}: made from another {', '.join(changed)}")
+        elif stage.last and was.get("results") != _results_digest(manifest["stages"], STAGES):
+            found.append(f"{stage.name}: made from other results of the stages before it")
+        if was["code"] != now["code"] or was["lock"] != now["lock"]:
+            other_code.append(stage.name)
+    remark = f"made by other code or packages than these: {', '.join(other_code)}"
+    return found, remark if other_code else ""
+
+
 def read_table(out: Path, name: str) -> pd.DataFrame:
     """A table of data/processed: blank words are "", blank numbers NaN; may have no columns."""
+    return read_text((Path(out) / f"{name}.csv").read_text(encoding="utf-8"))
+
+
+def read_text(text: str) -> pd.DataFrame:
+    """A table from the text of its file, as `read_table`."""
     try:
-        table = pd.read_csv(Path(out) / f"{name}.csv")
+        table = pd.read_csv(io.StringIO(text))
     except pd.errors.EmptyDataError:
         return pd.DataFrame()
     words = table.columns[[not pd.api.types.is_numeric_dtype(t) for t in table.dtypes]]
@@ -193,117 +236,281 @@ def read_table(out: Path, name: str) -> pd.DataFrame:
 
 
 def read_manifest(out: Path) -> dict:
-    """The manifest of a folder of results; empty where there is none."""
-    path = Path(out) / "manifest.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    """The manifest of a folder of results; empty where there is none that can be trusted."""
+    return store.read_manifest(out)
 
 
-def _choose(only: Iterable[str]) -> list[Stage]:
-    names = list(only)
-    unknown = [name for name in names if name not in STAGE_NAMES]
+# --- what a stage depends on -----------------------------------------------------------------
+
+
+def _require_known(only: Iterable[str], stages: tuple[Stage, ...]) -> None:
+    names = [stage.name for stage in stages]
+    unknown = [name for name in only if name not in names]
     if unknown:
-        raise ValueError(f"no such stage: {', '.join(unknown)}; known: {', '.join(STAGE_NAMES)}")
-    return [stage for stage in STAGES if not names or stage.name in names]
+        raise ValueError(f"no such stage: {', '.join(unknown)}; known: {', '.join(names)}")
 
 
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:16]
+class _NotDeclared:
+    """Stands for a table of the evidence that a stage does not say it reads."""
+
+    _file = ""
+
+    def __init__(self, file: str):
+        self._file = file
+
+    def __getattr__(self, name: str):
+        raise AttributeError(f"the stage does not say that it reads {self._file}")
+
+    def __getitem__(self, name):
+        raise KeyError(f"the stage does not say that it reads {self._file}")
 
 
-def code_digest() -> str:
-    """One digest of the code the numbers depend on: the package without `NOT_NUMBERS`."""
-    root = Path(__file__).parent
-    files = [
-        path
-        for path in sorted(root.rglob("*.py"))
-        if path.relative_to(root).parts[0] not in NOT_NUMBERS
+def given(evidence: Evidence, reads: Iterable[str]) -> Evidence:
+    """The evidence as a stage sees it: the tables it reads, without the columns `PRINTED`."""
+    shown = {}
+    for name, table in _tables(evidence).items():
+        file = _file(name)
+        kept = table.drop(columns=[column for column in table if column in PRINTED])
+        shown[name] = kept if file in reads else _NotDeclared(file)
+    return dataclasses.replace(evidence, **shown)
+
+
+def _tables(evidence: Evidence) -> dict[str, pd.DataFrame]:
+    values = {field.name: getattr(evidence, field.name) for field in dataclasses.fields(evidence)}
+    return {name: value for name, value in values.items() if isinstance(value, pd.DataFrame)}
+
+
+def _file(table: str) -> str:
+    return _FILES.get(table, f"{table}.csv")
+
+
+def evidence_digests(evidence: Evidence) -> dict[str, str]:
+    """The digest of each table of the evidence, without the columns `PRINTED`, by file name."""
+    whole = given(evidence, {_file(name) for name in _tables(evidence)})
+    return {
+        _file(name): store.digest(table.to_csv(index=False, lineterminator="\n").encode())
+        for name, table in _tables(whole).items()
+    }
+
+
+def _inputs(stage: Stage, digests: Mapping[str, str], seed: int) -> dict:
+    """What decides the results of a stage, each as a digest."""
+    return {
+        "evidence": {file: digests[file] for file in sorted(stage.reads)},
+        "code": code_digest(stage.module),
+        "lock": lock_digest(),
+        "seed": seed,
+    }
+
+
+def _results_digest(records: Mapping[str, Mapping], stages: tuple[Stage, ...]) -> str:
+    """What the stages in force before the last have left, as one digest."""
+    left = [
+        [stage.name, records[stage.name]["tables"], records[stage.name]["estimates"]["digest"]]
+        for stage in stages
+        if not stage.last and stage.name in records
     ]
-    return _digest(b"".join(path.read_bytes() for path in files))
+    return store.digest(json.dumps(left, sort_keys=True).encode())
 
 
 def lock_digest() -> str:
     """Digest of requirements.lock where the project is run from its checkout, else empty."""
     path = Path(__file__).parent.parent / "requirements.lock"
-    return _digest(path.read_bytes()) if path.exists() else ""
+    return store.digest(path.read_bytes().replace(b"\r\n", b"\n")) if path.exists() else ""
 
 
-def _key(stage: Stage, evidence, seed: int) -> str:
-    parts = [evidence.digests[name] for name in stage.reads]
-    parts += [code_digest(), lock_digest(), str(seed), platform.python_version()]
-    return _digest("|".join(parts).encode())
+def _holds_results(out: Path) -> bool:
+    return any((out / name).exists() for name in (store.MANIFEST, f"{store.ESTIMATES}.csv"))
 
 
-def _is_current(name: str, key: str, manifest: dict, out: Path) -> bool:
-    """Whether the stage's inputs are those of the manifest and its outputs are all still there."""
-    stage = manifest.get("stages", {}).get(name, {})
-    if stage.get("key") != key or not (out / "estimates.csv").exists():
-        return False
-    outputs = {**stage["tables"], "estimates": manifest["estimates_digest"]}
-    return all(
-        (out / f"{table}.csv").exists() and _digest((out / f"{table}.csv").read_bytes()) == digest
-        for table, digest in outputs.items()
-    )
+# --- one run -------------------------------------------------------------------------------------
 
 
-def _compute(stages, raw, staging, seed, tell) -> dict[str, dict]:
-    """Run the stages, two processes at a time, each leaving its files in `staging`."""
-    if len(stages) <= 1:
-        return {stage.name: _run_stage(stage.name, raw, staging, seed, tell) for stage in stages}
-    records, spawn = {}, get_context("spawn")
-    messages = spawn.Queue()
-    with ProcessPoolExecutor(WORKERS, spawn, _send_to, (messages,), max_tasks_per_child=1) as pool:
-        running = {
-            pool.submit(_run_in_process, stage.name, raw, staging, seed): stage.name
-            for stage in stages
+class _Work:
+    """A run at work: what the folder of results holds, and what is added to it in `staging`."""
+
+    def __init__(self, evidence, out, staging, seed, force, keep_posteriors, stages, tell):
+        self.evidence, self.out, self.staging, self.tell = evidence, out, staging, tell
+        self.seed, self.force, self.keep_posteriors = seed, force, keep_posteriors
+        self.stages = stages
+        self.kept = store.read(out)
+        digests = evidence_digests(evidence)
+        self.inputs = {stage.name: _inputs(stage, digests, seed) for stage in stages}
+        self.records: dict[str, dict] = {}
+        self.parts = dict(self.kept.estimates)
+        self.estimates_text = ""
+
+    def in_force(self) -> dict[str, dict]:
+        """The record of every stage whose results stand: new ones, and sound ones from before."""
+        before = self.kept.manifest.get("stages", {})
+        return {
+            stage.name: self.records.get(stage.name) or before[stage.name]
+            for stage in self.stages
+            if stage.name in self.records or stage.name in self.kept.sound
         }
-        try:
-            while running:
-                finished, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
-                while not messages.empty():
-                    tell(*messages.get())
-                for future in finished:
-                    records[running.pop(future)] = future.result()
-            while not messages.empty():
-                tell(*messages.get())
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    return records
+
+    def wanted(self, stage: Stage) -> dict:
+        """The inputs a stage has in this run."""
+        inputs = self.inputs[stage.name]
+        if stage.last:
+            inputs = {**inputs, "results": _results_digest(self.in_force(), self.stages)}
+        return inputs
+
+    def must(self, stage: Stage, manifest: Mapping | None = None) -> bool:
+        """Whether a stage is to be computed; given the final manifest, whether it is stale."""
+        if manifest is not None:
+            return manifest["stages"][stage.name]["inputs"] != self.wanted(stage)
+        record = self.in_force().get(stage.name)
+        if self.force or record is None or record["inputs"] != self.wanted(stage):
+            return True
+        wanting = self.keep_posteriors and stage.sampled
+        return wanting and not any((self.out / store.POSTERIORS).glob(f"{stage.name}-*.nc"))
+
+    def compute(self, stages: list[Stage], jobs: int | None, isolate: bool) -> None:
+        """Compute stages and keep their records; their files stand in `staging`."""
+        tasks = []
+        for stage in stages:
+            further = {}
+            if stage.last:
+                further = self._left_by_others()
+            seen = given(self.evidence, stage.reads)
+            arguments = (stage, seen, self.seed, self.staging, self.force, self.keep_posteriors,
+                         further)  # fmt: skip
+            tasks.append(workers.Task(stage.name, _run_stage, arguments))
+        made = workers.run(tasks, self.tell, jobs=jobs, isolate=isolate)
+        for stage in stages:
+            record = made[stage.name]
+            self.parts[stage.name] = text = record.pop("text")
+            estimates = {"digest": store.part_digest(text)}
+            self.records[stage.name] = {"inputs": self.wanted(stage), **record,
+                                        "estimates": estimates}  # fmt: skip
+
+    def _parts_in_force(self) -> dict[str, str]:
+        return {name: self.parts[name] for name in self.in_force()}
+
+    def _left_by_others(self) -> dict:
+        """What the last stage weighs: estimates and tables in force of the stages before it."""
+        last = {stage.name for stage in self.stages if stage.last}
+        parts = {n: text for n, text in self._parts_in_force().items() if n not in last}
+        tables = {
+            table: read_text(self._bytes(table).decode("utf-8"))
+            for name, record in self.in_force().items()
+            if name not in last
+            for table in record["tables"]
+        }
+        return {"estimates": read_text(store.join_estimates(parts)[0]), "tables": tables}
+
+    def _bytes(self, table: str) -> bytes:
+        path = self.staging / f"{table}.csv"
+        return path.read_bytes() if path.exists() else self.kept.tables[table]
+
+    def finish(self) -> dict:
+        """Complete `staging` and publish it, where anything is new; the manifest in force."""
+        records = self.in_force()
+        self.estimates_text, places = store.join_estimates(self._parts_in_force())
+        for name in records:
+            records[name] = {**records[name], "estimates": places[name]}
+        manifest = self._manifest(records)
+        same = store.sealed(manifest) == store.sealed(self.kept.manifest)
+        if same and self.kept.whole and not self.kept.damage:
+            return manifest
+        for record in records.values():
+            for table, expected in record["tables"].items():
+                data = self._bytes(table)
+                if store.digest(data) != expected:
+                    raise store.StoreError(f"{table}.csv changed while the run was at work")
+                (self.staging / f"{table}.csv").write_bytes(data)
+        self._keep_draws(records)
+        path = self.staging / f"{store.ESTIMATES}.csv"
+        path.write_bytes(self.estimates_text.encode("utf-8"))
+        (self.staging / store.MANIFEST).write_bytes(store.sealed(manifest).encode("utf-8"))
+        with workers.undisturbed():
+            store.publish(self.staging, self.out)
+        return manifest
+
+    def _keep_draws(self, records: Mapping) -> None:
+        """Take along the posteriors of the stages whose results stood."""
+        for path in (self.out / store.POSTERIORS).glob("*.nc"):
+            stage = path.name.split("-", 1)[0]
+            if stage in records and stage not in self.records:
+                target = self.staging / store.POSTERIORS / path.name
+                target.parent.mkdir(exist_ok=True)
+                target.write_bytes(path.read_bytes())
+
+    def _manifest(self, records: Mapping[str, Mapping]) -> dict:
+        before = self.kept.manifest
+        made = {
+            "isletmeta": metadata.version("isletmeta"),
+            "python": platform.python_version(),
+            "seed": self.seed,
+            "packages": {name: metadata.version(name) for name in PACKAGES},
+            "lock": lock_digest(),
+            "code": code_digest(*sorted({stage.module for stage in self.stages})),
+        }
+        if not self.records:  # nothing computed: what computed it stays the truth
+            made = {name: before[name] for name in made if name in before}
+        withheld = [
+            {"stage": stage, "fit": fit, "reason": figures["withheld"],
+             **{key: value for key, value in figures.items() if key != "withheld"}}
+            for stage, record in records.items()
+            for fit, figures in record["fits"].items() if "withheld" in figures
+        ]  # fmt: skip
+        return {
+            "format": store.FORMAT,
+            **made,
+            "data": dict(sorted(self.evidence.digests.items())),
+            "estimates_digest": store.digest(self.estimates_text.encode("utf-8")),
+            "withheld": withheld,
+            "stages": dict(records),
+        }
 
 
-_messages = None
+# --- one stage, in a process of its own ------------------------------------------------------
 
 
-def _send_to(queue) -> None:
-    """Remember, in a worker process, where its progress goes."""
-    global _messages
-    _messages = queue
+def _run_stage(
+    stage: Stage, seen: Evidence, seed: int, staging: Path, force: bool, keep: bool, further: dict,
+    tell: Progress,
+) -> dict:  # fmt: skip
+    """Compute one stage and write its tables (and posteriors) under `staging`; its record."""
+    tell(stage.name, "start", "")
+    progress = partial(tell, stage.name, "part")
+    token = sampling.fresh.set(force)
+    try:
+        with sampling.recorded() as fits:
+            try:
+                compute = getattr(import_module(stage.module), stage.function)
+                result = compute(seen, seed=seed, progress=progress, **further)
+                estimates, tables = result.estimates, result.tables
+            except sampling.DiagnosticError:  # it cannot do without a fit that it did not get
+                result, estimates, tables = None, pd.DataFrame(), {}
+    finally:
+        sampling.fresh.reset(token)
+    digests = {}
+    for name in sorted(tables):
+        data = _csv(tables[name]).encode("utf-8")
+        (staging / f"{name}.csv").write_bytes(data)
+        digests[name] = store.digest(data)
+    judged = {fit.name: _figures(fit) for fit in fits}
+    for name, reason in getattr(result, "withheld", {}).items():
+        judged.setdefault(name, {})["withheld"] = reason
+    if keep:
+        _write_posteriors(stage.name, fits, staging / store.POSTERIORS)
+    tell(stage.name, "done", "")
+    return {"tables": digests, "fits": judged, "text": _csv(estimates)}
 
 
-def _run_in_process(name: str, raw: Path, staging: Path, seed: int) -> dict:
-    return _run_stage(name, raw, staging, seed, lambda *message: _messages.put(message))
+def _csv(table: pd.DataFrame) -> str:
+    shown = csv_table(table)
+    return shown.to_csv(index=False, float_format=FLOAT_FORMAT, lineterminator="\n")
 
 
-def _run_stage(name: str, raw: Path, staging: Path, seed: int, tell: Progress) -> dict:
-    """Compute one stage; write its tables, estimates and posteriors under `staging`."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    stage = next(stage for stage in STAGES if stage.name == name)
-    tell(name, "start", "")
-    evidence = evidence_module.load(raw)
-    with sampling.recorded() as fits:
-        try:
-            result = stage.run(evidence, seed, lambda part: tell(name, "part", part))
-        except sampling.DiagnosticError:  # a model that cannot do without a fit it did not get
-            result = ModelResult(estimates_table([]))
-    _write_tables(result.tables, staging)
-    result.estimates.to_csv(staging / f"{name}.estimates", index=False, float_format=FLOAT_FORMAT)
-    (staging / POSTERIORS).mkdir(exist_ok=True)
-    for fit in sampling.sound(result.fits).values():
-        file = f"{name}-{_slug(fit.name)}"
-        fit.tree.to_netcdf(staging / POSTERIORS / f"{file}.nc", engine="h5netcdf")
-    diagnostics = {f"{name}-{_slug(fit.name)}": _figures(fit) for fit in fits}
-    tell(name, "done", "")
-    return {"tables": sorted(result.tables), "fits": diagnostics}
+def _write_posteriors(stage: str, fits: Iterable[sampling.Fit], folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    for fit in fits:
+        if not fit.withheld:
+            name = "".join(c if c.isalnum() or c in "-_" else "-" for c in fit.name)
+            fit.tree.to_netcdf(folder / f"{stage}-{name}.nc", engine="h5netcdf")
 
 
 def _figures(fit: sampling.Fit) -> dict:
@@ -325,160 +532,3 @@ def _rounded(value: float, digits: int = 0) -> float | None:
     if not np.isfinite(value):
         return None
     return round(value, digits) if digits else round(value)
-
-
-def _write_tables(tables: dict[str, pd.DataFrame], folder: Path) -> None:
-    for name, frame in tables.items():
-        table = csv_table(frame)
-        table.to_csv(folder / f"{name}.csv", index=False, float_format=FLOAT_FORMAT)
-
-
-def _synthesise(evidence, staging: Path, out: Path, stages: dict[str, dict]) -> dict:
-    """What follows from the results of all stages in force: evidence needed, and public claims."""
-    from analysis import claims
-    from analysis.models import evidence_needed
-
-    tables = {}
-    for stage in stages.values():
-        for name in stage["tables"]:
-            tables[name] = read_table(staging if (staging / f"{name}.csv").exists() else out, name)
-    estimates = read_part(staging / "estimates.csv")
-    made = evidence_needed.from_estimates(
-        estimates, tables.get("safety_new_study_rates"), tables.get("effects")
-    )
-    made["claims"] = claims.table(estimates, tables, evidence)
-    _write_tables(made, staging)
-    return {"tables": sorted(made), "fits": {}}
-
-
-def _slug(name: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name)
-
-
-def _in_force(before: dict, records: dict[str, dict], keys: dict[str, str]) -> dict[str, dict]:
-    """Stages whose results stand after this run: the new ones, and old ones not run again."""
-    old = before.get("stages", {})
-    return {
-        name: {"key": keys[name], **records[name]} if name in records else old[name]
-        for name in STAGE_NAMES
-        if name in records or name in old
-    }
-
-
-def _join_estimates(staging: Path, out: Path, stages: dict, records: dict) -> dict[str, list[int]]:
-    """Write `staging/estimates.csv`, new parts and old ones; the rows of each stage in it."""
-    old = read_table(out, "estimates") if set(stages) - set(records) else None
-    parts, rows, end = [], {}, 0
-    for name, stage in stages.items():
-        if name == SYNTHESIS:
-            continue  # it makes tables only
-        if name in records:
-            part = read_part(staging / f"{name}.estimates")
-        else:
-            part = old.iloc[slice(*stage["estimate_rows"])]
-        parts.append(part)
-        rows[name] = [end, end + len(part)]
-        end += len(part)
-    joined = pd.concat(parts, ignore_index=True) if parts else estimates_table([])
-    joined.to_csv(staging / "estimates.csv", index=False, float_format=FLOAT_FORMAT)
-    return rows
-
-
-def _manifest(staging: Path, stages: dict, rows: dict, evidence, seed: int) -> dict:
-    """What was computed from what: versions, digests, diagnostics and the rows of each stage."""
-
-    def digests(stage: dict) -> dict[str, str]:
-        if isinstance(stage["tables"], dict):
-            return stage["tables"]
-        return {name: _digest((staging / f"{name}.csv").read_bytes()) for name in stage["tables"]}
-
-    return {
-        "isletmeta": metadata.version("isletmeta"),
-        "python": platform.python_version(),
-        "seed": seed,
-        "packages": {name: metadata.version(name) for name in PACKAGES},
-        "data": dict(sorted(evidence.digests.items())),
-        "lock": lock_digest(),
-        "code": code_digest(),
-        "estimates_digest": _digest((staging / "estimates.csv").read_bytes()),
-        "withheld": [
-            {
-                "stage": stage,
-                "fit": fit.removeprefix(f"{stage}-"),
-                "reason": figures["withheld"],
-                **{key: value for key, value in figures.items() if key != "withheld"},
-            }
-            for stage in STAGE_NAMES
-            if stage in stages
-            for fit, figures in stages[stage]["fits"].items()
-            if "withheld" in figures
-        ],
-        "stages": {
-            name: {
-                "key": stages[name]["key"],
-                "tables": digests(stages[name]),
-                "fits": stages[name]["fits"],
-                "estimate_rows": rows.get(name, [0, 0]),
-            }
-            for name in STAGE_NAMES
-            if name in stages
-        },
-    }
-
-
-def read_part(path: Path) -> pd.DataFrame:
-    """A stage's own estimates, with every estimate column."""
-    table = pd.read_csv(path)
-    words = ["outcome", "group_kind", "group", "estimand", "scale", "unit", "method", "note"]
-    table[words] = table[words].astype(object).fillna("")
-    return table[ESTIMATE_COLUMNS]
-
-
-def _publish(staging: Path, out: Path, manifest: dict, records: dict) -> None:
-    """Move the finished files into place: the only writing to `out`."""
-    (out / POSTERIORS).mkdir(parents=True, exist_ok=True)
-    for name in records:
-        for stale in (out / POSTERIORS).glob(f"{name}-*.nc"):
-            stale.unlink()
-    for path in (staging / POSTERIORS).glob("*.nc"):
-        shutil.move(path, out / POSTERIORS / path.name)
-    for path in staging.glob("*.csv"):
-        shutil.move(path, out / path.name)
-    text = json.dumps(manifest, indent=2, sort_keys=False) + "\n"
-    (out / "manifest.json").write_text(text, encoding="utf-8")
-
-
-# --- reproduction ---------------------------------------------------------------------------
-
-KEY = ["outcome", "group_kind", "group", "estimand", "scale", "method"]
-NUMBERS = ["k_studies", "n_patients", "mean", "sd", "ci_low", "ci_high", "pred_low", "pred_high"]
-
-
-def compare(tracked: pd.DataFrame, again: pd.DataFrame) -> pd.DataFrame:
-    """Compare two tables of estimates, row by row.
-
-    Returns one row an estimate with `verdict`: identical (to 1e-6 relative), within Monte-Carlo
-    error, different, missing or new. Monte-Carlo error is judged for the mean as 0.28 posterior
-    SDs: four standard errors of a difference of two means at the gate's least effective sample
-    size of 400, 4 * sqrt(2 / 400). Interval ends may differ by twice that. Counts must be equal.
-    """
-    both = tracked.merge(again, on=KEY, how="outer", suffixes=("", "_again"), indicator=True)
-    both["verdict"] = [_verdict(row) for row in both.to_dict("records")]
-    both["difference"] = both["mean_again"] - both["mean"]
-    return both[[*KEY, "mean", "mean_again", "sd", "difference", "verdict"]]
-
-
-def _verdict(row: dict) -> str:
-    if row["_merge"] != "both":
-        return "missing" if row["_merge"] == "left_only" else "new"
-    old = np.array([row[name] for name in NUMBERS], dtype=float)
-    new = np.array([row[f"{name}_again"] for name in NUMBERS], dtype=float)
-    if np.allclose(old, new, rtol=1e-6, atol=1e-9, equal_nan=True):
-        return "identical"
-    if row["method"] != "nuts" or not np.array_equal(np.isnan(old), np.isnan(new)):
-        return "different"
-    sd = row["sd"] if np.isfinite(row["sd"]) and row["sd"] > 0 else abs(row["mean"])
-    error = 4 * np.sqrt(2 / 400) * sd
-    allowed = np.array([0, 0, error, error, 2 * error, 2 * error, 3 * error, 3 * error])
-    near = np.abs(old - new) <= allowed + 1e-9
-    return "within Monte-Carlo error" if np.all(near | np.isnan(old)) else "different"

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import stub_stages
 
 from analysis import effects, pipeline
 from analysis.models import (
@@ -29,7 +30,7 @@ def a_sampler(monkeypatch, *judgements: sampling.Diagnostics) -> sampling.Sample
         sampling, "diagnose", lambda tree: left.pop(0) if len(left) > 1 else left[0]
     )
     sampler = object.__new__(sampling.Sampler)
-    sampler._compiled = None
+    sampler._compiled = sampler._made = None
     return sampler
 
 
@@ -65,7 +66,7 @@ class Failing:
     """A sampler none of whose fits passes."""
 
     def __init__(self, model=None, name=""):
-        self.model = model
+        self.model = model() if callable(model) else model
 
     def fit(self, name, **options):
         return sampling.Fit(name, None, BAD, "; ".join(BAD.faults()))
@@ -128,31 +129,19 @@ def test_a_family_of_curves_that_is_withheld_leaves_the_others(monkeypatch):
     assert sum(ensemble.weights.values()) == pytest.approx(1)
 
 
-def test_the_run_names_what_it_withheld_and_goes_on(raw_dir, tmp_path, monkeypatch):
-    def stage(evidence, seed, tell):
-        result = pipeline._effects(evidence, seed, tell)
-        record = sampling._record.get()
-        record.append(sampling.Fit("hba1c_exact", None, BAD, "3 divergent transitions"))
-        return result
-
-    stub = pipeline.Stage("effects", ("studies.csv",), stage)
-    monkeypatch.setattr(pipeline, "STAGES", (stub, *pipeline.STAGES[-1:]))
-    report = pipeline.run(raw_dir, tmp_path / "out", only=["effects"])
+def test_the_run_names_what_it_withheld_and_goes_on(raw_dir, tmp_path):
+    stages = (stub_stages.stage("withholds"), stub_stages.HARMS)
+    report = pipeline.run(raw_dir, tmp_path / "out", stages=stages, isolate=False)
     (one,) = report.withheld
-    assert (one["stage"], one["fit"], one["divergences"]) == ("effects", "hba1c_exact", 3)
-    assert one["reason"] == "3 divergent transitions"
-    assert pipeline.run(raw_dir, tmp_path / "out", only=["effects"]).withheld == report.withheld
+    assert (one["stage"], one["fit"], one["divergences"]) == ("withholds", "hba1c_exact", 3)
+    assert "3 divergent transitions" in one["reason"] and one["max_rhat"] is None
+    assert set(report.estimates["outcome"]) == {"hba1c", "safety"}
+    again = pipeline.run(raw_dir, tmp_path / "out", stages=stages, isolate=False)
+    assert again.computed == () and again.withheld == report.withheld
 
 
-def test_a_stage_that_cannot_do_without_its_fit_has_no_rows_and_stops_nothing(
-    raw_dir, tmp_path, monkeypatch
-):
-    def stage(evidence, seed, tell):
-        fit = sampling.Fit("x", None, BAD, "R-hat 1.5")
-        sampling._record.get().append(fit)
-        fit.draws("mu")
-
-    stub = pipeline.Stage("change", ("studies.csv",), stage)
-    monkeypatch.setattr(pipeline, "STAGES", (stub, *pipeline.STAGES[-1:]))
-    report = pipeline.run(raw_dir, tmp_path / "out", only=["change"])
-    assert report.estimates.empty and [f["fit"] for f in report.withheld] == ["x"]
+def test_a_stage_that_cannot_do_without_its_fit_has_no_rows_and_stops_nothing(raw_dir, tmp_path):
+    stages = (stub_stages.stage("needs_its_fit"), stub_stages.HARMS)
+    report = pipeline.run(raw_dir, tmp_path / "out", stages=stages, isolate=False)
+    assert set(report.estimates["outcome"]) == {"safety"}
+    assert [fit["fit"] for fit in report.withheld] == ["x"]

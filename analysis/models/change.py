@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -297,7 +298,7 @@ def run(
     tell = progress or (lambda text: None)
     largest = max((len(pooled_effects(effects, name)) for name in OUTCOMES), default=1)
     size = max(largest, 8)
-    sampler = compile_model(build(size), "change")
+    sampler = compile_model(partial(build, size), "change")
     rows: list[dict] = []
     parts: dict[str, list[pd.DataFrame]] = {}
     fits: dict[str, Fit] = {}

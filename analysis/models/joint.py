@@ -23,6 +23,7 @@ so and stands beside the joint fit.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -187,7 +188,7 @@ def fit_effects(
     cohorts, chosen = select(effects)
     size = max(len(cohorts), 1)
     tell("compile")
-    sampler = compile_model(build(size), "joint")
+    sampler = compile_model(partial(build, size), "joint")
     fits: dict[str, Fit] = {}
     for name, correlated in (("joint", True), ("joint_uncorrelated", False)):
         tell(name)

@@ -233,7 +233,7 @@ def run(
     learnt: list[pd.DataFrame] = []
     quantiles: list[pd.DataFrame] = []
 
-    sampler = compile_model(build(), "safety") if groups else None
+    sampler = compile_model(build, "safety") if groups else None
 
     def fit(name: str, part: pd.DataFrame, draws: int = 750, **choices) -> Fit | None:
         tell(name)

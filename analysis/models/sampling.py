@@ -11,14 +11,19 @@ nothing. `recorded` collects what each fit of a stage came to, for the manifest.
 
 from __future__ import annotations
 
+import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from analysis import fitcache
+from analysis.closure import code_digest
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -84,6 +89,7 @@ class Fit:
         return values.reshape(-1, *values.shape[2:])
 
 
+fresh: ContextVar[bool] = ContextVar("sample even what is cached", default=False)
 _record: ContextVar[list[Fit] | None] = ContextVar("record of fits", default=None)
 
 
@@ -98,6 +104,13 @@ def recorded() -> Iterator[list[Fit]]:
         _record.reset(token)
 
 
+def keep_record(fit: Fit) -> None:
+    """Add a fit to the record of the block it was made in, if there is one."""
+    record = _record.get()
+    if record is not None:
+        record.append(fit)
+
+
 def sound(fits: Mapping[str, Fit]) -> dict[str, Fit]:
     """The fits that may be used."""
     return {name: fit for name, fit in fits.items() if not fit.withheld}
@@ -108,18 +121,41 @@ class Sampler:
 
     Parameters
     ----------
-    model : the PyMC model; everything that changes between fits must be a `pm.Data`.
+    model : the PyMC model, or a function of a module that builds it (with `functools.partial` for
+        its arguments); everything that changes between fits must be a `pm.Data`. From a function
+        the graph is built and compiled only when a fit is not in the cache (`fitcache`).
     name : used in messages.
     """
 
-    def __init__(self, model: pm.Model, name: str):
+    def __init__(self, model: pm.Model | Callable[[], pm.Model], name: str):
+        self.name = name
+        self._made = model
+
+    @cached_property
+    def model(self) -> pm.Model:
+        """The PyMC model."""
+        return self._made() if callable(self._made) else self._made
+
+    @cached_property
+    def code(self) -> str:
+        """What the graph depends on, for the cache; empty where that is not known."""
+        made = self._made
+        words = ""
+        if isinstance(made, partial):
+            words = repr((made.args, sorted(made.keywords.items())))
+            made = made.func
+        named = callable(made) and "<" not in getattr(made, "__qualname__", "<")
+        if not named or not made.__module__.startswith("analysis."):
+            return ""
+        return f"{code_digest(made.__module__)} {made.__qualname__} {words}"
+
+    @cached_property
+    def _compiled(self):
         import nutpie
 
-        self.name = name
-        self.model = model
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            self._compiled = nutpie.compile_pymc_model(model)
+            return nutpie.compile_pymc_model(self.model)
 
     def fit(
         self,
@@ -140,13 +176,21 @@ class Sampler:
         one, the fit comes back withheld: `Fit.withheld` says why. Without `gate` it is judged and
         nothing more.
         """
-        fit = self._attempted(name, seed, data, draws, tune, chains, target_accept, gate)
-        record = _record.get()
-        if gate and record is not None:
-            record.append(fit)
+        settings = {"seed": seed, "draws": draws, "tune": tune, "chains": chains,
+                    "target_accept": target_accept, "gate": gate}  # fmt: skip
+        entry = fitcache.key(self.code, settings, data or {}) if self.code and gate else ""
+        kept = fitcache.load(entry) if entry and not fresh.get() else None
+        if kept is None:
+            fit = self._attempted(name, data, **settings)
+            if entry:
+                fitcache.save(entry, _as_arrays(fit))
+        else:
+            fit = _from_arrays(name, kept)
+        if gate:
+            keep_record(fit)
         return fit
 
-    def _attempted(self, name, seed, data, draws, tune, chains, target_accept, gate) -> Fit:
+    def _attempted(self, name, data, *, seed, draws, tune, chains, target_accept, gate) -> Fit:
         import nutpie
 
         compiled = self._compiled.with_data(**data) if data else self._compiled
@@ -162,7 +206,7 @@ class Sampler:
                     draws=kept,
                     tune=warmup,
                     chains=chains,
-                    cores=2,
+                    cores=min(chains, os.cpu_count() or 1),
                     seed=seed + attempt,
                     target_accept=accept,
                     save_warmup=False,
@@ -175,8 +219,41 @@ class Sampler:
         return Fit(name, tree, diagnostics, "; ".join(faults) if gate else "", attempt + 1)
 
 
-def compile_model(model: pm.Model, name: str) -> Sampler:
-    """Compile a PyMC model for repeated fitting."""
+def _as_arrays(fit: Fit) -> dict[str, np.ndarray]:
+    """A fit as the arrays of a cache entry; `_from_arrays` reads them back."""
+    diagnostics = asdict(fit.diagnostics)
+    arrays = {
+        "about/names": np.array(list(diagnostics)),
+        "about/figures": np.array(list(diagnostics.values()), float),
+        "about/withheld": np.array(fit.withheld),
+        "about/attempts": np.array(fit.attempts),
+        "sample_stats/diverging": fit.tree["sample_stats"]["diverging"].to_numpy(),
+    }
+    if not fit.withheld:
+        posterior = fit.tree["posterior"].to_dataset()
+        arrays |= {f"posterior/{name}": posterior[name].to_numpy() for name in posterior.data_vars}
+    return arrays
+
+
+def _from_arrays(name: str, arrays: Mapping[str, np.ndarray]) -> Fit:
+    import xarray as xr
+
+    groups: dict[str, dict] = {"posterior": {}, "sample_stats": {}}
+    for place, values in arrays.items():
+        group, variable = place.split("/", 1)
+        if group in groups:
+            further = [f"{variable}_dim_{i}" for i in range(values.ndim - 2)]
+            groups[group][variable] = (("chain", "draw", *further), values)
+    figures = dict(zip(arrays["about/names"].tolist(), arrays["about/figures"].tolist(),
+                       strict=True))  # fmt: skip
+    figures |= {count: int(figures[count]) for count in ("divergences", "n_draws")}
+    tree = xr.DataTree.from_dict({group: xr.Dataset(made) for group, made in groups.items()})
+    withheld = str(arrays["about/withheld"])
+    return Fit(name, tree, Diagnostics(**figures), withheld, int(arrays["about/attempts"]))
+
+
+def compile_model(model: pm.Model | Callable[[], pm.Model], name: str) -> Sampler:
+    """A sampler of a PyMC model, or of the model a function makes (see `Sampler`)."""
     return Sampler(model, name)
 
 

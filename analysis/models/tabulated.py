@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from scipy import ndimage, special
@@ -129,7 +129,7 @@ def sampler(size: int):
     """The compiled graph for up to `size` studies, kept in the process."""
     from analysis.models import sampling
 
-    return sampling.compile_model(model(size), "independence")
+    return sampling.compile_model(partial(model, size), "independence")
 
 
 def model(size: int):

@@ -27,6 +27,7 @@ stand behind it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -273,7 +274,7 @@ def fit_effects(
     fits: dict[str, Fit] = {}
     if chosen:
         size = padded_size(max(map(len, chosen.values())))
-        sampler = compile_model(build(size), "trajectory")
+        sampler = compile_model(partial(build, size), "trajectory")
     for outcome, rows in chosen.items():
         tell(outcome)
         arrays = design_arrays(rows, outcome, size)

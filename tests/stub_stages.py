@@ -1,0 +1,113 @@
+"""Stages of next to no work, for tests of the pipeline: tiny tables from the real evidence."""
+
+import os
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+
+from analysis.models import sampling
+from analysis.models.result import ModelResult, estimates_table
+from analysis.pipeline import Stage
+
+
+def _row(outcome: str, mean: float, **more) -> dict:
+    return {"outcome": outcome, "group_kind": "all", "group": "all", "estimand": "mean",
+            "scale": "difference", "unit": "points", "k_studies": 9, "n_patients": 200,
+            "mean": mean, "sd": 0.2, "ci_low": mean - 0.4, "ci_high": mean + 0.4,
+            "method": "dl", "note": "a, \"quoted\" note", **more}  # fmt: skip
+
+
+def numbers(evidence, *, seed, progress) -> ModelResult:
+    """One estimate and one table of the HbA1c values."""
+    progress("the mean")
+    rows = evidence.outcomes
+    values = rows.loc[rows["outcome"] == "hba1c", "value"]
+    table = pd.DataFrame({"value": values.to_numpy()[:5]})
+    estimates = estimates_table([_row("hba1c", 0.961), _row("hba1c", values.mean(), group="b")])
+    return ModelResult(estimates, {"numbers": table})
+
+
+def harms(evidence, *, seed, progress) -> ModelResult:
+    """One estimate from the safety table and two tables."""
+    total = float(evidence.safety["n_events"].sum())
+    estimates = estimates_table([_row("safety", total)])
+    return ModelResult(estimates, {"harms": pd.DataFrame({"events": [total]}),
+                                   "seeds": pd.DataFrame({"seed": [seed]})})  # fmt: skip
+
+
+def only_tables(evidence, *, seed, progress) -> ModelResult:
+    """A stage without estimates."""
+    return ModelResult(
+        estimates_table([]), {"counts": pd.DataFrame({"n": [len(evidence.studies)]})}
+    )
+
+
+def weighed(evidence, *, seed, progress, estimates, tables) -> ModelResult:
+    """What all others left, in one row."""
+    found = {"rows": [len(estimates)], "tables": [" ".join(sorted(tables))]}
+    return ModelResult(estimates_table([]), {"weighed": pd.DataFrame(found)})
+
+
+def fails(evidence, *, seed, progress) -> ModelResult:
+    raise RuntimeError("two ways to one number disagree")
+
+
+def breaks(evidence, *, seed, progress) -> ModelResult:
+    return {}["no such key"]
+
+
+def dies(evidence, *, seed, progress) -> ModelResult:
+    os._exit(9)
+
+
+def fills_the_disk(evidence, *, seed, progress) -> ModelResult:
+    raise OSError(28, "No space left on device")
+
+
+def reads_more(evidence, *, seed, progress) -> ModelResult:
+    return ModelResult(estimates_table([_row("hba1c", len(evidence.safety["n_events"]))]))
+
+
+def waits(evidence, *, seed, progress) -> ModelResult:
+    """Says which process it is, and then works for a very long time."""
+    folder = os.environ.get("STUB_PIDS")
+    if folder:
+        (Path(folder) / str(os.getpid())).write_text("", encoding="utf-8")
+    progress("waiting")
+    end = time.monotonic() + 600
+    while time.monotonic() < end:
+        np.linalg.svd(np.random.default_rng(0).standard_normal((200, 200)))
+    return ModelResult(estimates_table([]))
+
+
+def withholds(evidence, *, seed, progress) -> ModelResult:
+    """One sound estimate, one fit withheld."""
+    bad = sampling.Diagnostics(float("inf"), float("nan"), 9.0, 3, 4000)
+    sampler = SimpleNamespace(name="hba1c_exact")
+    fit = sampling.Fit(sampler.name, None, bad, "; ".join(bad.faults()), 3)
+    sampling.keep_record(fit)
+    return ModelResult(estimates_table([_row("hba1c", -0.8)]))
+
+
+def needs_its_fit(evidence, *, seed, progress) -> ModelResult:
+    """Asks for draws of a fit that is withheld."""
+    bad = sampling.Diagnostics(1.5, 12.0, 9.0, 3, 4000)
+    fit = sampling.Fit("x", None, bad, "R-hat 1.5")
+    sampling.keep_record(fit)
+    return ModelResult(estimates_table([_row("hba1c", fit.draws("mu").mean())]))
+
+
+OUTCOMES = ("studies.csv", "outcomes.csv")
+NUMBERS = Stage("numbers", OUTCOMES, "stub_stages", function="numbers")
+HARMS = Stage("harms", ("studies.csv", "safety.csv"), "stub_stages", function="harms")
+ONLY_TABLES = Stage("only_tables", ("studies.csv",), "stub_stages", function="only_tables")
+WEIGHED = Stage("weighed", OUTCOMES, "stub_stages", last=True, function="weighed")
+STAGES = (NUMBERS, HARMS, ONLY_TABLES, WEIGHED)
+
+
+def stage(function: str, name: str = "") -> Stage:
+    """A stage of one of the functions here."""
+    return Stage(name or function, OUTCOMES, "stub_stages", function=function)
