@@ -823,6 +823,17 @@ def calibration(results: Results) -> str:
 
 
 @said
+def stale(results: Results) -> str:
+    """A warning over the whole page when the results do not belong to the evidence; else empty."""
+    if not results.stale:
+        return ""
+    return (
+        "**These results do not belong to the evidence on this page and must not be used:** "
+        f"{verbatim(results.stale)}."
+    )
+
+
+@said
 def reproduced(results: Results) -> str:
     """Seed and digests in a sentence."""
     manifest = results.manifest

@@ -51,10 +51,12 @@ class Results:
     ----------
     out : folder of the results (data/processed).
     evidence : the validated evidence tables.
+    stale : why the results do not belong to the evidence; empty when they do.
     """
 
     out: Path
     evidence: evidence.Evidence
+    stale: str = ""
 
     def has(self, name: str) -> bool:
         """Whether the run made this table and it holds at least one row."""
@@ -179,7 +181,12 @@ class Results:
         return table.reset_index(drop=True)
 
 
-def load(out: Path | str | None = None, raw: Path | str = pipeline.RAW) -> Results:
-    """Read the results of a run; `out` defaults to ISLETMETA_OUT, else data/processed."""
+def load(out: Path | str | None = None, raw: Path | str | None = None) -> Results:
+    """Read the results of a run and its evidence.
+
+    `out` defaults to ISLETMETA_OUT, else data/processed; `raw` to ISLETMETA_RAW, else data/raw.
+    ISLETMETA_STALE says why the results do not belong to the evidence, where they do not.
+    """
     folder = Path(out or os.environ.get("ISLETMETA_OUT") or pipeline.OUT)
-    return Results(folder, evidence.load(Path(raw)))
+    tables = Path(raw or os.environ.get("ISLETMETA_RAW") or pipeline.RAW)
+    return Results(folder, evidence.load(tables), os.environ.get("ISLETMETA_STALE", ""))

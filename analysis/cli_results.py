@@ -1,0 +1,273 @@
+"""The verbs about results: `isletmeta run`, `isletmeta report` and `isletmeta reproduce`.
+
+`register(app)` puts them on the command line. Exit status: 0 when all is well, 1 when the evidence
+has faults, a stage fails or results are not what they should be, 2 for a wrong call, 3 for
+`run --strict` when a fit is withheld, 130 when interrupted.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from analysis import cli_study
+from analysis.console import console, errors, fail, remark, say
+
+RawOption = Annotated[Path, typer.Option("--raw", help="folder of the evidence tables")]
+OutOption = Annotated[Path, typer.Option("--out", help="folder of the results")]
+SeedOption = Annotated[int | None, typer.Option("--seed", help="seed of every random draw")]
+JobsOption = Annotated[
+    int | None,
+    typer.Option("--jobs", "-j", min=1, help="processes at a time [default: the cores there are]"),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Put `run`, `report` and `reproduce` on the command line."""
+    app.command()(run)
+    app.command()(report)
+    app.command()(reproduce)
+
+
+# --- run ---------------------------------------------------------------------------------------
+
+
+def run(
+    raw: RawOption = Path("data/raw"),
+    out: OutOption = Path("data/processed"),
+    only: Annotated[list[str] | None, typer.Option(help="stage to run; may be repeated")] = None,
+    seed: SeedOption = None,
+    jobs: JobsOption = None,
+    force: Annotated[
+        bool, typer.Option(help="compute what stands, too, and take no fit from the cache")
+    ] = False,
+    strict: Annotated[bool, typer.Option(help="exit 3 when a fit is withheld")] = False,
+    keep_posteriors: Annotated[
+        bool, typer.Option(help="write the draws of every fit as NetCDF, OUT/posteriors")
+    ] = False,
+) -> None:
+    """Validate, compute effects, fit the models and write the results.
+
+    Only what changed is computed. A fit that fails its gate (R-hat, effective sample size,
+    divergences) is withheld: what would come from it is absent, and it is named here, in the report
+    and in the manifest.
+    """
+    cli_study.settled(raw)
+    done = _run(raw, out, only=only or [], seed=seed, jobs=jobs, force=force,
+                keep_posteriors=keep_posteriors)  # fmt: skip
+    if "group_kind" in done.estimates:
+        console.print(_headline(done.estimates))
+    for stage, words in done.healed.items():
+        remark(f"computed again: {stage}: {words}")
+    if done.skipped:
+        say(f"unchanged, not run again: {', '.join(done.skipped)}")
+    if done.stale:
+        remark(f"not of this evidence or code, and not asked for: {', '.join(done.stale)}")
+    say(f"results in {out}")
+    for fit in done.withheld:
+        remark(f"withheld: {fit['stage']} {fit['fit']}: {fit['reason']}")
+    if done.withheld and strict:
+        raise typer.Exit(3)
+
+
+def _run(raw: Path, out: Path, *, seed: int | None, **options):
+    """Run the pipeline with a progress display; faults and failures end with status 1."""
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    from analysis import evidence, pipeline, store, workers
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=errors, transient=False) as bar:
+        tasks, parts = {}, {}
+
+        def tell(stage: str, state: str, part: str) -> None:
+            if state == "start":
+                tasks[stage], parts[stage] = bar.add_task(f"{stage:<14}", total=1), 0
+            elif state == "part":
+                parts[stage] += 1
+                bar.update(tasks[stage], description=f"{stage:<14} {parts[stage]:>3}  {part}")
+            elif state == "done":
+                bar.update(tasks[stage], completed=1, description=f"{stage:<14} done")
+
+        try:
+            return pipeline.run(
+                raw,
+                out,
+                seed=pipeline.SEED if seed is None else seed,
+                progress=tell,
+                waiting=lambda: remark(f"another run is writing to {out}; waiting for it"),
+                **options,
+            )
+        except (evidence.EvidenceError, workers.WorkerError, store.StoreError) as error:
+            raise fail(str(error)) from None
+        except ValueError as error:
+            raise fail(str(error), 2 if "no such stage" in str(error) else 1) from None
+
+
+COLUMNS = (("outcome", "left"), ("estimand", "left"), ("k", "right"), ("n", "right"),
+           ("mean", "right"), ("95 % interval", "right"), ("a new study", "right"))  # fmt: skip
+HEADLINES = (
+    ("C-peptide, ratio of means", "c_peptide_ratio", "mean_controlled", "ratio"),
+    ("C-peptide, ratio of means", "c_peptide_ratio", "mean_uncontrolled", "ratio"),
+    ("C-peptide gain, nmol/L", "c_peptide_gain", "mean_controlled", "difference"),
+    ("C-peptide gain, nmol/L", "c_peptide_gain", "mean_uncontrolled", "difference"),
+    ("HbA1c, percentage points", "hba1c", "mean_controlled", "difference"),
+    ("HbA1c, percentage points", "hba1c", "mean_uncontrolled", "difference"),
+    ("insulin dose, ratio", "insulin_dose", "mean_controlled", "ratio"),
+    ("insulin dose, ratio", "insulin_dose", "mean_uncontrolled", "ratio"),
+    ("ever insulin-independent, share", "ever_independent", "p_ever", "probability"),
+    ("still independent, of these", "independence_survival", "s_12", "probability"),
+    ("still independent, of these", "independence_survival", "s_60", "probability"),
+    ("deaths per 100 patient-years", "safety", "death:any:rate", "per_100_patient_years"),
+    ("severe infections, same", "safety", "severe_infection:any:rate", "per_100_patient_years"),
+    ("malignancies, same", "safety", "malignancy_or_tumour:any:rate", "per_100_patient_years"),
+)
+"""Label, outcome, estimand and scale of what a reader asks for first."""
+
+
+def _headline(estimates) -> Table:
+    """The pooled estimates a reader asks for first, those that are there."""
+    table = Table(title="Pooled estimates, all studies (95 % credible interval)",
+                  title_justify="left")  # fmt: skip
+    for name, justify in COLUMNS:
+        table.add_column(name, justify=justify, overflow="fold")
+    pooled = estimates[(estimates["method"] == "nuts") & (estimates["group_kind"] == "all")]
+    for label, *wanted in HEADLINES:
+        chosen = pooled[(pooled[["outcome", "estimand", "scale"]] == wanted).all(axis=1)]
+        for row in chosen.itertuples():
+            table.add_row(
+                label, row.estimand.removeprefix("mean_"), _count(row.k_studies),
+                _count(row.n_patients), _number(row.mean), _range(row.ci_low, row.ci_high),
+                _range(row.pred_low, row.pred_high),
+            )  # fmt: skip
+    return table
+
+
+def _count(value: float) -> str:
+    return "" if value != value else f"{value:.0f}"
+
+
+def _number(value: float) -> str:
+    return "" if value != value else f"{value:.2f}"
+
+
+def _range(low: float, high: float) -> str:
+    return "" if low != low or high != high else f"{low:.2f} to {high:.2f}"
+
+
+# --- report ------------------------------------------------------------------------------------
+
+
+def report(
+    raw: RawOption = Path("data/raw"),
+    out: OutOption = Path("data/processed"),
+    to: Annotated[
+        list[str] | None, typer.Option(help="html, pdf or docx; may be repeated [default: html]")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="write here [default: beside the source, by its name]")
+    ] = None,
+    source: Annotated[Path, typer.Option(help="the Quarto source")] = Path("report.qmd"),
+    stale_ok: Annotated[
+        bool,
+        typer.Option(help="render results that do not belong to the evidence; the page says so"),
+    ] = False,
+) -> None:
+    """Render report.qmd: through Quarto where it is installed, else the embedded renderer.
+
+    Results that are damaged, or were made from other evidence than the page shows, are refused.
+    Examples:
+
+      isletmeta report --to html --to pdf --to docx
+
+      isletmeta report --raw my/evidence --out my/results --file my/report.html
+    """
+    from analysis import render
+
+    formats = list(dict.fromkeys(to or ["html"]))
+    unknown = [form for form in formats if form not in render.FORMATS]
+    if unknown:
+        raise fail(f"--to {unknown[0]}: allowed are {', '.join(render.FORMATS)}", 2)
+    if file is not None and len(formats) > 1:
+        raise fail("--file takes one format; without it each is written beside the source", 2)
+    targets = {form: file or source.with_suffix(f".{form}") for form in formats}
+    wrong = _stale(raw, out, stale_ok)
+    env = {"ISLETMETA_OUT": str(out.resolve()), "ISLETMETA_RAW": str(raw.resolve()),
+           "ISLETMETA_STALE": "; ".join(wrong)}  # fmt: skip
+    before = _manifest_digest(out)
+    with console.status("rendering the report"):
+        try:
+            made = render.render_all(source, targets, env=env)
+        except render.RenderError as error:
+            raise fail(str(error)) from None
+    for one in made.values():
+        say(f"{one.path} (rendered by {one.renderer})")
+    if _manifest_digest(out) != before:
+        raise fail(f"{out} was replaced while the report was rendered: render it again")
+    faults = [f"{one.path}: {fault}" for one in made.values() for fault in one.faults]
+    if faults:
+        raise fail("\n".join(faults))
+
+
+def _stale(raw: Path, out: Path, stale_ok: bool) -> list[str]:
+    """Why the results do not belong to the evidence; ends the verb unless that is accepted."""
+    from analysis import evidence, pipeline, results, store
+
+    store.settle(out)
+    again = f"run `isletmeta run --raw {raw} --out {out}`"
+    if not (out / "estimates.csv").exists():
+        raise fail(f"{out} holds no estimates.csv: {again} first")
+    try:
+        wrong, other_code = pipeline.faults_of_results(raw, out, known=results.TABLES)
+    except evidence.EvidenceError as error:
+        raise fail(str(error)) from None
+    if wrong and not stale_ok:
+        lines = "\n".join(wrong)
+        raise fail(
+            f"{out} does not hold the results of {raw}:\n{lines}\n{again}, or give --stale-ok"
+        )
+    if other_code:
+        remark(f"results {other_code}; `isletmeta run` renews them")
+    return wrong
+
+
+def _manifest_digest(out: Path) -> object:
+    from analysis import pipeline
+
+    return pipeline.read_manifest(out).get("digest")
+
+
+# --- reproduce ---------------------------------------------------------------------------------
+
+
+def reproduce(
+    raw: RawOption = Path("data/raw"),
+    out: OutOption = Path("data/processed"),
+    jobs: JobsOption = None,
+    strict: Annotated[bool, typer.Option(help="allow identical numbers only")] = False,
+) -> None:
+    """Rerun everything in a temporary folder and compare each estimate with the tracked one."""
+    from analysis import pipeline, reproduction
+
+    cli_study.settled(raw)
+    tracked_path = out / "estimates.csv"
+    if not tracked_path.exists():
+        raise fail(f"{tracked_path}: nothing to compare with")
+    seed = pipeline.read_manifest(out).get("seed", pipeline.SEED)
+    with tempfile.TemporaryDirectory(prefix="isletmeta-") as folder:
+        again = _run(raw, Path(folder) / "again", seed=seed, jobs=jobs, force=True).estimates
+    compared = reproduction.compare(pipeline.read_table(out, "estimates"), again)
+    for verdict, count in compared["verdict"].value_counts().items():
+        say(f"{count:>5} {verdict}")
+    allowed = {"identical"} if strict else {"identical", "within Monte-Carlo error"}
+    wrong = compared[~compared["verdict"].isin(allowed)]
+    for row in wrong.itertuples():
+        say(f"{row.verdict}: {row.outcome} {row.group} {row.estimand} {row.method}: "
+            f"{row.mean:.6g} -> {row.mean_again:.6g}")  # fmt: skip
+    if len(wrong):
+        raise fail(f"{len(wrong)} of {len(compared)} estimates are not reproduced")
+    say("reproduced")

@@ -1,0 +1,114 @@
+"""Stopping: an interrupted run ends with all its workers, a killed one leaves none behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from analysis import workers
+
+HERE = Path(__file__).parent
+posix = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+
+
+def until(condition, seconds: float = 90) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    state = Path(f"/proc/{pid}/stat")
+    return not state.exists() or state.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+
+
+class Running:
+    """A run of two stages that take very long, once both are at work."""
+
+    def __init__(self, raw: Path, folder: Path):
+        self.out = folder / "data" / "processed"
+        pids = folder / "pids"
+        pids.mkdir()
+        env = {**os.environ, "STUB_PIDS": str(pids), "PYTHONPATH": str(HERE.parent)}
+        words = ["waits,waits", "run", "--jobs", "2", "--raw", raw, "--out", self.out]
+        self.process = subprocess.Popen(
+            [sys.executable, HERE / "run_stubs.py", *words],
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        assert until(lambda: len(list(pids.iterdir())) == 2), self.process.communicate(timeout=5)
+        self.workers = [int(path.name) for path in pids.iterdir()]
+
+    def left(self) -> list[str]:
+        return sorted(path.name for path in self.out.parent.iterdir())
+
+
+@posix
+@pytest.mark.parametrize("to", ["the process group", "the parent alone"])
+def test_ctrl_c_ends_the_run_and_its_workers_without_a_traceback(raw_dir, tmp_path, to):
+    run = Running(raw_dir, tmp_path)
+    send = os.killpg if to == "the process group" else os.kill
+    send(run.process.pid, signal.SIGINT)
+    _, said = run.process.communicate(timeout=60)
+    assert run.process.returncode == 130
+    assert "stopped; nothing was written" in said and "Traceback" not in said
+    assert not any(alive(pid) for pid in run.workers)
+    assert run.left() == []
+
+
+@posix
+def test_a_terminated_run_clears_up_and_takes_its_workers_along(raw_dir, tmp_path):
+    run = Running(raw_dir, tmp_path)
+    run.process.terminate()
+    _, said = run.process.communicate(timeout=60)
+    assert run.process.returncode == 143 and "Traceback" not in said
+    assert not any(alive(pid) for pid in run.workers)
+    assert run.left() == []
+
+
+@posix
+def test_a_killed_run_leaves_no_workers_and_the_next_one_clears_up(raw_dir, tmp_path):
+    run = Running(raw_dir, tmp_path)
+    run.process.kill()
+    run.process.communicate(timeout=60)
+    assert until(lambda: not any(alive(pid) for pid in run.workers))
+    assert any(".new-" in name for name in run.left())
+    words = ["numbers", "run", "--raw", raw_dir, "--out", run.out]
+    subprocess.run(
+        [sys.executable, HERE / "run_stubs.py", *words],
+        env={**os.environ, "PYTHONPATH": str(HERE.parent)},
+        check=True,
+        capture_output=True,
+    )
+    assert run.left() == ["processed"]
+
+
+def double(x: int, tell) -> int:
+    tell("doubling", x)
+    return 2 * x
+
+
+def test_every_task_returns_to_its_name_and_what_it_tells_arrives():
+    tasks = [workers.Task(str(x), double, (x,)) for x in range(3)]
+    told = []
+    made = workers.run(tasks, lambda *words: told.append(words), jobs=2)
+    assert made == {"0": 0, "1": 2, "2": 4}
+    assert sorted(told) == [("doubling", 0), ("doubling", 1), ("doubling", 2)]
+
+
+def test_there_is_at_least_one_core():
+    assert 1 <= workers.cores() <= (os.cpu_count() or 1)
