@@ -1,7 +1,25 @@
 """What is wrong with the tables: one `Fault` a thing, with its place and what is allowed there."""
 
+import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+LONGEST_VALUE = 120
+"""So many characters of a cell are shown in a message."""
+
+
+def visible(text: str) -> str:
+    """A text on one line in which each character can be seen: others stand as `<U+200B>`.
+
+    Runs of spaces, tabs and line ends are shown as one space.
+    """
+    return "".join(
+        f"<U+{ord(character):04X}>"
+        if character != " " and unicodedata.category(character)[0] in "CZ"
+        else character
+        for character in re.sub(r"[ \t\r\n]+", " ", text)
+    )
 
 
 @dataclass(frozen=True, order=True)
@@ -18,10 +36,13 @@ class Fault:
     allowed: str
 
     def __str__(self) -> str:
-        value = " ".join(self.value.split()) or "(blank)"
-        if len(value) > 120:
-            value = value[:117] + "..."
-        return f"{self.file}:{self.line}:{self.column}: {value}: {self.allowed}"
+        value = visible(self.value)
+        if value != value.strip():
+            value = repr(value)
+        value = value or "(blank)"
+        if len(value) > LONGEST_VALUE:
+            value = value[: LONGEST_VALUE - 3] + "..."
+        return f"{self.file}:{self.line}:{visible(self.column)}: {value}: {visible(self.allowed)}"
 
 
 class EvidenceError(Exception):

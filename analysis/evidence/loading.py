@@ -47,7 +47,13 @@ def read(raw: Path) -> tuple[dict[str, Table], list[Fault]]:
     for name in TABLES:
         tables[name], found = read_table(raw, name)
         faults += found
-    faults += rules.faults_of(tables)
+    named = {(fault.file, fault.line, fault.column) for fault in faults}
+    faults += [
+        fault
+        for fault in rules.faults_of(tables)
+        if (fault.file, fault.line, fault.column) not in named
+        and fault.line not in tables[fault.file].unread
+    ]
     order = {name: position for position, name in enumerate(TABLES)}
     unique = dict.fromkeys(faults)
     return tables, sorted(unique, key=lambda f: (order[f.file], f.line))

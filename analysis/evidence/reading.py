@@ -1,24 +1,49 @@
-"""One file of the evidence as people save it: bytes to rows, a fault for what is unreadable."""
+"""One file of the evidence as people save it: bytes to rows, a fault for what is unreadable.
+
+Spreadsheets leave traces: byte order marks, line ends of three kinds, rows and columns of nothing;
+these say nothing. What cannot be read for certain (semicolons, tabs, a title above the header,
+another encoding) is one fault that says what is wrong with the file and how to save it. A cell that
+may not stand so is one fault with a hint (`hints`).
+"""
 
 import csv
 import hashlib
 import io
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from analysis.evidence import hints
 from analysis.evidence.faults import Fault
 from analysis.evidence.schema import OPTIONAL_FILES, TABLES, Column, Row, number
+
+Record = tuple[int, list[str]]
+"""The line on which a record of a csv file begins, and its cells."""
+
+HOW_TO_SAVE = (
+    "save it as csv in UTF-8 with commas between the cells and a decimal point (in Excel: Save As, "
+    "'CSV UTF-8 (Comma delimited)'; in LibreOffice: Save As, 'Text CSV', UTF-8, field delimiter ,)"
+)
+_LINES_ABOVE = 20
+"""So many records are searched for the header."""
+
+_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 @dataclass
 class Table:
-    """One file as read: the cells as printed and as parsed, whether it could be read at all."""
+    """One file as read: the cells as printed and as parsed, whether it could be read at all.
+
+    `unread` holds the lines with a cell of which nothing certain is known: rules that would only
+    repeat that fault in other words pass them over.
+    """
 
     name: str
     rows: list[Row] = field(default_factory=list)
     printed: list[dict[str, str]] = field(default_factory=list)
+    unread: set[int] = field(default_factory=set)
     readable: bool = True
     digest: str = ""
 
@@ -29,60 +54,227 @@ class Table:
         return Fault(self.name, int(row["line"]), column, str(value), allowed)
 
 
+# --- bytes to text ---------------------------------------------------------------------------
+
+_NO_TEXT = (
+    (b"PK\x03\x04", "a workbook (xlsx or ods)"),
+    (b"\xd0\xcf\x11\xe0", "a workbook (xls)"),
+    (b"%PDF", "a PDF"),
+    (b"\x1f\x8b", "a compressed file"),
+    (b"{\\rtf", "a text with formats (rtf)"),
+    (b"<!DOCTYPE", "a web page"),
+    (b"<html", "a web page"),
+    (b"<?xml", "an XML file"),
+    (b"version https://git-lfs", "a pointer of Git LFS, not the file"),
+)
+
+
 def _read_bytes(path: Path) -> tuple[bytes | None, Fault | None]:
     name = path.name
     try:
         return path.read_bytes(), None
     except FileNotFoundError:
-        return None, Fault(name, 1, "(file)", "(missing file)", "this file is needed")
+        like = [p.name for p in _siblings(path) if _resembles(p.name, name)]
+        allowed = "this file is needed" + (f"; is it {like[0]}?" if like else "")
+        return None, Fault(name, 1, "(file)", "(missing file)", allowed)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         return None, Fault(name, 1, "(file)", reason, "a file that can be read")
 
 
-def _records(name: str, data: bytes) -> tuple[list[tuple[int, list[str]]], list[Fault]]:
-    """The records of a csv file with the line each begins on, and what kept it from being read."""
+def _siblings(path: Path) -> list[Path]:
     try:
-        text = data.decode("utf-8-sig")
+        return sorted(path.parent.iterdir())
+    except OSError:
+        return []
+
+
+def _resembles(found: str, wanted: str) -> bool:
+    stem = wanted.removesuffix(".csv").lower()
+    return found != wanted and re.sub(r"[\W_]*(\(?\d*\)?|copy)?\.\w+$", "", found.lower()) == stem
+
+
+def text_of(name: str, data: bytes) -> tuple[str, Fault | None]:
+    """The text of a file, and what kept it from being one."""
+    for start, what in _NO_TEXT:
+        if data.lstrip()[: len(start)].lower() == start.lower():
+            return "", Fault(name, 1, "(file)", what, HOW_TO_SAVE)
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "", Fault(name, 1, "(encoding)", "UTF-16", HOW_TO_SAVE)
+    try:
+        text = data.decode("utf-8").lstrip("\ufeff")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        value = data[error.start : error.start + 1].hex()
-        return [], [Fault(name, line, "(encoding)", f"byte 0x{value}", "text in UTF-8")]
+        before = data[: error.start].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        byte = data[error.start : error.start + 1]
+        meant = byte.decode("cp1252", errors="ignore")
+        value = f"byte 0x{byte.hex()}" + (f" ({meant} in Windows-1252)" if meant else "")
+        return "", Fault(name, before.count(b"\n") + 1, "(encoding)", value, HOW_TO_SAVE)
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        return [], [Fault(name, line, "(text)", "NUL byte", "text without NUL bytes")]
+        return "", Fault(name, line, "(text)", "NUL byte", f"text without NUL bytes: {HOW_TO_SAVE}")
     if not text.strip():
-        return [], [Fault(name, 1, "(file)", "(empty file)", "a header and one fact a line")]
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    records: list[tuple[int, list[str]]] = []
+        return "", Fault(name, 1, "(file)", "(empty file)", "a header and one fact a line")
+    return text, None
+
+
+# --- text to records -------------------------------------------------------------------------
+
+
+def records(name: str, text: str, delimiter: str = ",") -> tuple[list[Record], list[Fault]]:
+    """The records of a csv text, and what kept it from being read to its end."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
+    found: list[Record] = []
     begin = 1
     while True:
         try:
             record = next(reader)
         except StopIteration:
-            return records, []
+            return found, []
         except csv.Error as error:
             allowed = "csv with commas between cells and balanced double quotes"
-            return records, [Fault(name, begin, "(csv)", str(error), allowed)]
-        records.append((begin, record))
+            return found, [Fault(name, begin, "(csv)", str(error), allowed)]
+        found.append((begin, record))
         begin = reader.line_num + 1
 
 
-def _header_faults(name: str, header: list[str], columns: Mapping[str, Column]) -> list[Fault]:
+def line_end(data: bytes) -> str:
+    """The line end that a file uses: CR LF, LF, or CR alone (old Macs)."""
+    if b"\r\n" in data:
+        return "\r\n"
+    return "\r" if b"\r" in data and b"\n" not in data else "\n"
+
+
+def header_of(name: str, data: bytes) -> list[str]:
+    """The columns of a file in its own order, as `check` reads them; [] if it cannot be read.
+
+    A column of nothing is "".
+    """
+    text, fault = text_of(name, data)
+    if fault:
+        return []
+    found, _ = records(name, text)
+    return next((_header(cells) for _, cells in found if any(map(hints.cleaned, cells))), [])
+
+
+def appended(name: str, data: bytes, rows: list[dict[str, str]]) -> bytes:
+    """The file with rows at its end, in the order of its own header and with its own line end."""
+    end = line_end(data)
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator=end)
+    header = header_of(name, data)
+    writer.writerows([row.get(column, "") for column in header] for row in rows)
+    joint = b"" if not data or data.endswith((b"\n", b"\r")) else end.encode()
+    return data + joint + buffer.getvalue().encode("utf-8")
+
+
+def _header(cells: list[str]) -> list[str]:
+    return [hints.cleaned(cell).lstrip("\ufeff") for cell in cells]
+
+
+def _known(cells: list[str], columns: Mapping[str, Column]) -> int:
+    return len(set(_header(cells)) & set(columns))
+
+
+def _needed(columns: Mapping[str, Column]) -> list[str]:
+    return [column for column, spec in columns.items() if not spec.optional]
+
+
+def _layout_fault(name: str, text: str, found: list[Record]) -> Fault | None:
+    """What is wrong with the file as a whole, in one fault: delimiter, title, header."""
+    columns = TABLES[name]
+    enough = max(2, len(_needed(columns)) // 2)
+    filled = [(line, cells) for line, cells in found if any(map(hints.cleaned, cells))]
+    if not filled:
+        return Fault(name, 1, "(file)", "(empty file)", "a header and one fact a line")
+    line, first = filled[0]
+    if _known(first, columns) >= enough:
+        return None
+    head = "\n".join(re.split(r"\r\n|\r|\n", text)[:_LINES_ABOVE])
+    for delimiter, called in _DELIMITERS.items():
+        if any(_known(cells, columns) >= enough for _, cells in records(name, head, delimiter)[0]):
+            return Fault(name, line, "(file)", f"{called} between the cells", HOW_TO_SAVE)
+    for below, cells in filled[1:_LINES_ABOVE]:
+        if _known(cells, columns) >= enough:
+            allowed = f"the header in the first line: delete what stands above line {below}"
+            return Fault(name, line, "(file)", ", ".join(filter(None, first)), allowed)
+    for other, theirs in TABLES.items():
+        if other != name and _known(first, theirs) >= 0.8 * len(_needed(theirs)):
+            allowed = f"the header of {name}; this is that of {other}"
+            return Fault(name, line, "(header)", ",".join(first), allowed)
+    allowed = "a header: the first line names the columns " + ",".join(columns)
+    return Fault(name, line, "(header)", ",".join(first), allowed)
+
+
+def _header_faults(
+    name: str, line: int, header: list[str], columns: Mapping[str, Column]
+) -> list[Fault]:
     faults = []
-    for column, spec in columns.items():
-        if column not in header and not spec.optional:
-            faults.append(Fault(name, 1, column, "(missing column)", "this column is needed"))
+    missing = [column for column in columns if column not in header]
     for position, column in enumerate(header):
         if column in header[:position]:
-            faults.append(Fault(name, 1, column, "(duplicate column)", "each column once"))
+            faults.append(Fault(name, line, column, "(duplicate column)", "each column once"))
         elif column not in columns:
-            allowed = "only the columns " + ", ".join(columns)
-            faults.append(Fault(name, 1, column or "(no name)", "(extra column)", allowed))
+            near = hints.word_meant(column, missing) if missing else ""
+            if near:
+                missing.remove(near)
+                allowed = f"write {near}"
+            else:
+                allowed = "only the columns " + ", ".join(columns)
+            faults.append(Fault(name, line, column or "(no name)", "(extra column)", allowed))
+    for column in missing:
+        if not columns[column].optional:
+            faults.append(Fault(name, line, column, "(missing column)", "this column is needed"))
     return faults
 
 
+# --- records to rows -------------------------------------------------------------------------
+
+
+def _without_blank_columns(header: list[str], rows: list[Record]) -> tuple[list[str], list[Record]]:
+    """Columns that have neither a name nor a cell are none."""
+    blank = {
+        at
+        for at, column in enumerate(header)
+        if not column and not any(at < len(cells) and cells[at].strip() for _, cells in rows)
+    }
+    width = len(header)
+
+    def kept(cells: list[str]) -> list[str]:
+        while len(cells) > width and not cells[-1].strip():
+            cells = cells[:-1]
+        return [cell for at, cell in enumerate(cells) if at not in blank]
+
+    return kept(header), [(line, kept(cells)) for line, cells in rows]
+
+
+def _cell(name: str, line: int, column: str, text: str, spec: Column) -> tuple[str, Fault | None]:
+    """The cell as it is meant ("" where that is not certain), and its one fault."""
+    hidden = hints.invisible(text)
+    plain = hints.cleaned(text) if hidden else text.strip()
+    said = []
+    if hidden:
+        said.append("no invisible characters, there is " + ", ".join(hidden))
+    elif plain != text:
+        said.append("no space at either end")
+    elif plain.upper() in hints.SPREADSHEET_ERRORS and not spec.numeric:
+        said.append("what is printed; this is an error of the spreadsheet")
+    meant = plain
+    if (allowed := spec.fault(plain)) is not None:
+        meant, how = hints.advice(plain, spec)
+        said.append("; ".join(filter(None, (allowed, how))))
+    if not said:
+        return plain, None
+    return meant, Fault(name, line, column, text, "; ".join(said))
+
+
 def read_table(raw: Path, name: str) -> tuple[Table, list[Fault]]:
+    """One table of the folder `raw`, and every fault of its form and of its single cells.
+
+    Parameters
+    ----------
+    raw : the folder of the evidence; it is only read.
+    name : a key of `TABLES`.
+    """
     table, columns = Table(name), TABLES[name]
     data, fault = _read_bytes(raw / name)
     if data is None:
@@ -90,39 +282,54 @@ def read_table(raw: Path, name: str) -> tuple[Table, list[Fault]]:
         missing = fault.value == "(missing file)"
         return table, [] if missing and name in OPTIONAL_FILES else [fault]
     table.digest = hashlib.sha256(data).hexdigest()
-    records, faults = _records(name, data)
-    if not records:
+    text, fault = text_of(name, data)
+    if fault is None:
+        found, faults = records(name, text)
+        fault = _layout_fault(name, text, found) if found else faults[0]
+    if fault is not None:
         table.readable = False
-        return table, faults
-    header = [cell.strip() for cell in records[0][1]]
-    wrong_header = _header_faults(name, header, columns)
+        return table, [fault]
+    table.readable = not faults
+    filled = [(line, cells) for line, cells in found if any(map(hints.cleaned, cells))]
+    header, rows = _without_blank_columns(_header(filled[0][1]), filled[1:])
+    wrong_header = _header_faults(name, filled[0][0], header, columns)
     faults += wrong_header
-    if wrong_header or faults:
+    if wrong_header:
         table.readable = False
-    for line, record in records[1:]:
-        if not record:  # an empty line says nothing
-            continue
-        if len(record) != len(header):
+    for line, cells in rows:
+        if _header(cells) == header:
+            faults.append(Fault(name, line, "(row)", "(the header again)", "the header once"))
+        elif len(cells) != len(header):
+            comma = any(re.fullmatch(r"[+-]?\d+", cell.strip()) for cell in cells)
             allowed = f"{len(header)} cells, as in the header"
-            faults.append(Fault(name, line, "(row)", f"{len(record)} cells", allowed))
+            if len(cells) > len(header):
+                allowed += "; a comma within a cell needs double quotes around the cell"
+                allowed += ", a number a decimal point" if comma else ""
+            faults.append(Fault(name, line, "(row)", f"{len(cells)} cells", allowed))
             table.readable = False
-            continue
-        cells = dict(zip(header, record, strict=True))
-        if name == "outcomes.csv" and "p_text" not in cells:
-            cells["p_text"] = cells.pop("p_value", "")
-        printed = {
-            column: cells.get(column, "" if column in cells else spec.default)
-            for column, spec in columns.items()
-        }
-        row: Row = {"line": line}
-        for column, spec in columns.items():
-            text = printed[column]
-            if text != text.strip():
-                faults.append(Fault(name, line, column, repr(text), "no space at either end"))
-                text = text.strip()
-            if column in header and (allowed := spec.fault(text)) is not None:
-                faults.append(Fault(name, line, column, text, allowed))
-            row[column] = number(text) if spec.numeric else text
-        table.rows.append(row)
-        table.printed.append(printed)
+        else:
+            faults += _add_row(table, line, dict(zip(header, cells, strict=True)), columns)
     return table, faults
+
+
+def _add_row(
+    table: Table, line: int, cells: dict[str, str], columns: Mapping[str, Column]
+) -> list[Fault]:
+    """Put one row into the table; the faults of its cells."""
+    faults: list[Fault] = []
+    if table.name == "outcomes.csv" and "p_text" not in cells:
+        cells["p_text"] = cells.pop("p_value", "")
+    row: Row = {"line": line}
+    printed = {}
+    for column, spec in columns.items():
+        given = column in cells
+        printed[column] = cells.get(column, spec.default)
+        text, fault = _cell(table.name, line, column, printed[column], spec)
+        if fault is not None and given:
+            faults.append(fault)
+            if printed[column] and not text:
+                table.unread.add(line)
+        row[column] = number(text) if spec.numeric else text
+    table.rows.append(row)
+    table.printed.append(printed)
+    return faults

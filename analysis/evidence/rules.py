@@ -182,6 +182,7 @@ def _outcome_rules(table: Table) -> Iterator[Fault]:
         for row in table.rows
         if row["scale"] == "level" and row["months"] == 0
     }
+    unread = {row["study_id"] for row in table.rows if row["line"] in table.unread}
     for row in table.rows:
         yield from _spread_rules(table, row)
         outcome, unit, scale = str(row["outcome"]), str(row["unit"]), str(row["scale"])
@@ -219,7 +220,7 @@ def _outcome_rules(table: Table) -> Iterator[Fault]:
             declared = row["contrast_basis"] == "follow_up_only"
             if paired and declared:
                 yield table.fault(row, "contrast_basis", "blank, because the baseline is given")
-            if not paired and not declared:
+            if not paired and not declared and row["study_id"] not in unread:
                 allowed = (
                     "follow_up_only, because no baseline level of this arm and outcome is given"
                 )

@@ -21,7 +21,8 @@ class Column:
     """What the cells of a column may hold.
 
     kind: text, word (one of `words`), words (several of `words`, separated by spaces), number,
-    count (a whole number) or match (the whole cell matches `pattern`, described by `means`).
+    count (a whole number) or match (the whole cell matches `pattern`, described by `means`; some
+    cells that do are `examples`).
     `needed`: no blank cell. `optional`: the column itself may be left out of the file and is then
     filled with `default`. Numbers lie between `low` and `high`, both included.
     """
@@ -35,6 +36,7 @@ class Column:
     high: float = math.inf
     pattern: str = ""
     means: str = ""
+    examples: tuple[str, ...] = ()
 
     @property
     def numeric(self) -> bool:
@@ -105,6 +107,7 @@ _ARM = Column(
     needed=True,
     pattern=v.ARM_PATTERN,
     means="an arm: treated, control, all, patient or contrast, with a name after _ if need be",
+    examples=("treated", "control", "all", "patient", "contrast"),
 )
 _URL = Column(
     "match",
@@ -158,6 +161,15 @@ _DATE = Column(
     means="a date: 2024, 2024-05 or 2024-05-31",
 )
 _STUDIES = Column("match", pattern=r"[a-z0-9_]+( [a-z0-9_]+)*", means="study ids, one space apart")
+_DOI = Column(
+    "match",
+    pattern=r"10\.\d{4,9}/[^\s\"']*[^\s\"'.,;:]",
+    means="a DOI: 10.number/name, without its address",
+)
+_PMID = Column("match", pattern=r"[1-9]\d{0,7}", means="a PubMed number of at most 8 digits")
+_PMCID = Column(
+    "match", pattern=r"PMC[1-9]\d{0,7}", means="a PubMed Central id: PMC and at most 8 digits"
+)
 _MONTHS = Column("number", low=0, high=600)
 _SIZE = Column("count", low=1, high=100_000)
 _COUNT = Column("count", low=0, high=100_000)
@@ -181,6 +193,11 @@ TABLES: dict[str, dict[str, Column]] = {
         "doi": Column("match", pattern=r"10\.\d{4,9}/\S+", means="a DOI: 10.number/name"),
         "pmid": Column("match", pattern=r"[1-9]\d{0,8}", means="a PubMed number"),
         "pmcid": Column("match", pattern=r"PMC\d+", means="a PubMed Central id: PMC and a number"),
+=======
+        "doi": _DOI,
+        "pmid": _PMID,
+        "pmcid": _PMCID,
+>>>>>>> a3a4c01 (Tables are read as people save them: one fault a file or cell, with a hint; shapes of identifiers and addresses)
         "registry_id": _REGISTRY_ID,
         "country": _TEXT,
         "diabetes_type": _word(v.DIABETES_TYPES),
@@ -329,8 +346,8 @@ TABLES: dict[str, dict[str, Column]] = {
         "first_author": _TEXT,
         "year": Column("count", low=1990, high=2100),
         "journal": _TEXT,
-        "doi": Column("match", pattern=r"10\.\d{4,9}/\S+", means="a DOI: 10.number/name"),
-        "pmid": Column("match", pattern=r"[1-9]\d{0,8}", means="a PubMed number"),
+        "doi": _DOI,
+        "pmid": _PMID,
         "population": _TEXT,
         "comparison": _TEXT,
         "outcome": Column(needed=True),
