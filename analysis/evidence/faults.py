@@ -1,7 +1,6 @@
 """What is wrong with the tables: one `Fault` a thing, with its place and what is allowed there."""
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,10 +14,8 @@ def visible(text: str) -> str:
     Runs of spaces, tabs and line ends are shown as one space.
     """
     return "".join(
-        f"<U+{ord(character):04X}>"
-        if character != " " and unicodedata.category(character)[0] in "CZ"
-        else character
-        for character in re.sub(r"[ \t\r\n]+", " ", text)
+        letter if letter.isprintable() else f"<U+{ord(letter):04X}>"
+        for letter in re.sub(r"[ \t\r\n]+", " ", text)
     )
 
 

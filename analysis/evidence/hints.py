@@ -34,13 +34,9 @@ _PLAIN = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)"
 
 def invisible(text: str) -> list[str]:
     """The characters of a text that nobody sees or that steer a terminal, by code point."""
-    return list(
-        dict.fromkeys(
-            code_point(character)
-            for character in text
-            if character != " " and unicodedata.category(character)[0] in "CZ"
-        )
-    )
+    if text.isprintable():  # nearly every cell
+        return []
+    return [code_point(letter) for letter in dict.fromkeys(text) if not letter.isprintable()]
 
 
 def code_point(character: str) -> str:
@@ -52,15 +48,11 @@ def code_point(character: str) -> str:
 
 def cleaned(text: str) -> str:
     """A text without its invisible characters; one that has a width is a space."""
-    kept = (
-        character
-        if character == " " or (category := unicodedata.category(character))[0] not in "CZ"
-        else " "
-        if category[0] == "Z" or character in "\t\n\r"
-        else ""
-        for character in text
-    )
-    return " ".join("".join(kept).split())
+    if not text.isprintable():
+        text = "".join(
+            letter if letter.isprintable() else " " if letter.isspace() else "" for letter in text
+        )
+    return " ".join(text.split())
 
 
 def _is_not_given(text: str) -> bool:

@@ -190,14 +190,9 @@ TABLES: dict[str, dict[str, Column]] = {
         "year": Column("count", low=1990, high=2100),
         "title": _TEXT,
         "journal": _TEXT,
-        "doi": Column("match", pattern=r"10\.\d{4,9}/\S+", means="a DOI: 10.number/name"),
-        "pmid": Column("match", pattern=r"[1-9]\d{0,8}", means="a PubMed number"),
-        "pmcid": Column("match", pattern=r"PMC\d+", means="a PubMed Central id: PMC and a number"),
-=======
         "doi": _DOI,
         "pmid": _PMID,
         "pmcid": _PMCID,
->>>>>>> a3a4c01 (Tables are read as people save them: one fault a file or cell, with a hint; shapes of identifiers and addresses)
         "registry_id": _REGISTRY_ID,
         "country": _TEXT,
         "diabetes_type": _word(v.DIABETES_TYPES),
