@@ -1,6 +1,6 @@
-"""The verbs that concern a new study: `isletmeta add` and `isletmeta diff`.
+"""The verbs that concern single studies: `isletmeta add`, `diff` and `explain`.
 
-`register(app)` puts both on the command line. Like the other verbs they import the libraries they
+`register(app)` puts them on the command line. Like the other verbs they import the libraries they
 need only when called. Exit status: 0 when all is well, 1 when the rows or the evidence have faults,
 2 for a wrong call.
 """
@@ -12,7 +12,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 console = Console()
 errors = Console(stderr=True)
@@ -21,9 +20,10 @@ RawOption = Annotated[Path, typer.Option("--raw", help="folder of the evidence t
 
 
 def register(app: typer.Typer) -> None:
-    """Put `add` and `diff` on the command line."""
+    """Put `add`, `diff` and `explain` on the command line."""
     app.command(help=ADD_HELP)(add)
-    app.command()(diff)
+    app.command(help=DIFF_HELP)(diff)
+    app.command(help=EXPLAIN_HELP)(explain)
 
 
 def _fail(message: str, status: int = 1) -> typer.Exit:
@@ -254,18 +254,31 @@ def _cells(row: dict[str, str]) -> str:
 
 # --- diff --------------------------------------------------------------------------------------
 
+DIFF_HELP = """What the evidence changes against an earlier state: headlines, weight and surprise.
+
+The headlines are those of the report, results in words included, computed exactly in seconds.
+
+Examples:
+
+  isletmeta diff                          against the last commit
+
+  isletmeta diff --base HEAD~3            against an earlier commit
+
+  isletmeta diff --base old/raw --html diff.html   against a folder, and as a page
+"""
+
 
 def diff(
     base: Annotated[
         str, typer.Option("--base", help="what to compare with: a git revision or a folder")
     ] = "HEAD",
     raw: RawOption = Path("data/raw"),
-    everything: Annotated[
-        bool, typer.Option("--all", help="show the headlines that did not change, too")
-    ] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="write a page with densities to this file, too")
+    ] = None,
 ) -> None:
-    """What the evidence changes against an earlier state: headlines, influence and surprise."""
     from analysis import difference, evidence
+    from analysis.difference import words
 
     settled(raw)
     try:
@@ -278,69 +291,57 @@ def diff(
         after = evidence.load(raw)
     except evidence.EvidenceError as error:
         raise _fail(str(error)) from None
-    with console.status("exact fits before and after"):
+    with errors.status("exact fits before and after"):
         found = difference.compare(before, after)
-    _show_difference(found, base, everything)
+    for line in words.lines(found, base):
+        _say(line)
+    if html is not None:
+        from analysis.difference import page
+
+        try:
+            html.write_text(page.page(found, base), encoding="utf-8")
+        except OSError as error:
+            raise _fail(f"{html}: {error.strerror}") from None
+        _say(f"\n{html}")
 
 
-def _show_difference(found, base: str, everything: bool) -> None:
-    moved = found.facts[found.facts[["added", "removed", "changed"]].any(axis=1)]
-    if moved.empty:
-        _say(f"no row of evidence differs from {base}")
-    for row in moved.itertuples():
-        _say(f"{row.table}: {row.added} added, {row.removed} removed, {row.changed} changed")
-    shown = found.headlines if everything else found.headlines[found.headlines["changed"]]
-    if len(shown):
-        console.print(_headlines(shown))
-    elif len(moved):
-        _say("no headline changes")
-    if len(found.effects):
-        console.print(_effects(found.effects))
-        for row in found.effects.itertuples():
-            replaced = f"; takes the place of {row.replaces}" if row.replaces else ""
-            _say(f"{row.effect_id}: {row.against}{replaced}")
+# --- explain -----------------------------------------------------------------------------------
+
+EXPLAIN_HELP = """From any name of the report back to rule, effects, raw rows and addresses.
+
+A name is an id the report prints (estimate, effect, claim, figure, table, raw row), or what you
+mean by it: an outcome, an approach, a study. Unknown names are answered with those alike.
+
+Examples:
+
+  isletmeta explain hba1c:cell_infusion:t2d:controlled
+
+  isletmeta explain hba1c
+
+  isletmeta explain couri 2009
+
+  isletmeta explain outcomes:12
+"""
 
 
-def _headlines(rows) -> Table:
-    table = Table(title="Headlines, exact fits (mean, 95 % interval)", title_justify="left")
-    for name in ("outcome", "group", "k", "n", "before", "after", "moved, SD", "P(good)"):
-        table.add_column(name, justify="left" if name in ("outcome", "group") else "right")
-    for row in rows.itertuples():
-        table.add_row(
-            f"{row.outcome}, {row.unit}", row.group, _pair(row.k_before, row.k_after, 0),
-            _pair(row.n_before, row.n_after, 0),
-            _interval(row.mean_before, row.ci_low_before, row.ci_high_before),
-            _interval(row.mean_after, row.ci_low_after, row.ci_high_after),
-            _number(row.shift_in_sd), _pair(row.p_good_before, row.p_good_after, 2),
-        )  # fmt: skip
-    return table
+def explain(
+    name: Annotated[list[str], typer.Argument(help="the name, or what you mean")],
+    raw: RawOption = Path("data/raw"),
+    out: Annotated[Path, typer.Option("--out", help="folder of the results")] = Path(
+        "data/processed"
+    ),
+    source: Annotated[Path, typer.Option("--source", help="the report's source")] = Path(
+        "report.qmd"
+    ),
+) -> None:
+    from analysis import evidence, results
+    from analysis import explain as explaining
 
-
-def _effects(rows) -> Table:
-    table = Table(title="New and changed effects", title_justify="left")
-    for name in ("effect", "y (SE)", "shrunk to", "shrinkage", "mean without → with",
-                 "influence, SD", "surprise p"):  # fmt: skip
-        table.add_column(name, justify="left" if name == "effect" else "right", overflow="fold")
-    for row in rows.itertuples():
-        spread = " typical" if row.spread == "typical" else ""
-        number = f"{_number(row.y)} ({_number(row.se)}{spread})" if row.y == row.y else "in words"
-        table.add_row(
-            row.effect_id, number, _interval(row.shrunk_mean, row.shrunk_low, row.shrunk_high),
-            _number(row.shrinkage), _pair(row.mean_without, row.mean_with, 2),
-            _number(row.influence_in_sd), _number(row.surprise_p, 3),
-        )  # fmt: skip
-    return table
-
-
-def _number(value: float, digits: int = 2) -> str:
-    return "" if value != value else f"{value:.{digits}f}"
-
-
-def _pair(old: float, new: float, digits: int) -> str:
-    if old != old and new != new:
-        return ""
-    return f"{_number(old, digits) or '–'} → {_number(new, digits) or '–'}"
-
-
-def _interval(mean: float, low: float, high: float) -> str:
-    return "" if mean != mean else f"{mean:.2f} ({low:.2f} to {high:.2f})"
+    settled(raw)
+    try:
+        loaded = evidence.load(raw)
+        lines = explaining.explain(" ".join(name), loaded, out if out.is_dir() else None, source)
+    except (evidence.EvidenceError, explaining.Unknown, results.ContractError) as error:
+        raise _fail(str(error)) from None
+    for line in lines:
+        _say(line)

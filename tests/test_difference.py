@@ -1,4 +1,4 @@
-"""What new rows change: exact fits before and after, influence, and surprise in closed form."""
+"""What new rows change: the report's own posteriors before and after, weight and surprise."""
 
 import dataclasses
 import subprocess
@@ -7,20 +7,25 @@ import numpy as np
 import pandas as pd
 import pytest
 import typer
+from analysis.questions import Question
 from scipy import integrate, stats
 from typer.testing import CliRunner
 
-from analysis import cli_study, difference, effects, exact, priors
+from analysis import cli_study, difference, exact, outcomes, priors, questions
 from analysis import evidence as ev
+from analysis.difference import comparing, page, words
 
 NEW = "newtrial2030"
 
 
+T2D = Question("hba1c", "cell_infusion", "t2d", "controlled")
+
+
 @pytest.fixture(scope="module")
 def base(evidence) -> ev.Evidence:
-    """The controlled studies of the tracked evidence: fewer rows, faster tests."""
+    """The randomised trials in type 2 diabetes: fewer rows, faster tests."""
     studies = evidence.studies
-    studies = studies[studies["design"].isin(["rct", "nonrandomised_controlled"])]
+    studies = studies[studies["design"].eq("rct") & studies["diabetes_type"].eq("T2D")]
     facts = ("outcomes", "directions", "responders", "independence", "safety")
     kept = {
         name: table[table["study_id"].isin(studies["study_id"])].reset_index(drop=True)
@@ -33,7 +38,8 @@ def base(evidence) -> ev.Evidence:
 @pytest.fixture(scope="module")
 def grown(base) -> ev.Evidence:
     """The evidence with one more controlled trial of HbA1c, some deaths and insulin freedom."""
-    study = base.studies.query("include == 'yes' and design == 'rct'").iloc[[0]].assign(
+    like = base.studies.query("include == 'yes' and cell_class == 'msc_umbilical'")
+    study = like.iloc[[0]].assign(
         study_id=NEW, cohort=NEW, cohort_role="primary", overlaps_with="", overlap_kind="",
         diabetes_type="T2D", registry_id="", n_treated=40.0, n_control=40.0, line=10_001,
     )  # fmt: skip
@@ -50,14 +56,10 @@ def grown(base) -> ev.Evidence:
             for i, (arm, months, value) in enumerate(cells)
         ]
     )  # fmt: skip
-    ever = base.independence.query("fact == 'ever' and bound == 'exact'").iloc[[0]].assign(
-        study_id=NEW, arm="treated", k=10.0, n_total=40.0, line=10_001
-    )  # fmt: skip
     return dataclasses.replace(
         base,
         studies=pd.concat([base.studies, study], ignore_index=True),
         outcomes=pd.concat([base.outcomes, levels], ignore_index=True),
-        independence=pd.concat([base.independence, ever], ignore_index=True),
     )
 
 
@@ -66,79 +68,110 @@ def found(base, grown) -> difference.Difference:
     return difference.compare(base, grown)
 
 
-def headline(found, outcome, group) -> pd.Series:
+def headline(found, question=T2D) -> pd.Series:
     table = found.headlines
-    rows = table[(table["outcome"] == outcome) & (table["group"] == group)]
-    assert len(rows) == 1
-    return rows.iloc[0]
+    same = (table[list(question.parts)] == list(question.parts.values())).all(axis=1)
+    assert same.sum() == 1
+    return table[same].iloc[0]
+
+
+def new_result(found, question=T2D) -> pd.Series:
+    table = found.effects
+    same = (table[list(question.parts)] == list(question.parts.values())).all(axis=1)
+    return table[same & table["study_id"].eq(NEW)].iloc[0]
+
+
+def in_words(state: ev.Evidence, direction: str, significant: str) -> ev.Evidence:
+    """The evidence with the new trial told in words instead of numbers."""
+    like = state.directions.iloc[[0]].assign(
+        study_id=NEW, contrast="treated_vs_control", arm="treated", subgroup="", outcome="hba1c",
+        months=12.0, months_from=12.0, months_to=12.0, direction=direction,
+        significant=significant, p_relation="", p_value=np.nan, n_treated=40.0, n_control=40.0,
+        quoted_measure="HbA1c", caveats="", has_numbers=False, line=10_001,
+    )  # fmt: skip
+    return dataclasses.replace(
+        state,
+        outcomes=state.outcomes[state.outcomes["study_id"] != NEW],
+        directions=pd.concat([state.directions, like], ignore_index=True),
+    )
 
 
 def test_the_same_evidence_changes_nothing(base):
     same = difference.compare(base, dataclasses.replace(base))
     assert not same.facts[["added", "removed", "changed"]].to_numpy().any()
-    assert not same.headlines["changed"].any()
-    assert same.effects.empty
-    assert len(same.headlines) > 5
+    assert same.headlines.empty and same.effects.empty
+    assert words.lines(same, "HEAD") == ["no row of evidence differs from HEAD"]
 
 
 def test_rows_are_counted_as_added_removed_and_changed(base, grown, found):
     forwards = found.facts.set_index("table")
     assert forwards.loc["outcomes.csv", ["added", "removed", "changed"]].tolist() == [4, 0, 0]
-    backwards = difference._facts(grown, base).set_index("table")
+    backwards = comparing._facts(grown, base).set_index("table")
     assert backwards.loc["outcomes.csv", ["added", "removed", "changed"]].tolist() == [0, 4, 0]
     safety = base.safety.copy()
     safety.loc[0, "n_at_risk"] += 1
     edited = dataclasses.replace(base, safety=safety)
-    counts = difference._facts(base, edited).set_index("table").loc["safety.csv"]
+    counts = comparing._facts(base, edited).set_index("table").loc["safety.csv"]
     assert counts.tolist() == [0, 0, 1]
 
 
-def test_headlines_are_exact_fits_with_the_priors_of_the_project(base, grown, found):
-    row = headline(found, "hba1c", "controlled")
-    assert row["k_after"] == row["k_before"] + 1
-    assert row["n_after"] == row["n_before"] + 80
+def test_headlines_are_the_posteriors_of_the_report(base, grown, found):
+    row = headline(found)
+    about = outcomes.get("hba1c")
     for when, state in (("before", base), ("after", grown)):
-        table = effects.headline(effects.build(state).effects, "hba1c")
-        table = table[table["controlled"].astype(bool) & table["kind"].eq("numeric")]
-        assert (effects.se(table) > 0).all()
-        fit = exact.fit(
-            table["y"].astype(float), effects.se(table),
-            mu_prior=exact.Normal(0, priors.get("hba1c", "mu").scale),
-            tau_prior=exact.HalfNormal(priors.get("hba1c", "tau").scale),
-        )  # fmt: skip
-        assert row[f"mean_{when}"] == pytest.approx(fit.mu.mean, rel=1e-9)
-        assert row[f"p_good_{when}"] == pytest.approx(fit.mu.cdf(0.0), rel=1e-9)
-        assert row[f"ci_low_{when}"] == pytest.approx(fit.mu.interval()[0], rel=1e-6)
-    assert row["changed"]
-    assert row["shift"] == pytest.approx(row["mean_after"] - row["mean_before"])
-
-
-def test_what_the_new_rows_do_not_touch_is_unchanged(found):
-    changed = found.headlines[found.headlines["changed"]]
-    pairs = set(zip(changed["outcome"], changed["group"], strict=True))
-    assert ("hba1c", "controlled") in pairs
-    assert ("hba1c", "uncontrolled") not in pairs
-    assert not any(outcome == "c_peptide_ratio" for outcome, _ in pairs)
-    assert ("ever_independent", "T2D") in pairs and ("ever_independent", "T1D") not in pairs
-
-
-def test_counts_of_independence_are_beta_posteriors(found):
-    row = headline(found, "ever_independent", "T2D")
+        body = questions.Body(state)
+        rows, fit = body.rows(T2D), questions.posterior_of(body, T2D)
+        assert row[f"k_{when}"] == len(rows)
+        assert row[f"words_{when}"] == rows["kind"].ne("numeric").sum()
+        assert row[f"n_{when}"] == rows["n_patients"].sum()
+        assert row[f"mean_{when}"] == pytest.approx(about.shown(fit.mu.mean), rel=1e-9)
+        assert row[f"p_good_{when}"] == pytest.approx(float(fit.mu.cdf(0.0)), rel=1e-9)
+        assert row[f"ci_low_{when}"] == pytest.approx(fit.mu.interval()[0], rel=1e-9)
     assert row["k_after"] == row["k_before"] + 1
-    assert row["n_after"] == row["n_before"] + 40
-    assert 0 < row["mean_after"] < 1
+    assert row["why"] == "results"
 
 
-def test_influence_and_shrinkage_are_those_of_the_fit(found):
-    row = found.effects.set_index("study_id").loc[NEW]
-    before = headline(found, "hba1c", "controlled")
-    # Nothing but the new study differs, so the mean without it is the mean before.
-    assert row["mean_without"] == pytest.approx(before["mean_before"], rel=1e-9)
-    assert row["mean_with"] == pytest.approx(before["mean_after"], rel=1e-9)
-    assert row["y"] == pytest.approx(-1.5)
-    assert row["status"] == "new" and row["spread"] == "printed" and row["replaces"] == ""
-    assert 0 < row["shrinkage"] < 1
-    assert row["mean_with"] > row["shrunk_mean"] > row["y"]
+def test_the_shift_is_in_posterior_sds_before(found):
+    before, after = found.posteriors[T2D]
+    shift = (after.mu.mean - before.mu.mean) / before.mu.sd
+    assert headline(found)["shift_in_sd"] == pytest.approx(shift)
+    assert new_result(found)["influence_in_sd"] == pytest.approx(shift)  # nothing else is new
+
+
+def test_only_what_the_new_rows_touch_is_told(found):
+    touched = set(found.headlines["outcome"])
+    assert touched == {"hba1c"}
+    results = found.headlines[found.headlines["why"] == "results"]
+    assert set(results["population"]) == {"t2d"}
+    assert set(results["approach"]) == {"cell_infusion"}
+
+
+def test_ratios_are_told_as_ratios(base):
+    other = base.outcomes[base.outcomes["outcome"].eq("insulin_dose")]
+    assert len(other)
+    less = dataclasses.replace(base, outcomes=base.outcomes.drop(other.index[-1]))
+    found = difference.compare(less, base)
+    rows = found.headlines[found.headlines["outcome"] == "insulin_dose"]
+    means = rows[["mean_before", "mean_after"]].to_numpy(dtype=float)
+    assert (means[np.isfinite(means)] > 0).all()
+    assert set(rows["unit"]) <= {"ratio"}
+
+
+def test_a_null_in_words_moves_the_headline_and_is_weighed(base, grown):
+    found = difference.compare(base, in_words(grown, "no_difference", "no"))
+    row, result = headline(found), new_result(found)
+    assert row["words_after"] == row["words_before"] + 1
+    assert result["kind"] == "interval" and 0 < result["weight"] < 1
+    assert row["shift_in_sd"] > 0  # HbA1c: towards no effect
+    assert 0 < result["surprise_p"] <= 1
+
+
+def test_words_against_expectation_surprise_more(base, grown):
+    worse, better = (
+        new_result(difference.compare(base, in_words(grown, way, "yes")))["surprise_p"]
+        for way in ("increase", "decrease")
+    )
+    assert worse < better
 
 
 def test_surprise_is_the_tail_of_the_predictive_distribution():
@@ -148,7 +181,7 @@ def test_surprise_is_the_tail_of_the_predictive_distribution():
     theta = np.linspace(-8, 9, 40_001)
     integrand = fit.predictive.pdf(theta) * stats.norm.cdf((y - theta) / se)
     assert difference.predictive_cdf(y, se, fit) == pytest.approx(
-        integrate.simpson(integrand, x=theta), abs=1e-6
+        integrate.simpson(integrand, x=theta), abs=1e-4
     )
 
 
@@ -174,9 +207,9 @@ def test_a_surprising_study_has_a_small_p(base, grown):
     mine = outcomes["study_id"].eq(NEW) & outcomes["arm"].eq("treated") & outcomes["months"].eq(12)
     outcomes.loc[mine, "value"] = 15.0  # a rise of 6.5 points
     worse = dataclasses.replace(grown, outcomes=outcomes)
-    row = difference.compare(base, worse).effects.set_index("study_id").loc[NEW]
+    row = new_result(difference.compare(base, worse))
     assert row["surprise_p"] < 0.02
-    assert row["against"].startswith("posterior of")
+    assert row["against"].startswith("the posterior of")
 
 
 def test_a_first_study_is_judged_against_the_prior(base, grown):
@@ -190,10 +223,59 @@ def test_a_first_study_is_judged_against_the_prior(base, grown):
         for state in (base, grown)
     )
     found = difference.compare(none, one)
-    row = found.effects.set_index("study_id").loc[NEW]
-    assert row["against"] == "prior: no study before"
-    assert 0 < row["surprise_p"] < 1
-    assert np.isnan(headline(found, "hba1c", "controlled")["mean_before"])
+    assert new_result(found)["against"] == "the prior: no result before"
+    assert 0 < new_result(found)["surprise_p"] < 1
+    row = headline(found)
+    assert row["told_before"] == questions.NONE and row["told_after"] == questions.STUDY
+    assert np.isnan(row["shift_in_sd"])  # no mean, so none that moved
+
+
+# --- how it is told ------------------------------------------------------------------------------
+
+
+def test_lines_fit_a_terminal_and_name_what_is_new(found):
+    lines = words.lines(found, "HEAD")
+    assert max(map(len, lines)) <= 80
+    text = "\n".join(lines)
+    assert "HbA1c, percentage points: cell infusion, type 2 diabetes, against controls" in text
+    assert new_result(found)["effect_id"] in text.replace("\n    ", "")
+    assert "0.00" not in text.replace("0.001", "")
+
+
+@pytest.mark.parametrize(
+    "value, text",
+    [(0.0, "0.00"), (0.003, "0.003"), (-0.0004, "-0.0004"), (1.234, "1.23"), (1e-12, "1.0e-12")],
+)
+def test_a_figure_that_is_not_zero_is_not_printed_as_zero(value, text):
+    assert words.figure(value) == text
+
+
+def test_small_sizes_and_probabilities_are_bounded_in_words():
+    assert words.small(0.0) == "0" and words.small(0.001) == "less than 0.01"
+    assert words.small(0.31) == "0.31"
+    assert words.probability(1e-9) == "under 0.001" and words.probability(1.0) == "over 0.999"
+
+
+def test_verdicts_and_certainty_are_told_where_a_judge_gives_them(base, grown):
+    def judge(state):
+        word = "supported" if len(state.studies) > len(base.studies) else "suggested"
+        level = "low" if word == "suggested" else "moderate"
+        return difference.Judged({T2D: level}, {"c1": ("Cells lower HbA1c", word)})
+
+    found = difference.compare(base, grown, judge)
+    text = "\n".join(words.lines(found, "HEAD"))
+    assert "certainty: low → moderate" in text
+    assert "Cells lower HbA1c: suggested → supported" in text
+
+
+def test_the_page_holds_everything_it_needs(found):
+    text = page.page(found, "<HEAD>")
+    assert text.count("<svg") == sum(
+        any(fit is not None for fit in fits) for fits in found.posteriors.values()
+    )
+    assert text.count("<svg") >= 1 and "&lt;HEAD&gt;" in text
+    assert not [link for link in ("src=", "<link", "<script", "@import") if link in text]
+    assert text == page.page(found, "<HEAD>")  # the same bytes each time
 
 
 # --- the state to compare with -----------------------------------------------------------------
@@ -240,5 +322,8 @@ def test_the_command_tells_what_changed(repository):
     assert result.exit_code == 0
     assert "safety.csv: 0 added, 1 removed, 0 changed" in result.output
     assert call("diff", "--base", "nowhere", "--raw", repository).exit_code == 2
+    target = repository.parent / "diff.html"
+    assert call("diff", "--raw", repository, "--html", target).exit_code == 0
+    assert target.read_text("utf-8").startswith("<!doctype html>")
     path.write_text("nonsense\n", "utf-8")
     assert call("diff", "--base", "HEAD", "--raw", repository).exit_code == 1
