@@ -67,23 +67,6 @@ def check(raw: RawOption = Path("data/raw")) -> None:
         console.print(f"oddity: {warning}", markup=False, highlight=False, soft_wrap=True)
 
 
-@app.command()
-def explain(effect_id: str, raw: RawOption = Path("data/raw")) -> None:
-    """Walk one effect back to the raw rows it came from."""
-    from analysis import effects, evidence
-
-    cli_study.settled(raw)
-    try:
-        loaded = evidence.load(raw)
-        lines = effects.explain(effects.build(loaded).effects, loaded, effect_id)
-    except evidence.EvidenceError as error:
-        raise _fail(str(error)) from None
-    except KeyError as error:
-        raise _fail(str(error.args[0])) from None
-    for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
 cli_results.register(app)
 cli_study.register(app)
 cli_registry.register(app)

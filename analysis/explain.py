@@ -54,6 +54,7 @@ def explain(
 class _Explainer:
     def __init__(self, body: evidence.Evidence, out: Path | None, source: Path | None):
         self.body, self.out, self.source = body, out, source
+        self.unread: dict[str, str] = {}
 
     @cached_property
     def built(self) -> effects.EffectsResult:
@@ -75,10 +76,22 @@ class _Explainer:
         """A table of the results; empty where there are none."""
         if self.out is None:
             return results.TABLES[name].empty()
-        return results.read(self.out, name)
+        try:
+            return results.read(self.out, name)
+        except results.ContractError as error:
+            self.unread[name] = str(error)
+            return results.TABLES[name].empty()
 
     def lines(self, name: str) -> list[str]:
-        """The lines for a name: the first kind of thing that is called so."""
+        """The lines for a name: the first kind of thing that is called so.
+
+        Where a table of the results is not as declared, what it would add is left out, and said.
+        """
+        found = self._found(name)
+        return found + [f"left out, because it cannot be read: {table}.csv: {fault}"
+                        for table, fault in self.unread.items()]  # fmt: skip
+
+    def _found(self, name: str) -> list[str]:
         for way in (self._estimate, self._claim, self._effect, self._row, self._study, self._cohort,
                     self._figure, self._outcome, self._word, self._part):  # fmt: skip
             found = way(name)
@@ -425,7 +438,7 @@ class _Explainer:
         if not found or len(plain) < 3:
             return []
         if len(found) == 1:
-            return self.lines(found[0])
+            return self._found(found[0])
         shown = [f"  {known}" for known in found[:MOST]]
         more = [f"  and {len(found) - MOST} more"] if len(found) > MOST else []
         return [f"{name}: {len(found)} names have it", *shown, *more]

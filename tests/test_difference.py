@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import typer
-from analysis.questions import Question
 from scipy import integrate, stats
 from typer.testing import CliRunner
 
 from analysis import cli_study, difference, exact, outcomes, priors, questions
 from analysis import evidence as ev
 from analysis.difference import comparing, page, words
+from analysis.questions import Question
 
 NEW = "newtrial2030"
 
