@@ -22,7 +22,9 @@ from analysis.render.docx import WORD, W, parse, written
 TARGET = Path(__file__).resolve().parent.parent / "analysis" / "report" / "reference.docx"
 RELATIONS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 PACKAGE = "http://schemas.openxmlformats.org/package/2006"
-GREY, INK, LINE = "55606A", "1D2328", "C8CDD2"
+GREY, LINE = "55606A", "C8CDD2"
+FONT = "Arial"
+"""On every machine, or replaced by one of the same widths."""
 
 BOX = "".join(
     f'<w:{side} w:val="single" w:sz="{size}" w:space="6" w:color="{colour}"/>'
@@ -41,6 +43,9 @@ NEW_STYLES = f"""<w:styles xmlns:w="{WORD}">
 <w:basedOn w:val="BodyText"/><w:qFormat/><w:pPr><w:keepLines/><w:pBdr>{BOX}</w:pBdr>
 <w:shd w:val="clear" w:color="auto" w:fill="FFF9EC"/><w:spacing w:before="60" w:after="60"/>
 <w:ind w:left="170" w:right="170"/></w:pPr></w:style>
+<w:style w:type="paragraph" w:customStyle="1" w:styleId="FoldedTitle"><w:name w:val="Folded Title"/>
+<w:basedOn w:val="BodyText"/><w:qFormat/><w:pPr><w:keepNext/><w:spacing w:before="280"/></w:pPr>
+<w:rPr><w:b/></w:rPr></w:style>
 <w:style w:type="paragraph" w:styleId="TOC1"><w:name w:val="toc 1"/><w:basedOn w:val="Normal"/>
 <w:uiPriority w:val="39"/><w:pPr><w:spacing w:before="60" w:after="0"/></w:pPr></w:style>
 <w:style w:type="paragraph" w:styleId="TOC2"><w:name w:val="toc 2"/><w:basedOn w:val="Normal"/>
@@ -113,6 +118,10 @@ def main() -> None:
 def styles(xml: bytes) -> bytes:
     """Type sizes, lines of tables and the new styles."""
     tree = parse(xml)
+    for fonts in tree.iter(f"{W}rFonts"):
+        for name in [name for name in fonts.attrib if name.endswith("Theme")]:
+            del fonts.attrib[name]
+        fonts.attrib.update({f"{W}{name}": FONT for name in ("ascii", "hAnsi", "cs")})
     for name in ("sz", "szCs"):
         tree.find(f"{W}docDefaults/{W}rPrDefault/{W}rPr/{W}{name}").set(f"{W}val", "21")
     known = {style.get(f"{W}styleId"): style for style in tree.findall(f"{W}style")}

@@ -34,6 +34,7 @@ def finish(path: Path, alternatives: Sequence[str] = ()) -> None:
         parts = {name: package.read(name) for name in package.namelist()}
     body = parse(parts["word/document.xml"])
     describe(body, alternatives)
+    keep_rows_whole(body)
     fill_contents(body)
     parts["word/document.xml"] = written(body)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as package:
@@ -61,6 +62,17 @@ def describe(body: Element, alternatives: Sequence[str]) -> None:
         for figure, text in zip(figures, alternatives, strict=True):
             if not figure.get("descr"):
                 figure.set("descr", text)
+
+
+def keep_rows_whole(body: Element) -> None:
+    """No row of a table breaks over two pages."""
+    for row in body.iter(f"{W}tr"):
+        properties = row.find(f"{W}trPr")
+        if properties is None:
+            properties = Element(f"{W}trPr")
+            row.insert(0, properties)
+        if properties.find(f"{W}cantSplit") is None:
+            properties.insert(0, Element(f"{W}cantSplit"))
 
 
 def headings(body: Element, deepest: int = 2) -> list[tuple[int, str, str]]:

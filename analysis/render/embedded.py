@@ -36,7 +36,7 @@ KINDS = {"fig": "Figure", "tbl": "Table", "sec": "Section"}
 FIGURES = {"html": "svg", "pdf": "svg", "docx": "png"}
 """How figures are drawn for each format (`analysis.report.style.figure_kinds`)."""
 ASSETS = ("theme.css", "tables.css", "page.html", "page.typ", "filter.lua", "docx.lua",
-          "tables.html", "reference.docx")  # fmt: skip
+          "equation.lua", "tables.html", "reference.docx")  # fmt: skip
 
 
 def name() -> str:
@@ -170,7 +170,7 @@ def _figure(cell: Cell, data: dict, number: int | str, caption: str, work: Path,
     else:
         path = work / f"{label}.png"
         path.write_bytes(base64.b64decode(data["image/png"]))
-    return f'::: {{#{label}}}\n\n![Figure {number}: {caption}]({path.name}){{alt="{alt}"}}\n\n:::'
+    return f'![Figure {number}: {caption}]({path.name}){{#{label} alt="{alt}"}}'
 
 
 def _pandoc(text: str, header: dict, work: Path, form: str) -> Path:
@@ -192,7 +192,7 @@ def _pandoc(text: str, header: dict, work: Path, form: str) -> Path:
              "--lua-filter=filter.lua"]  # fmt: skip
     if form == "html":
         words += ["--embed-resources", "--template=page.html", "--css=theme.css",
-                  "--css=tables.css", "--section-divs", "--mathml",
+                  "--css=tables.css", "--section-divs", "--mathml", "--lua-filter=equation.lua",
                   "--include-after-body=tables.html"]  # fmt: skip
     elif form == "pdf":
         words += ["--include-in-header=page.typ"]

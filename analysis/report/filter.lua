@@ -67,7 +67,16 @@ local function callout(div, class)
     blocks:insert(pandoc.Para({pandoc.Strong({pandoc.Str(title)})}))
     blocks:extend(div.content)
     blocks:insert(pandoc.RawBlock("typst", "]"))
-  elseif FORMAT:match("docx") and not folded then
+  elseif FORMAT:match("typst") then
+    blocks:insert(pandoc.RawBlock("typst", "#folded["))
+    blocks:insert(pandoc.Para({pandoc.Str(title)}))
+    blocks:insert(pandoc.RawBlock("typst", "]"))
+    blocks:extend(div.content)
+  elseif FORMAT:match("docx") and folded then
+    local head = pandoc.Para({pandoc.Str(title)})
+    blocks:insert(pandoc.Div({head}, pandoc.Attr("", {}, {["custom-style"] = "Folded Title"})))
+    blocks:extend(div.content)
+  elseif FORMAT:match("docx") then
     local head = pandoc.Para({pandoc.Strong({pandoc.Str(title)})})
     local body = pandoc.List({head})
     body:extend(div.content)

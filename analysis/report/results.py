@@ -68,13 +68,16 @@ class Results:
 
     def rows(self, name: str) -> pd.DataFrame:
         """A table of the run by name, empty where the run made none."""
-        path = Path(self.out) / f"{name}.csv"
-        if not path.exists():
-            return pd.DataFrame()
-        try:
-            return self.table(name)
-        except pd.errors.EmptyDataError:
-            return pd.DataFrame()
+        if name not in self._read:
+            try:
+                self._read[name] = self.table(name)
+            except (FileNotFoundError, pd.errors.EmptyDataError):
+                self._read[name] = pd.DataFrame()
+        return self._read[name].copy()
+
+    @cached_property
+    def _read(self) -> dict[str, pd.DataFrame]:
+        return {}
 
     def calibration(self) -> pd.DataFrame:
         """What `make calibrate` found: of the run's folder, else the tracked one; or empty."""
@@ -103,11 +106,15 @@ class Results:
 
     def find(self, outcome: str, estimand: str, **words: str) -> pd.DataFrame:
         """Estimates of an outcome and estimand; `words` are further columns and their values."""
-        chosen = {"method": "nuts", **words, "outcome": outcome, "estimand": estimand}
-        table = self.estimates
+        chosen = {"method": "nuts", **words}
+        table = self._by_quantity.get((outcome, estimand), self.estimates.iloc[:0])
         for column, value in chosen.items():
             table = table[table[column] == value]
         return table
+
+    @cached_property
+    def _by_quantity(self) -> dict[tuple[str, str], pd.DataFrame]:
+        return dict(list(self.estimates.groupby(["outcome", "estimand"], sort=False)))
 
     def one(self, outcome: str, estimand: str, group: str = "all", **words: str) -> pd.Series:
         """The one estimate asked for.

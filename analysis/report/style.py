@@ -1,7 +1,8 @@
 """How every figure looks: colours safe for colour-blind readers, type, exact reproducibility.
 
 Figures are drawn narrow, so that their type stays readable on a telephone 380 pixels wide and in
-a column of print; screens show them larger.
+a column of print; screens show them larger. Figures draw with the colours named here and no
+others: each has a partner for dark pages (`DARK`), which an SVG takes by itself.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 # Okabe and Ito (2008), Color Universal Design: distinguishable with any common colour blindness.
 BLUE, ORANGE, GREEN, RED, SKY, PURPLE = (
@@ -23,8 +25,17 @@ BLUE, ORANGE, GREEN, RED, SKY, PURPLE = (
 INK, GREY, PALE = "#222222", "#6B6B6B", "#E3E6E8"
 
 WIDTH = 4.1
-"""Inches. A page 380 pixels wide then shows the type at nine tenths of its size here."""
+"""Inches. A page 380 pixels wide shows a figure of this width at 1.2 pixels a point."""
 SMALL, TEXT = 7.6, 8.2
+"""Points; nothing is smaller than `SMALL`, which is 9 pixels on such a page."""
+WHITE, NIGHT = "#FFFFFF", "#14181B"
+"""The page, light and dark (`theme.css` says the same)."""
+
+RUST, NAVY, TEAL = "#C65102", "#1B4F9C", "#2B9A8C"
+APPROACH_COLOURS = {"islet_replacement": RUST, "immune_reset": NAVY, "cell_infusion": TEAL}
+APPROACH_MARKERS = {"islet_replacement": "D", "immune_reset": "s", "cell_infusion": "o"}
+"""Colour and marker of an approach, far apart for every kind of colour blindness (tested); the
+marker says it without the colour."""
 
 CLASS_COLOURS = {
     "ahsct": BLUE,
@@ -51,6 +62,14 @@ LIGHTS = {
 }
 """Colour and shape of a verdict: the shape says it without the colour."""
 
+DARK = {
+    WHITE: NIGHT, INK: "#E4E8EB", GREY: "#A9B4BD", PALE: "#39424A", "#555555": "#B0B8BF",
+    "#B8B8B8": "#7C868E", BLUE: "#5AB4F0", RED: "#FF8A3D", GREEN: "#2FC79A", "#A6441A": "#E58A5F",
+    "#117733": "#4FBF74", "#7A9A01": "#A6C934", "#B37400": "#E0A23A", "#B0528A": "#DE8DBB",
+    "#2B8CC4": "#6CBDEB", "#882255": "#D880AE", RUST: "#FF8A3D", NAVY: "#8FA2FF", TEAL: "#5FE0B8",
+}  # fmt: skip
+"""What each colour becomes on a dark page; those not named stay, they are light enough."""
+
 
 def class_colour(cell_class: str) -> str:
     """The colour of a cell class; dark grey for classes without one of their own."""
@@ -74,6 +93,7 @@ def apply() -> None:
             "axes.spines.right": False,
             "axes.edgecolor": GREY,
             "axes.labelcolor": INK,
+            "text.color": INK,
             "axes.labelsize": TEXT,
             "axes.titlesize": 9,
             "axes.titleweight": "bold",
@@ -117,10 +137,29 @@ def renderer() -> str:
 
 
 def as_svg(figure: Figure) -> str:
-    """The figure as SVG, the same text on each run."""
+    """The figure as SVG, the same text on each run, with dark colours for dark pages."""
     with io.StringIO() as file:
         figure.savefig(file, format="svg", metadata={"Date": None})
-        return file.getvalue()
+        return file.getvalue().replace("</defs>", f" {_dark_style()}\n </defs>", 1)
+
+
+def _dark_style() -> str:
+    """The rules by which an SVG of matplotlib changes its colours on a dark page."""
+    rules = "".join(
+        f'[style*="{what}: {light.lower()}"]{{{what}:{dark.lower()}!important}}'
+        for light, dark in DARK.items()
+        for what in ("fill", "stroke")
+    )
+    return f"<style>@media (prefers-color-scheme:dark){{{rules}}}</style>"
+
+
+def smallest_text(figure: Figure) -> float:
+    """Size in points of the smallest text that a figure shows."""
+    figure.draw_without_rendering()
+    return min(
+        (text.get_fontsize() for text in figure.findobj(Text)
+         if text.get_visible() and text.get_text().strip()), default=TEXT,
+    )  # fmt: skip
 
 
 def as_png(figure: Figure) -> bytes:

@@ -83,7 +83,7 @@ def _draw_study(axes, y: float, row: dict, about: Outcome) -> None:
                   mfc=style.GREY if spread else "white")  # fmt: skip
     else:
         side = {-1: "right", 0: "center", 1: "left"}[row["direction"]]
-        axes.annotate(IN_WORDS[row["direction"]], (about.neutral, above), fontsize=6.6,
+        axes.annotate(IN_WORDS[row["direction"]], (about.neutral, above), fontsize=style.SMALL,
                       va="center", ha=side, color=style.GREY, textcoords="offset points",
                       xytext=(4 * row["direction"], 0),
                       bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4})  # fmt: skip
@@ -112,7 +112,7 @@ def ridges(results: Results, outcome: str) -> Figure:
     groups = list(dict.fromkeys(table["group"]))
     studies = results.study_effects(outcome)
     figure, axes = base.new(0.54 * len(groups) + 1.0)
-    base.label_rows(axes, [_ridge_label(studies, group) for group in groups], size=7.2)
+    base.label_rows(axes, [_ridge_label(studies, group) for group in groups], size=style.SMALL)
     for label in axes.get_yticklabels():
         label.set(multialignment="right", linespacing=1.05)
     axes.set_ylim(len(groups) - 0.75, -1.0)

@@ -142,7 +142,7 @@ def _shade_beyond(axes, part: pd.DataFrame) -> None:
     if len(beyond):
         start, end = beyond["months"].min(), beyond["months"].max()
         axes.axvspan(start, end, color=style.PALE, lw=0, zorder=0)
-        axes.text(end, 0.97, "beyond\nthe data ", fontsize=6.6, color=style.INK, va="top",
+        axes.text(end, 0.97, "beyond\nthe data ", fontsize=style.SMALL, color=style.INK, va="top",
                   ha="right")  # fmt: skip
 
 
@@ -192,7 +192,7 @@ def swimmer(results: Results) -> Figure:
     table = results.rows("swimmer").sort_values(
         ["cell_class", "study_id", "months"], ascending=[True, True, False], kind="stable"
     )
-    figure, axes = base.new(0.125 * len(table) + 1.2)
+    figure, axes = base.new(0.14 * len(table) + 1.2)
     labels, before = [], None
     used = table["used_in_model"].astype(str).isin(["True", "1", "1.0"])
     for y, (row, enters) in enumerate(zip(table.to_dict("records"), used, strict=True)):
@@ -204,7 +204,7 @@ def swimmer(results: Results) -> Figure:
         labels.append(f"{study(row['label'])} · {short(row['cell_class'])}"
                       if row["study_id"] != before else "")  # fmt: skip
         before = row["study_id"]
-    base.label_rows(axes, labels, size=7)
+    base.label_rows(axes, labels)
     axes.set_xlabel("months free of insulin", loc="right")
     axes.set_xlim(0, 1.05 * table["months"].max())
     seen = {STATUS[s] for s in table["status"] if s in STATUS}

@@ -42,7 +42,7 @@ def claims(results: Results) -> Figure:
         behind = "no study"
         if row["k_studies"] > 0:
             behind = f"{likely}k {count(row['k_studies'])} · n {count(row['n_patients'])}"
-        axes.text(0.70, y + 0.075, behind, va="center", fontsize=7, color=style.GREY)
+        axes.text(0.70, y + 0.075, behind, va="center", fontsize=style.SMALL, color=style.GREY)
         top += height
         axes.axhline(top, color=style.PALE, lw=0.7)
     axes.set_ylim(sum(heights), 0)
@@ -85,7 +85,9 @@ def evidence_map(results: Results) -> Figure:
                 axes.text(x, y, str(cohorts), ha="center", va="center_baseline", color="white",
                           fontsize=style.TEXT, fontweight="bold")  # fmt: skip
             else:
-                axes.text(x, y, "none", ha="center", va="center", color=style.GREY, fontsize=7)
+                axes.text(
+                    x, y, "none", ha="center", va="center", color=style.GREY, fontsize=style.SMALL
+                )
     axes.set_xticks(range(len(MAP_COLUMNS)), list(MAP_COLUMNS.values()))
     axes.xaxis.tick_top()
     axes.set_yticks(range(len(counts)), [short(name) for name in counts.index])

@@ -14,6 +14,8 @@ from analysis.report.results import Results
 from analysis.report.words import count, review
 
 SHOWN = ("hba1c", "c_peptide_ratio")
+PANELS = 8
+"""Quantities whose ranks are drawn: the least even ones; the table has all."""
 CONCLUSION = {"good": style.BLUE, "open": "#B8B8B8", "harm": style.RED}
 CHOICES = (
     "design", "words", "missing_spread", "medians", "unstated_spread", "r", "window", "overlaps",
@@ -96,7 +98,7 @@ def _draw_choices(axes, table: pd.DataFrame, levels: list[tuple]) -> None:
         ticks.append(y)
         before = choice
         y += 1
-    axes.set_yticks(ticks, names, fontsize=6.8)
+    axes.set_yticks(ticks, names, fontsize=style.SMALL)
     axes.set_ylim(y - 0.4, -0.7)
     axes.set_xlabel(f"{len(table)} analyses, in order of their result")
     axes.tick_params(axis="y", length=0)
@@ -124,7 +126,8 @@ def _panels(results: Results, name: str, rows, label) -> Figure:
         for y, row in enumerate(part.to_dict("records")):
             if not np.isfinite(row["mean"]):
                 axes.text(0.5, y, "too few studies", transform=axes.get_yaxis_transform(),
-                          ha="center", va="center", fontsize=7, color=style.GREY)  # fmt: skip
+                          ha="center", va="center", fontsize=style.SMALL,
+                          color=style.GREY)  # fmt: skip
                 continue
             base.span(axes, about.shown(row["ci_low"]), about.shown(row["ci_high"]), y,
                       color=style.BLUE, lw=1.6)  # fmt: skip
@@ -238,7 +241,7 @@ def funnel(results: Results) -> Figure:
         low, high = base.limits_of([*part["y"], *span], about)
         base.value_axis(axes, about, (low, high))
         axes.set_title(about.label)
-        axes.legend(loc="upper right", fontsize=7)
+        axes.legend(loc="upper right", fontsize=style.SMALL)
     return figure
 
 
@@ -272,21 +275,24 @@ def earlier(results: Results) -> Figure:
 
 
 def calibration(results: Results) -> Figure:
-    """Rank histograms of simulation-based calibration with the band of a calibrated model."""
+    """Rank histograms of the quantities that look least calibrated, with the band of good ones."""
     from scipy import stats
 
     table = results.calibration()
     if table.empty:
         return base.in_words("Simulation-based calibration was not run (make calibrate).")
-    columns = 3
+    table = table.nsmallest(PANELS, "ecdf_p")
+    columns = 2
     lines = int(np.ceil(len(table) / columns))
-    figure, grid = base.new(0.95 * lines + 0.3, nrows=lines, ncols=columns, squeeze=False)
+    figure, grid = base.new(1.0 * lines + 0.3, nrows=lines, ncols=columns, squeeze=False)
     for axes, row in zip(grid.ravel(), table.to_dict("records"), strict=False):
         counts = np.array([float(n) for n in str(row["histogram"]).split(";")])
         low, high = stats.binom.ppf([0.005, 0.995], counts.sum(), 1 / len(counts))
         axes.axhspan(low, high, color=style.PALE, lw=0, zorder=0)
         axes.bar(np.arange(len(counts)), counts, width=0.9, color=style.BLUE)
-        axes.set_title(f"{row['model']}\n{row['parameter']}".replace("_", " "), fontsize=6.4)
+        axes.set_title(
+            f"{row['model']}\n{row['parameter']}".replace("_", " "), fontsize=style.SMALL
+        )
         axes.set_xticks([])
         axes.set_yticks([])
     for axes in grid.ravel()[len(table) :]:

@@ -129,7 +129,7 @@ def needed(results: Results) -> Figure:
             name = f"{event(harm)} under {limit:g} per 100 p-y"
         axes.plot(own.index, own, color=colour, linestyle=dash, lw=1.5, label=name)
     axes.axhline(0.8, color=style.GREY, lw=0.8, zorder=0)
-    axes.text(table["patient_years"].min(), 0.815, " 80 %", fontsize=7, color=style.GREY)
+    axes.text(table["patient_years"].min(), 0.815, " 80 %", fontsize=style.SMALL, color=style.GREY)
     base.log_axis(axes, (table["patient_years"].min(), table["patient_years"].max()), NEEDED_TICKS)
     axes.set_xlabel("patient-years of follow-up still to come (log scale)", loc="right")
     axes.set_ylabel("chance that it is settled")

@@ -22,16 +22,17 @@ from analysis.report.text import Chain, Link, Strong, link
 
 __all__ = ["Table", "grid", "in_words", "link", "made_from"]
 
-WIDEST = 42
+WIDEST = 60
 """A column is never given more than this many letters of width; its longer cells break."""
-MARGIN = 3
+MARGIN = 2
 """Letters of room for the bold type of a header and the gap between columns."""
-PAGE = 118
+TEXT = 18
+"""A column of sentences gets at least so many letters."""
+PAGE = 132
 """Letters of table type in a line of the printed page."""
 
-_NUMERIC = re.compile(
-    r"[-−–±+<>≤≥~(]?\s?\d[-−–\d.,%/()≥≤<>:;\s\u00a0]*(?: to [-−\d.,%\s\u00a0()]+)*"
-)
+_NUMBER = r"(?:(?:under|over|at least) )?[-−–±+<>≤≥~(]?\s?\d[-−–\d.,%/()≥≤<>:;\s\u00a0]*"
+_NUMERIC = re.compile(rf"{_NUMBER}(?: to {_NUMBER})?")
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,8 @@ class Table:
     caption: str = ""
 
     def _repr_html_(self) -> str:
-        kind = "wide" if len(self.columns) > 6 else "middle" if len(self.columns) > 3 else "narrow"
-        classes = f"grid {kind}{' tools' if self.tools else ''}"
+        letters = sum(column_widths(self.columns, self.rows))
+        classes = "grid tools" if self.tools else "grid"
         named = escape.html(self.caption or f"Table: {', '.join(self.columns)}")
         head = "".join(
             f'<th scope="col"{self._class(name)}>{escape.html(name)}</th>' for name in self.columns
@@ -66,7 +67,8 @@ class Table:
         caption = f"<caption>{escape.html(self.caption)}</caption>\n" if self.caption else ""
         return (
             f'<div class="scroll" role="group" tabindex="0" aria-label="{named}">\n'
-            f'<table class="{classes}" data-quarto-disable-processing="true">\n{caption}'
+            f'<table class="{classes}" style="--letters:{letters}" '
+            f'data-quarto-disable-processing="true">\n{caption}'
             f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>\n</div>"
         )
 
@@ -81,11 +83,13 @@ class Table:
                 cells.append(f'<th scope="row"{self._class(name)}>{shown}</th>')
             else:
                 label = escape.html(name)
-                cells.append(f'<td data-label="{label}"{self._class(name)}>{shown}</td>')
+                kind = self._class(name, nothing=str(cell).strip() in ("", "–"))
+                cells.append(f'<td data-label="{label}"{kind}>{shown}</td>')
         return f"<tr{mark}>{''.join(cells)}</tr>"
 
-    def _class(self, name: str) -> str:
-        return ' class="num"' if name in self.right else ""
+    def _class(self, name: str, *, nothing: bool = False) -> str:
+        words = [word for word, holds in (("num", name in self.right), ("none", nothing)) if holds]
+        return f' class="{" ".join(words)}"' if words else ""
 
     def _repr_markdown_(self) -> str:
         widths = column_widths(self.columns, self.rows)
@@ -160,9 +164,9 @@ def column_widths(columns: Sequence[str], rows: Sequence[Sequence]) -> list[int]
     for name, column in zip(columns, zip(*rows, strict=True), strict=True):
         seen = [_joined(str(cell)) for cell in column]
         word = max(len(w) for text in (name, *seen) for w in re.split(r"[ \n]+", text))
-        least.append(word + MARGIN)
-        typical = int(np.quantile([len(text) for text in seen], 0.9)) + MARGIN
-        wanted.append(max(word + MARGIN, min(typical, WIDEST)))
+        typical = int(np.quantile([len(text) for text in seen], 0.9))
+        least.append(max(word, min(typical // 3, TEXT)) + MARGIN)
+        wanted.append(max(least[-1], min(typical + MARGIN, WIDEST)))
     room = PAGE - sum(least)
     extra = sum(wanted) - sum(least)
     share = min(1.0, max(0.0, room / extra)) if extra else 0.0
