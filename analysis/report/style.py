@@ -138,9 +138,17 @@ def renderer() -> str:
 
 def as_svg(figure: Figure) -> str:
     """The figure as SVG, the same text on each run, with dark colours for dark pages."""
+    _lay_out(figure)
     with io.StringIO() as file:
         figure.savefig(file, format="svg", metadata={"Date": None})
         return file.getvalue().replace("</defs>", f" {_dark_style()}\n </defs>", 1)
+
+
+def _lay_out(figure: Figure) -> None:
+    """Lay the figure out once: each further drawing would move it a little, format by format."""
+    if figure.get_layout_engine() is not None:
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
 
 
 def _dark_style() -> str:
@@ -164,6 +172,7 @@ def smallest_text(figure: Figure) -> float:
 
 def as_png(figure: Figure) -> bytes:
     """The figure as PNG, fine enough for print."""
+    _lay_out(figure)
     with io.BytesIO() as file:
         figure.savefig(file, format="png", dpi=220)
         return file.getvalue()
