@@ -4,5 +4,5 @@ function Para(para)
   local only = para.content[1]
   if only.t ~= "Math" or only.mathtype ~= "DisplayMath" then return nil end
   return pandoc.Div({para}, pandoc.Attr("", {"equation"},
-    {tabindex = "0", role = "group", ["aria-label"] = "Equation"}))
+    {{"tabindex", "0"}, {"role", "group"}, {"aria-label", "Equation"}}))
 end
