@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -485,3 +486,83 @@ def test_words_against_the_sign_of_the_number_are_an_oddity(evidence):
     said.loc[mine, "direction"] = "increase"
     found = effects.oddities(replace(evidence, directions=said))
     assert [f for f in found if "other sign" in f.allowed and f.file == "directions.csv"]
+
+
+# --- from the tables to the question -------------------------------------------------------------
+
+
+def invented(evidence, numbers, said=(), **study):
+    """The evidence with one invented trial alone: rows of outcomes.csv and of directions.csv."""
+    one = evidence.studies.query("study_id == 'cai2016'").assign(
+        study_id="made_up", cohort="made_up", overlaps_with="", overlap_kind="",
+        n_treated=20.0, n_control=20.0, **study,
+    )  # fmt: skip
+
+    def frame(template, rows):
+        blank = {c: "" if template[c].dtype.kind in "OTU" else NAN for c in template.columns}
+        source = {"seen_in": "abstract", "source_url": "https://example.org/1"}
+        made = [{**blank, **source, "has_numbers": False, **r} for r in rows]
+        return pd.DataFrame(made, columns=template.columns)
+
+    return replace(evidence, studies=one, outcomes=frame(evidence.outcomes, numbers),
+                   directions=frame(evidence.directions, said))  # fmt: skip
+
+
+def told(line, **other):
+    """A row of directions.csv: HbA1c fell against control, p < 0.05, at 12 months."""
+    base = {"line": line, "study_id": "made_up", "contrast": "treated_vs_control", "arm": "treated",
+            "outcome": "hba1c", "months": 12.0, "months_from": 12.0, "months_to": 12.0,
+            "direction": "decrease", "significant": "yes", "quoted_measure": "HbA1c"}  # fmt: skip
+    return {**base, **other}
+
+
+def test_a_trial_of_named_arms_speaks_once_against_controls(evidence):
+    rows = [*arm_rows(2, "treated_low", 8.5, 7.5, n=10.0),
+            *arm_rows(4, "treated_high", 8.5, 7.2, n=10.0),
+            *arm_rows(6, "control_placebo", 8.4, 8.2)]  # fmt: skip
+    built = effects.build(invented(evidence, rows, [told(2)]))
+    chosen = effects.for_stratum(built.effects, "hba1c")
+    assert list(chosen["effect_id"]) == ["made_up:hba1c:vs_control:12"]
+    assert chosen["n_patients"].iloc[0] == 40
+    # The words restate the numbers: no second effect of the same contrast.
+    assert set(built.effects["kind"]) == {"numeric"}
+    assert len(effects.oddities(invented(evidence, rows, [told(2)]))) == 0
+
+
+def test_an_exact_p_in_words_gives_the_error_of_a_number_without_one(evidence):
+    rows = [changed(2, "treated", -1.0, sd=NAN), changed(3, "control", -0.2, sd=NAN)]
+    exact = told(2, p_relation="=", p_value=0.01)
+    table = effects.build(invented(evidence, rows, [exact])).effects
+    one = effects.for_stratum(table, "hba1c").iloc[0]
+    assert math.sqrt(one["var_a"]) == pytest.approx(se_from_p(-0.8, 0.01, 38))
+    assert "directions:" in one["source_rows"] and one["kind"] == "numeric"
+    bound = effects.build(invented(evidence, rows, [told(2, p_relation="<", p_value=0.01)])).effects
+    one = effects.for_stratum(bound, "hba1c").iloc[0]
+    assert math.isnan(one["var_a"])
+    assert one["z_high"] == pytest.approx(stats.norm.ppf(0.005))
+
+
+def test_a_control_of_one_patient_is_shown_and_the_change_within_still_speaks(evidence):
+    rows = [*arm_rows(2, "treated", 8.5, 7.5), *arm_rows(4, "control", 8.5, 7.5, n=1.0)]
+    table = effects.build(invented(evidence, rows)).effects
+    assert effects.for_stratum(table, "hba1c").empty
+    shown = table[table["controlled"]].iloc[0]
+    assert not shown["pool"] and "fewer than three controls" in shown["note"]
+    assert len(effects.for_stratum(table, "hba1c", design="uncontrolled")) == 1
+
+
+def test_a_control_measured_before_treatment_alone_is_named(evidence):
+    rows = [*arm_rows(2, "treated", 8.5, 7.5), *arm_rows(4, "control", 8.4, None)]
+    found = effects.oddities(invented(evidence, rows))
+    assert [f.line for f in found] == [4]
+    assert "no controlled contrast" in found[0].allowed and "lines 4" in found[0].allowed
+
+
+def test_two_p_values_against_baseline_are_no_contrast(evidence):
+    within = [
+        told(2, contrast="treated_vs_baseline", p_relation="=", p_value=0.01),
+        told(3, contrast="control_vs_baseline", arm="control", p_relation="=", p_value=0.6),
+    ]
+    table = effects.build(invented(evidence, [], within)).effects
+    assert not table["controlled"].any()
+    assert len(effects.for_stratum(table, "hba1c", design="uncontrolled")) == 1

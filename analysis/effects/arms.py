@@ -53,12 +53,33 @@ class Summary:
 
 
 @dataclass(frozen=True)
+class PValue:
+    """A printed p-value: its relation ("=", "<", ">"; "" for none), size, and the rows it is in."""
+
+    relation: str = ""
+    size: float = NAN
+    lines: tuple[int, ...] = ()
+
+    @property
+    def exact(self) -> float:
+        """The p-value where it is printed exactly, else NaN."""
+        return self.size if self.relation == "=" and 0 < self.size < 1 else NAN
+
+    def usable(self, rules: Rules) -> float:
+        """The exact p-value that may give a standard error, else NaN."""
+        return self.exact if rules.p_values and self.size <= rules.largest_p else NAN
+
+
+NO_P = PValue()
+
+
+@dataclass(frozen=True)
 class Printed:
     """What stands at one visit on one scale: the summary, and the p-values of its rows."""
 
     summary: Summary
-    p_within: tuple[str, float] = ("", NAN)
-    p_between: tuple[tuple[str, float], ...] = ()
+    p_within: PValue = NO_P
+    p_between: tuple[PValue, ...] = ()
     at_diagnosis: bool = False
 
 
@@ -82,7 +103,7 @@ class Change:
         p-value against baseline, the spreads before and after.
     spread_a, spread_b : by printed spreads alone. `own` says that they are of the change itself.
     lines : the rows behind it. y_lines : those behind the estimate alone.
-    p_within : relation and p-value against baseline printed at this visit. se_ratio : the standard
+    p_within : the p-value against baseline printed at this visit. se_ratio : the standard
         error by it over that by the printed spreads at the central correlation.
     """
 
@@ -102,7 +123,7 @@ class Change:
     formula: str = ""
     note: str = ""
     at_diagnosis: bool = False
-    p_within: tuple[str, float] = ("", NAN)
+    p_within: PValue = NO_P
     se_ratio: float = NAN
 
 
@@ -223,8 +244,9 @@ def printed(row: Row, rules: Rules) -> Printed:
     """A row with its p-values. Raises Unusable."""
     relation, p = row["p_relation"], row["p_value"]
     has_p = bool(relation) and not math.isnan(p)
-    within = (relation, p) if has_p and row["p_contrast"] == "within" else ("", NAN)
-    between = ((relation, p),) if has_p and row["p_contrast"] == "between" else ()
+    found = PValue(relation, p, (int(row["line"]),)) if has_p else NO_P
+    within = found if row["p_contrast"] == "within" else NO_P
+    between = (found,) if has_p and row["p_contrast"] == "between" else ()
     diagnosis = row["months"] == 0 and str(row["baseline_state"]).startswith("at_diagnosis")
     return Printed(summarise(row, rules), within, between, diagnosis)
 
@@ -328,7 +350,7 @@ def merge_changes(parts: Sequence[Change]) -> Change:
         formula=first.formula + "; arms combined, weighted by patients",
         note=" ".join(p.note for p in parts if p.note),
         at_diagnosis=any(p.at_diagnosis for p in parts),
-        p_within=("", NAN),
+        p_within=NO_P,
         se_ratio=NAN,
     )
 
@@ -432,21 +454,9 @@ def changes(arm: Arm, visit: float, ratio: bool, outcome: str, rules: Rules):
     return [replace(change, at_diagnosis=diagnosis) for change in found], reason
 
 
-def usable_p(p: tuple[str, float], rules: Rules) -> float:
-    """The exact p-value that may give a standard error, else NaN."""
-    relation, value = p
-    return value if relation == "=" and rules.p_values and 0 < value <= rules.largest_p else NAN
-
-
-def exact_p(p: tuple[str, float]) -> float:
-    """The p-value where it is printed exactly, else NaN."""
-    relation, value = p
-    return value if relation == "=" and 0 < value < 1 else NAN
-
-
-def se_ratio_of(y: float, p: tuple[str, float], df: float, by_spread: float) -> float:
+def se_ratio_of(y: float, p: PValue, df: float, by_spread: float) -> float:
     """Standard error by an exact p-value over that by printed spreads; NaN where one is missing."""
-    by_p = var_from_p(y, exact_p(p), df)
+    by_p = var_from_p(y, p.exact, df)
     return math.sqrt(by_p / by_spread) if math.isfinite(by_p) and by_spread > 0 else NAN
 
 
@@ -462,7 +472,7 @@ def _made(
 ):
     """A change whose variance follows the protocol: its own spread, an exact p, other spreads."""
     a, b = spread
-    var_p = var_from_p(y, usable_p(p, rules), n - 1)
+    var_p = var_from_p(y, p.usable(rules), n - 1)
     known = math.isfinite(a)
     first = known and (own or rules.se_source == "spread")
     if rules.se_source == "larger" and known and math.isfinite(var_p):
@@ -471,19 +481,19 @@ def _made(
     var_a, var_b = a, b
     if math.isfinite(var_p) and not first:
         var_a, var_b = var_p, 0.0
-        flags = (*flags, "se_from_p")
+        flags, lines = (*flags, "se_from_p"), (*lines, *p.lines)
         formula += "; se = |y| / t of the exact p-value against baseline"
     return Change(
-        basis, y, var_a, var_b, a, b, own and known, n, lines, y_lines, arm.names, unit,
-        tuple(dict.fromkeys(flags)), formula, note, p_within=p, se_ratio=se_ratio,
+        basis, y, var_a, var_b, a, b, own and known, n, tuple(dict.fromkeys(lines)), y_lines,
+        arm.names, unit, tuple(dict.fromkeys(flags)), formula, note, p_within=p, se_ratio=se_ratio,
     )  # fmt: skip
 
 
-def _first_p(*rows: Printed | None) -> tuple[str, float]:
+def _first_p(*rows: Printed | None) -> PValue:
     """The p-value against baseline of a visit: an exact one before a bound."""
-    found = [row.p_within for row in rows if row is not None and row.p_within[0]]
-    exact = [p for p in found if p[0] == "="]
-    return (exact or found or [("", NAN)])[0]
+    found = [row.p_within for row in rows if row is not None and row.p_within.relation]
+    exact = [p for p in found if p.relation == "="]
+    return (exact or found or [NO_P])[0]
 
 
 def _ratio_of_levels(arm: Arm, pair, rules: Rules) -> Change:
@@ -548,7 +558,7 @@ def _difference_of_levels(arm: Arm, pair, rules: Rules) -> Change:
         )
         return _made("levels", arm, y, none, False, after.n, lines, lines,
                      (*flags, "censored_baseline"), "mean after - half the detection limit",
-                     ("", NAN), rules, note)  # fmt: skip
+                     NO_P, rules, note)  # fmt: skip
     y = after.mean - before.mean
     spread, formula = none, "mean after - mean before"
     if math.isfinite(before.sd) and math.isfinite(after.sd) and min(before.n, after.n) > 1:

@@ -18,6 +18,7 @@ import pandas as pd
 
 from analysis import cohorts, outcomes, vocabulary
 from analysis.effects import contrasts, select, words
+from analysis.effects.arms import PValue
 from analysis.effects.rules import Rules
 from analysis.evidence import Evidence, label_of
 from analysis.evidence.references import reference
@@ -164,7 +165,7 @@ def _study_effects(study, rows, said, rules) -> tuple[list[dict], list[dict]]:
         behind += [by_line["directions", line] for line in effect.said]
         effects.append(_numeric_row(study, effect, behind))
     for row in said:
-        numbered = {e.outcome for e in completed if row["has_numbers"] and _is_of(e, row)}
+        numbered = {e.outcome for e in completed if _restates(e, row)}
         numbered |= {e.outcome for e in completed if row["line"] in e.said}
         made, why = _word_rows(study, row, diagnosed, numbered, rules)
         if not made and row["line"] not in used_words:
@@ -174,17 +175,20 @@ def _study_effects(study, rows, said, rules) -> tuple[list[dict], list[dict]]:
     return effects, exclusions
 
 
-def _p_of(row: dict) -> tuple[str, float]:
+def _p_of(row: dict) -> PValue:
     """The p-value of a statement; "significant" without one is a bound at the usual level."""
     if row["p_relation"] and row["p_value"] > 0:
-        return row["p_relation"], row["p_value"]
+        return PValue(row["p_relation"], row["p_value"])
     relation = {"yes": "<", "no": ">"}.get(row["significant"], "")
-    return relation, words.SIGNIFICANCE_LEVEL
+    return PValue(relation, words.SIGNIFICANCE_LEVEL)
 
 
 def _completes(effect: contrasts.Numeric, row: dict) -> bool:
     """Whether a statement is a tested one of the very contrast of a number, and of its sign."""
-    if not _is_of(effect, row) or row["subgroup"] or row["arm"] != effect.arm:
+    if not _is_of(effect, row) or row["subgroup"]:
+        return False
+    of_all = "+" in effect.arm or effect.arm == "contrast"
+    if row["arm"] != effect.arm and not (row["arm"] == "treated" and of_all):
         return False
     if words.never_enters(row) or not words.is_tested(row) or effect.n_treated < contrasts.FEWEST:
         return False
@@ -195,6 +199,12 @@ def _completes(effect: contrasts.Numeric, row: dict) -> bool:
 def _is_of(effect: contrasts.Numeric, row: dict) -> bool:
     """Whether a number is of the contrast, outcome word and time of a statement."""
     return row["outcome"] == effect.word and same_contrast(row, effect.controlled, effect.months)
+
+
+def _restates(effect: contrasts.Numeric, row: dict) -> bool:
+    """Whether a statement repeats in words what a number of the same patients prints."""
+    of_arm = row["arm"] == "treated" or row["arm"] in effect.arm.split("+")
+    return _is_of(effect, row) and (row["has_numbers"] or (of_arm and not row["subgroup"]))
 
 
 def same_contrast(row: dict, controlled: bool, months: float) -> bool:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from analysis import outcomes, vocabulary
 from analysis.effects import arms as arms_room
 from analysis.effects import conversions as conv
-from analysis.effects.arms import NAN, Arm, Change, Row, Unusable
+from analysis.effects.arms import NAN, NO_P, Arm, Change, PValue, Row, Unusable
 from analysis.effects.conversions import z_from_p
 from analysis.effects.rules import Rules
 
@@ -29,8 +29,8 @@ TARGETS: dict[str, tuple[tuple[str, bool], ...]] = {
 FEWEST = 3
 """Patients an arm needs for its contrast to be pooled."""
 
-SAME_VISIT = 0.1
-"""Visits of two arms may differ by this share of their month, and by no more than the tolerance."""
+SAME_VISIT, SAME_VISIT_MONTHS = 0.1, 0.5
+"""Visits of two arms may differ by this share of their month, and by no more than these months."""
 
 TWO_WAYS_DIFFER = 1.3
 """Standard errors by a p-value and by printed spreads that differ by more are an oddity."""
@@ -122,11 +122,11 @@ def _eligible(rows: list[Row], size: Size) -> tuple[list[Row], dict[int, str]]:
     return kept, out
 
 
-def visits(rows: list[Row], tolerance: float) -> dict[tuple[str, float], float]:
+def visits(rows: list[Row]) -> dict[tuple[str, float], float]:
     """(arm, months) -> the visit, named by its month; months of one arm are never one visit.
 
     Months after treatment of different arms are one visit where they differ by no more than a tenth
-    of the earlier and than the tolerance. A visit is named by the month of most arms, the treated
+    of the earlier and than half a month. A visit is named by the month of most arms, the treated
     first.
     """
     arms_at: dict[float, set[str]] = {}
@@ -135,7 +135,9 @@ def visits(rows: list[Row], tolerance: float) -> dict[tuple[str, float], float]:
             arms_at.setdefault(row["months"], set()).add(row["arm"])
     groups: list[list[float]] = []
     for month in sorted(arms_at):
-        near = groups and month - groups[-1][0] <= min(tolerance, SAME_VISIT * groups[-1][0]) + 1e-9
+        near = bool(groups) and month - groups[-1][0] <= (
+            min(SAME_VISIT_MONTHS, SAME_VISIT * groups[-1][0]) + 1e-9
+        )
         taken = set().union(*(arms_at[m] for m in groups[-1])) if groups else set()
         if near and not taken & arms_at[month]:
             groups[-1].append(month)
@@ -170,7 +172,7 @@ def from_numbers(
     found: list[Numeric] = []
     for word in sorted({row["outcome"] for row in kept}):
         of_word = [row for row in kept if row["outcome"] == word]
-        named = visits(of_word, rules.tolerance)
+        named = visits(of_word)
         sides = _Sides.of(of_word, named, rules, reasons)
         for outcome, ratio in TARGETS[word]:
             for visit in sorted(set(named.values())):
@@ -283,9 +285,9 @@ def _ways(
     return {basis: arms_room.limited(change, largest) for basis, change in ways.items()}, reason
 
 
-def _between(arms: list[Arm], visit: float) -> dict[str, list[tuple[str, float]]]:
+def _between(arms: list[Arm], visit: float) -> dict[str, list[PValue]]:
     """The p-values between arms printed at a visit, by the scale of their row."""
-    found: dict[str, list[tuple[str, float]]] = {}
+    found: dict[str, list[PValue]] = {}
     for arm in arms:
         for (at, scale), row in sorted(arm.printed.items()):
             if at == visit:
@@ -297,16 +299,18 @@ PRINTED_SCALE = {"change": "change", "levels": "level", "follow_up": "level",
                  "percent": "percent_change"}  # fmt: skip
 
 
-def _p_for(basis: str, printed: dict[str, list[tuple[str, float]]]) -> tuple[str, float]:
+def _p_for(basis: str, printed: dict[str, list[PValue]]) -> PValue:
     """The p-value between arms for a basis: of its scale, else of another; none if two differ."""
     for scale in (PRINTED_SCALE.get(basis, ""), *sorted(printed)):
-        exact = {p for p in printed.get(scale, ()) if p[0] == "="}
-        bounds = {p for p in printed.get(scale, ()) if p[0] != "="}
-        if len(exact) == 1:
-            return exact.pop()
-        if not exact and len(bounds) == 1:
-            return bounds.pop()
-    return ("", NAN)
+        lines: dict[tuple[str, float], tuple[int, ...]] = {}
+        for p in printed.get(scale, ()):
+            key = (p.relation, p.size)
+            lines[key] = (*lines.get(key, ()), *p.lines)
+        exact = [key for key in lines if key[0] == "="]
+        told = exact or list(lines)
+        if len(told) == 1:
+            return PValue(*told[0], lines[told[0]])
+    return NO_P
 
 
 # --- one outcome at one visit --------------------------------------------------------------------
@@ -393,7 +397,7 @@ def _displaced(contrast: Numeric, printed: list[Numeric]) -> Numeric:
 def _best_contrast(
     ways: dict[str, Change],
     against: dict[str, Change],
-    printed: dict[str, list[tuple[str, float]]],
+    printed: dict[str, list[PValue]],
     word: str,
     outcome: str,
     visit: float,
@@ -426,27 +430,28 @@ def _best_contrast(
 def _single(whole: Change, word: str, outcome: str, months: float) -> Numeric:
     few = "fewer than three patients: shown beside, never pooled" if whole.n < FEWEST else ""
     low, high = _bounds(whole.y, whole.var_a, whole.p_within)
+    lines = whole.lines if math.isnan(low) else (*whole.lines, *whole.p_within.lines)
     return Numeric(
         outcome, word, months, "uncontrolled_change", whole.y, whole.var_a, whole.var_b, whole.n,
-        NAN, whole.lines, whole.flags, whole.formula, whole.note, "+".join(whole.arms),
-        whole.at_diagnosis, few, whole.spread_a, whole.spread_b, whole.se_ratio, low, high,
+        NAN, tuple(dict.fromkeys(lines)), whole.flags, whole.formula, whole.note,
+        "+".join(whole.arms), whole.at_diagnosis, few, whole.spread_a, whole.spread_b,
+        whole.se_ratio, low, high,
     )  # fmt: skip
 
 
-def _bounds(y: float, var_a: float, p: tuple[str, float]) -> tuple[float, float]:
+def _bounds(y: float, var_a: float, p: PValue) -> tuple[float, float]:
     """What a bound on p says of y / se; only where no standard error is known."""
-    relation, value = p
-    if math.isfinite(var_a) or relation not in ("<", ">") or not 0 < value < 1 or y == 0:
+    if math.isfinite(var_a) or p.relation not in ("<", ">") or not 0 < p.size < 1 or y == 0:
         return NAN, NAN
-    z = z_from_p(value)
-    low, high = (z, math.inf) if relation == "<" else (0.0, z)
+    z = z_from_p(p.size)
+    low, high = (z, math.inf) if p.relation == "<" else (0.0, z)
     return (low, high) if y > 0 else (-high, -low)
 
 
 def _contrast(
     treated: Change,
     control: Change,
-    p: tuple[str, float],
+    p: PValue,
     word: str,
     outcome: str,
     visit: float,
@@ -471,7 +476,7 @@ def _contrast(
     spread_a = treated.spread_a + control.spread_a
     spread_b = treated.spread_b + control.spread_b
     df = treated.n + control.n - 2
-    var_p = arms_room.var_from_p(y, arms_room.usable_p(p, rules), df)
+    var_p = arms_room.var_from_p(y, p.usable(rules), df)
     by_spread = spread_a - rules.r * spread_b
     se_ratio = arms_room.se_ratio_of(y, p, df, by_spread)
     known, has_p = math.isfinite(spread_a), math.isfinite(var_p)
@@ -495,6 +500,8 @@ def _contrast(
     elif control.n < FEWEST:
         few = "fewer than three controls: shown beside, never pooled"
     low, high = _bounds(y, a, p)
+    if takes_p or math.isfinite(low) or math.isfinite(high):
+        lines = tuple(dict.fromkeys((*lines, *p.lines)))
     return Numeric(
         outcome, word, visit, "controlled_change" if from_baseline else "follow_up_contrast",
         y, a, b, treated.n, control.n, lines, flags, formula,
@@ -572,10 +579,9 @@ def _printed_difference(
         flags = (*flags, "ci_sd")
         formula += " with its own interval"
     found = found if found > 0 else NAN
-    p = (row["p_relation"], row["p_value"])
-    if row["p_contrast"] not in ("between", ""):
-        p = ("", NAN)
-    var_p = arms_room.var_from_p(number.mean, arms_room.usable_p(p, rules), df)
+    has_p = row["p_relation"] and row["p_contrast"] in ("between", "")
+    p = PValue(row["p_relation"], row["p_value"]) if has_p else NO_P
+    var_p = arms_room.var_from_p(number.mean, p.usable(rules), df)
     known = math.isfinite(found)
     se_ratio = arms_room.se_ratio_of(number.mean, p, df, found)
     variance = found
@@ -637,14 +643,14 @@ def _merge_differences(parts: list[Numeric], size: Size) -> Numeric:
     )
 
 
-def with_p(effect: Numeric, p: tuple[str, float], line: int, rules: Rules) -> Numeric | None:
+def with_p(effect: Numeric, p: PValue, line: int, rules: Rules) -> Numeric | None:
     """The effect with its SE from a p-value printed with the same contrast in words.
 
     An exact p-value comes before spreads that are not of the change itself; a bound says something
     only where no spread is printed. None where the p-value adds nothing.
     """
     df = effect.n_treated + (effect.n_control - 2 if effect.controlled else -1)
-    var_p = arms_room.var_from_p(effect.y, arms_room.usable_p(p, rules), df)
+    var_p = arms_room.var_from_p(effect.y, p.usable(rules), df)
     has_p = "se_from_p" in effect.flags
     by_spread = effect.spread_a - rules.r * effect.spread_b
     if math.isfinite(var_p) and not has_p:

@@ -45,7 +45,7 @@ class Rules:
     small_sample : True adds the small-sample correction of the log ratio (Lajeunesse 2015).
     horizon, window : months of the headline effect: the nearest to `horizon` within `window`.
     tolerance : months by which a visit may miss the window and still count as planned (24 to 26
-        weeks are the six-month visit), and by which visits of two arms may differ.
+        weeks are the six-month visit).
     controlled_first : for the mark `headline` only: True prefers the controlled contrast of a
         cohort at the same distance from the horizon.
     words : False leaves results in words out of the headline; a number farther from the horizon
