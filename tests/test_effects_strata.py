@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import effects, outcomes, vocabulary
+from analysis import effects, outcomes, results, vocabulary
 from analysis.effects import Rules, words
 from analysis.effects.select import mark
 from analysis.evidence.references import find, reference
@@ -298,3 +298,9 @@ def test_a_row_is_found_by_its_reference(evidence):
         find(evidence, "outcomes:00000000")
     with pytest.raises(KeyError):
         find(evidence, "no_such_table:00000000")
+
+
+def test_the_tables_are_as_declared(built):
+    effects_table = results.checked("effects", built.effects)
+    assert list(effects_table) == effects.EFFECT_COLUMNS
+    assert len(results.checked("exclusions", built.exclusions)) == len(built.exclusions)

@@ -1,5 +1,5 @@
 """The declarations of every table beside the estimates, one module a stage that makes them."""
 
-from analysis.results.tables import counts, durations, harms, headlines, synthesis
+from analysis.results.tables import counts, durations, effects, harms, headlines, synthesis
 
-__all__ = ["counts", "durations", "harms", "headlines", "synthesis"]
+__all__ = ["counts", "durations", "effects", "harms", "headlines", "synthesis"]
