@@ -13,12 +13,11 @@ help: ## this list
 setup: ## make .venv from the lock file (skipped when nothing changed)
 	@scripts/setup.sh
 
-report: setup ## validate, fit, write data/processed and render report.html
-	@$(BIN)/isletmeta run
-	@$(BIN)/isletmeta report
+report: ## validate, fit, write data/processed and render report.html
+	@scripts/setup.sh report
 
-test: setup ## the fast tests
-	@$(BIN)/python -m pytest -n auto --dist loadfile
+test: ## the fast tests
+	@scripts/setup.sh test
 
 test-all: setup ## all tests, the simulation studies too
 	@$(BIN)/python -m pytest -m "" -n auto --dist loadfile

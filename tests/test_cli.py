@@ -1,11 +1,17 @@
 """The command line: exit codes, messages on the right stream, nothing but words on bad input."""
 
+import os
 import shutil
+import subprocess
+import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
+import stub_stages
 from typer.testing import CliRunner
 
+from analysis import pipeline, render
 from analysis.cli import app
 
 RAW = Path(__file__).parent.parent / "data" / "raw"
@@ -67,6 +73,116 @@ def test_report_without_results_says_what_to_do(tmp_path):
 
 def test_report_in_an_unknown_format_is_a_wrong_call(tmp_path):
     assert call("report", "--out", tmp_path, "--to", "papyrus").exit_code == 2
+
+
+def test_report_refuses_results_without_a_manifest_and_names_the_way_out(tmp_path):
+    (tmp_path / "estimates.csv").write_text("outcome\n", encoding="utf-8")
+    result = call("report", "--out", tmp_path, "--file", tmp_path / "report.html")
+    assert result.exit_code == 1
+    assert "manifest.json is missing" in result.stderr and "isletmeta run" in result.stderr
+    assert not (tmp_path / "report.html").exists()
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    """Evidence and the results of stub stages, which stand for those of the project."""
+    monkeypatch.setattr(pipeline, "STAGES", stub_stages.STAGES)
+    raw = shutil.copytree(RAW, tmp_path / "raw")
+    out = tmp_path / "out"
+    pipeline.run(raw, out, stages=stub_stages.STAGES, isolate=False)
+    return raw, out
+
+
+def test_report_refuses_results_of_other_evidence_unless_that_is_said(
+    results, tmp_path, monkeypatch
+):
+    raw, out = results
+    path = raw / "outcomes.csv"
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join(lines[:-1]), encoding="utf-8")
+    given = {}
+
+    def render_all(source, targets, env):
+        given.update(env)
+        return {"html": render.Rendered(targets["html"], "a stub")}
+
+    monkeypatch.setattr(render, "render_all", render_all)
+    words = ("report", "--raw", raw, "--out", out, "--file", tmp_path / "report.html")
+    refused = call(*words)
+    assert refused.exit_code == 1 and not given
+    assert "numbers: made from another outcomes.csv" in refused.stderr
+    assert call(*words, "--stale-ok").exit_code == 0
+    assert "numbers: made from another outcomes.csv" in given["ISLETMETA_STALE"]
+    assert given["ISLETMETA_RAW"] == str(raw)
+
+
+def test_report_refuses_edited_results(results, tmp_path):
+    raw, out = results
+    path = out / "estimates.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace("0.961", "3.333"), encoding="utf-8")
+    result = call("report", "--raw", raw, "--out", out, "--file", tmp_path / "report.html")
+    assert result.exit_code == 1 and "numbers: estimates.csv not as the run wrote it" in (
+        result.stderr
+    )
+
+
+def test_report_writes_where_it_is_told_or_says_at_once_that_it_cannot(results, tmp_path):
+    raw, out = results
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    target = tmp_path / "file" / "report.html"
+    result = call("report", "--raw", raw, "--out", out, "--file", target)
+    assert result.exit_code == 1 and str(target) in result.stderr
+
+
+def test_one_file_takes_one_format(results):
+    raw, out = results
+    words = ("--raw", raw, "--out", out, "--file", "x", "--to", "html", "--to", "pdf")
+    assert call("report", *words).exit_code == 2
+
+
+def test_run_strict_tells_a_withheld_fit_by_its_status(results, tmp_path, monkeypatch):
+    raw, _ = results
+    stages = (stub_stages.stage("withholds"),)
+    run = partial(pipeline.run, stages=stages, isolate=False)
+    monkeypatch.setattr(pipeline, "run", run)
+    for words, status in (((), 0), (("--strict",), 3)):
+        result = call("run", "--raw", raw, "--out", tmp_path / "new", *words)
+        assert result.exit_code == status
+        assert "withheld: withholds hba1c_exact: R-hat inf" in result.stderr
+
+
+def test_run_says_what_it_healed_and_what_is_stale(results, monkeypatch):
+    raw, out = results
+    monkeypatch.setattr(
+        pipeline, "run", partial(pipeline.run, stages=stub_stages.STAGES, isolate=False)
+    )
+    (out / "harms.csv").write_text("events\n0\n", encoding="utf-8")
+    result = call("run", "--raw", raw, "--out", out, "--only", "numbers")
+    assert "computed again: harms: harms.csv not as the run wrote it" in result.stderr
+    result = call("run", "--raw", raw, "--out", out, "--only", "numbers", "--seed", "7")
+    assert "not of this evidence or code, and not asked for: harms" in result.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+@pytest.mark.parametrize("words", [["--help"], ["check"], ["run", "--only", "–→é"]])
+def test_output_never_dies_on_a_console_that_cannot_show_a_character(encoding, words):
+    done = subprocess.run(
+        [sys.executable, "-m", "analysis.cli", *words],
+        cwd=RAW.parent.parent,
+        env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"},
+        capture_output=True,
+        check=False,
+    )
+    said = (done.stdout + done.stderr).decode(encoding)
+    assert "Traceback" not in said and "UnicodeEncodeError" not in said
+    assert done.returncode == (2 if "run" in words else 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"), [("−0.96 – 1 → é", "-0.96 - 1 -> e"), ("日", "?"), ("≥ 5\u00a0%", ">= 5 %")]
+)
+def test_a_character_that_cannot_be_shown_is_told_by_the_nearest(text, shown):
+    assert text.encode("ascii", errors="nearest").decode() == shown
 
 
 def test_reproduce_with_nothing_tracked(tmp_path):
