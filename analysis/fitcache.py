@@ -15,6 +15,7 @@ import json
 import os
 import platform
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -101,7 +102,8 @@ def save(entry: str, arrays: Mapping[str, np.ndarray]) -> None:
         os.replace(partial, place / f"{entry}.npz")
         _trim(place)
     except OSError:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
 
 
 def _trim(place: Path) -> None:

@@ -1,5 +1,6 @@
 """Fixtures shared by the tests: the tracked evidence, and a copy of it that a test may spoil."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -16,6 +17,8 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("isletmeta")
+
+os.environ["ISLETMETA_CACHE"] = ""  # no test takes a fit from another run
 
 ROOT = Path(__file__).resolve().parent.parent
 

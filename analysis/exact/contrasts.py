@@ -269,6 +269,17 @@ class ContrastPosterior:
     def mu(self) -> GridDistribution:
         return self.coef["mu"]
 
+    def plane(self) -> tuple[Slices, np.ndarray]:
+        """Nodes of mu for each node of tau, with their probabilities; the nodes of tau.
+
+        Raises
+        ------
+        ValueError : with covariates or Student-t effects, where mu and tau do not say all.
+        """
+        if self._task.rows.names or self._task.robust:
+            raise ValueError("only normal effects without covariates are laid out by mu and tau")
+        return self._slices(0), self._evaluation.grid.tau
+
     @cached_property
     def predictive(self) -> NewStudy:
         return NewStudy(self._slices(0), self._evaluation.grid.tau, self._task.robust, self._moment)
