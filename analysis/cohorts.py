@@ -94,13 +94,12 @@ def largest_first(table: pd.DataFrame, keys: list[str]) -> pd.Series:
     """
     if table.empty:
         return pd.Series(dtype=float, index=table.index)
-    size = table["n_patients"].astype(float).fillna(-1)
-    sizes = size.groupby([table[key] for key in (*keys, "cohort")]).max().rename("size")
-    sizes = sizes.reset_index().sort_values(["size", "cohort"], ascending=[False, True])
+    rows = table[[*keys, "cohort"]].assign(size=table["n_patients"].astype(float).fillna(-1))
+    sizes = rows.groupby([*keys, "cohort"], as_index=False)["size"].max()
+    sizes = sizes.sort_values(["size", "cohort"], ascending=[False, True])
     sizes["place"] = sizes.groupby(keys).cumcount()
-    place = sizes.set_index([*keys, "cohort"])["place"]
-    index = pd.MultiIndex.from_frame(table[[*keys, "cohort"]])
-    return pd.Series(place.reindex(index).to_numpy(), index=table.index)
+    placed = rows.merge(sizes.drop(columns="size"), on=[*keys, "cohort"], how="left")
+    return pd.Series(placed["place"].to_numpy(), index=table.index)
 
 
 def population(diabetes_type: str, onset_group: str) -> str:

@@ -558,6 +558,14 @@ def test_a_control_measured_before_treatment_alone_is_named(evidence):
     assert "no controlled contrast" in found[0].allowed and "lines 4" in found[0].allowed
 
 
+def test_two_p_values_of_one_contrast_are_an_oddity(evidence):
+    rows = [changed(2, "treated", -1.0, sd=NAN, **between(0.01)),
+            changed(3, "control", -0.2, sd=NAN, **between(0.2))]  # fmt: skip
+    found = effects.oddities(invented(evidence, rows))
+    assert [(f.line, f.column) for f in found] == [(3, "p_value")]
+    assert "line 2" in found[0].allowed
+
+
 def test_two_p_values_against_baseline_are_no_contrast(evidence):
     within = [
         told(2, contrast="treated_vs_baseline", p_relation="=", p_value=0.01),

@@ -1,9 +1,10 @@
 """What looks odd only once effects are formed: it stops nothing, and somebody should look.
 
-A controlled study whose control rows give no controlled contrast; two ways to one standard error
-that do not agree; a difference between arms printed with a standard deviation; arms with more
-patients than their study; a statement in words against the sign of the number of the same contrast.
-Each is a `Fault` at its place in the tables, as those of `evidence.warnings`.
+A controlled study whose control rows give no controlled contrast; two p-values of one contrast; two
+ways to one standard error that do not agree; a difference between arms printed with a standard
+deviation; arms with more patients than their study; a statement in words against the sign of the
+number of the same contrast. Each is a `Fault` at its place in the tables, as those of
+`evidence.warnings`.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ def oddities(evidence: Evidence, result: EffectsResult | None = None) -> list[Fa
     }
     found = [
         *_no_contrast(evidence, result.effects, rows),
+        *_two_p_values(evidence),
         *_two_ways(result.effects, rows),
         *_sd_of_difference(result.effects, rows),
         *_too_many(result.effects, rows),
@@ -78,6 +80,21 @@ def _no_contrast(evidence: Evidence, effects: pd.DataFrame, rows: dict) -> Itera
             f"controlled design with control rows, but no controlled contrast of "
             f"{vocabulary.OUTCOMES[word]} formed (control rows: lines {lines})",
         )  # fmt: skip
+
+
+def _two_p_values(evidence: Evidence) -> Iterator[Fault]:
+    """Two exact p-values between the same two arms at one visit on one scale: neither is used."""
+    table = evidence.outcomes
+    table = table[table["p_contrast"].eq("between") & table["p_relation"].eq("=")]
+    table = table[table["scale"].ne("between_arm_difference") & table["caveats"].eq("")]
+    for _, part in table.groupby(["study_id", "outcome", "months", "scale"]):
+        arms = part["arm"].map(arm_kind)
+        if len(set(part["p_value"])) > 1 and (arms.value_counts() == 1).all():
+            row = part.sort_values("line").iloc[-1].to_dict()
+            others = ", ".join(str(line) for line in part["line"] if line != row["line"])
+            yield _fault(
+                "outcomes", row, "p_value", f"another p-value between the same arms: line {others}"
+            )
 
 
 def _two_ways(effects: pd.DataFrame, rows: dict) -> Iterator[Fault]:

@@ -21,6 +21,7 @@ from analysis.effects.rules import Rules
 MEASURE_ORDER = {"auc": 0, "stimulated": 1, "fasting": 2, "unstated": 3, "": 0}
 KIND_ORDER = {"numeric": 0, "exact_p": 1, "two_points": 2, "interval": 3}
 MARKS = ("headline", "headline_controlled", "headline_uncontrolled", "trajectory")
+QUESTION = ["group", "outcome", "approach"]
 NEEDED = ("effect_id", "cohort", "patients", "patients_sure", "role", "outcome", "approach", "kind",
           "controlled", "measure", "months", "var_a", "z_low", "z_high", "n_patients", "pool",
           "apart", "known_null", "tested", "visit_open")  # fmt: skip
@@ -102,42 +103,45 @@ def mark(effects: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     if effects.empty:
         return effects
     group = "patients" if rules.overlaps == "declared" else "patients_sure"
-    work = effects.assign(_group=effects[group])
     ranks = preference(effects, rules)
-    usable = eligible(effects, rules)
-    window = in_window(effects, rules)
-    question = ["_group", "outcome", "approach"]
-    for name, part in (("controlled", work["controlled"]), ("uncontrolled", ~work["controlled"])):
-        rows = work[usable & window & part.astype(bool)]
-        effects.loc[_spokesmen(rows, ranks, question, rules), f"headline_{name}"] = True
+    work = effects[[group, "outcome", "approach", "cohort", "n_patients", "months"]].rename(
+        columns={group: "group"}
+    )
+    work = work.assign(place=order_of(ranks), distance=ranks["distance"], words=ranks["words"])
+    usable, window = eligible(effects, rules), in_window(effects, rules)
+    controlled = effects["controlled"].to_numpy(dtype=bool)
+    for name, part in (("controlled", controlled), ("uncontrolled", ~controlled)):
+        chosen = _spokesmen(work[usable & window & part], rules)
+        effects.loc[chosen, f"headline_{name}"] = True
     both = work[effects["headline_controlled"] | effects["headline_uncontrolled"]]
-    for _, index in both.groupby(question).groups.items():
-        effects.loc[_first(ranks.loc[index]), "headline"] = True
-    diagnosed = work["apart"].astype(bool) & work["outcome"].eq("hba1c") & window
-    effects.loc[_spokesmen(work[diagnosed], ranks, question, rules), "headline"] = True
-    timed = work[usable]
-    for _, index in timed.groupby([*question, "months"]).groups.items():
-        effects.loc[_first(ranks.loc[index]), "trajectory"] = True
+    effects.loc[_first(both, QUESTION), "headline"] = True
+    diagnosed = effects["apart"].to_numpy(dtype=bool) & effects["outcome"].eq("hba1c").to_numpy()
+    effects.loc[_spokesmen(work[diagnosed & window], rules), "headline"] = True
+    effects.loc[_first(work[usable], [*QUESTION, "months"]), "trajectory"] = True
     return effects
 
 
-def _spokesmen(rows: pd.DataFrame, ranks: pd.DataFrame, question: list[str], rules: Rules) -> list:
-    """Index of the one row that stands for each group of `question`."""
+def order_of(ranks: pd.DataFrame) -> np.ndarray:
+    """Position of each effect in the order of `preference`, 0 first."""
+    keys = [ranks[name].to_numpy() for name in reversed(ranks.columns)]
+    positions = np.empty(len(ranks), dtype=int)
+    positions[np.lexsort(keys)] = np.arange(len(ranks))
+    return positions
+
+
+def _spokesmen(rows: pd.DataFrame, rules: Rules) -> pd.Index:
+    """Index of the one row that stands for each group of patients in a question."""
     if rows.empty:
-        return []
-    place = cohorts.largest_first(rows, question)
-    chosen = []
-    for _, index in rows.groupby(question).groups.items():
-        of_cohort = index[place.loc[index].eq(place.loc[index].min()).to_numpy()]
-        ranked = ranks.loc[of_cohort].sort_values(list(ranks.columns))
-        if not rules.words:
-            # Only numbers, but none that is farther from the horizon than what words say.
-            nearest = ranked["distance"].eq(ranked["distance"].min())
-            ranked = ranked[nearest & ranked["words"].eq(0)]
-        if len(ranked):
-            chosen.append(ranked.index[0])
-    return chosen
+        return rows.index
+    size = cohorts.largest_first(rows, QUESTION)
+    rows = rows[size.eq(size.groupby([rows[name] for name in QUESTION]).transform("min"))]
+    if not rules.words:
+        # Only numbers, but none that is farther from the horizon than what words say.
+        nearest = rows.groupby(QUESTION)["distance"].transform("min")
+        rows = rows[rows["distance"].eq(nearest) & rows["words"].eq(0)]
+    return _first(rows, QUESTION)
 
 
-def _first(ranks: pd.DataFrame):
-    return ranks.sort_values(list(ranks.columns)).index[0]
+def _first(rows: pd.DataFrame, keys: list[str]) -> pd.Index:
+    """Index of the preferred row of each group."""
+    return pd.Index(rows.groupby(keys)["place"].idxmin()) if len(rows) else rows.index

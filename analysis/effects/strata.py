@@ -87,8 +87,7 @@ def teachers(effects: pd.DataFrame, outcome: str, rules: Rules | None = None) ->
     rows = rows.assign(
         var_a=rows["spread_var_a"], var_b=rows["spread_var_b"], teaches_sd=True
     )  # fmt: skip
-    ranks = select.preference(rows, rules)
-    ordered = rows.loc[ranks.sort_values(list(ranks.columns)).index]
+    ordered = rows.iloc[np.argsort(select.order_of(select.preference(rows, rules)))]
     group = "patients" if rules.overlaps == "declared" else "patients_sure"
     once = ordered.drop_duplicates(group)
     return once.sort_values(["year", "study_id", "effect_id"]).reset_index(drop=True)
