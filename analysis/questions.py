@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from analysis import effects as effects_room
 from analysis import outcomes
@@ -29,7 +29,7 @@ STRATA = tuple((approach, people) for approach in APPROACHES for people in POPUL
 REVIEW_STRATA = (("cell_infusion", "all"), ("all", "t1d"), ("all", "t2d"), ("all", "all"))
 """Rows over both types or all approaches: only to stand beside earlier reviews that pooled so."""
 DESIGNS = ("controlled", "randomised", "uncontrolled")
-SIGNIFICANT = float(stats.norm.isf(0.025))
+SIGNIFICANT = float(special.ndtri(0.975))
 MEAN, STUDY, WORDS, NONE = "mean", "study", "words", "none"
 
 

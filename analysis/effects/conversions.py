@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 
-from scipy import stats
+from scipy import special
 
 
 def _need(condition: bool, message: str) -> None:
@@ -21,11 +21,11 @@ def _need(condition: bool, message: str) -> None:
 
 
 def _quartile_score(n: float) -> float:
-    return float(stats.norm.ppf((0.75 * n - 0.125) / (n + 0.25)))
+    return float(special.ndtri((0.75 * n - 0.125) / (n + 0.25)))
 
 
 def _extreme_score(n: float) -> float:
-    return float(stats.norm.ppf((n - 0.375) / (n + 0.25)))
+    return float(special.ndtri((n - 0.375) / (n + 0.25)))
 
 
 # --- standard deviations -------------------------------------------------------------------------
@@ -44,7 +44,7 @@ def sd_from_ci(low: float, high: float, n: float, level: float = 0.95) -> float:
     """
     _need(low <= high, "the interval is upside down")
     _need(n >= 2, "a confidence interval needs at least two patients")
-    return math.sqrt(n) * (high - low) / (2 * float(stats.t.ppf(0.5 + level / 2, n - 1)))
+    return math.sqrt(n) * (high - low) / (2 * float(special.stdtrit(n - 1, 0.5 + level / 2)))
 
 
 def sd_from_iqr(q1: float, q3: float, n: float) -> float:
@@ -115,13 +115,13 @@ def se_from_p(estimate: float, p: float, df: float) -> float:
     """
     _need(0 < p < 1, "a p-value lies between 0 and 1")
     _need(df >= 1, "a t test needs a degree of freedom")
-    return abs(estimate) / float(stats.t.isf(p / 2, df))
+    return abs(estimate) / -float(special.stdtrit(df, p / 2))
 
 
 def z_from_p(p: float) -> float:
     """The standard normal score of a two-sided p-value: 0.05 gives 1.96. Raises ValueError."""
     _need(0 < p <= 1, "a p-value lies between 0 and 1")
-    return float(stats.norm.isf(p / 2))
+    return abs(float(special.ndtri(p / 2)))
 
 
 # --- change within one group, as a function of the pre-post correlation ---------------------------
@@ -162,4 +162,4 @@ def log_ratio_correction(
 
 def t_quantile(probability: float, df: float) -> float:
     """Quantile of Student's t distribution."""
-    return float(stats.t.ppf(probability, df))
+    return float(special.stdtrit(df, probability))

@@ -13,7 +13,7 @@ import io
 import re
 import shutil
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from analysis import evidence
@@ -96,12 +96,25 @@ def plan(given: Submission, raw: Path = evidence.RAW) -> Plan:
             mistakes += [told(fault) for fault in error.faults]
     if mistakes:
         return Plan(raw, given.rows, tuple(dict.fromkeys(mistakes)), before)
-    found = [told(fault) for fault in evidence.warnings(loaded)]
+    found = [told(fault) for fault in (*evidence.warnings(loaded), *_of_effects(loaded, given))]
     oddities = [mistake for mistake in found if mistake.number]
     oddities += likeness.oddities(given, raw)
     for name, data in _in_step(raw, given.rows, loaded).items():
         before[name], after[name] = (raw / name).read_bytes(), data
     return Plan(raw, given.rows, (), before, after, tuple(dict.fromkeys(oddities)))
+
+
+def _of_effects(loaded: evidence.Evidence, given: Submission) -> list[evidence.Fault]:
+    """Oddities of the effects that the studies of the new rows give."""
+    from analysis import effects  # not needed where the rows have faults
+
+    names = {row.get("study_id") for rows in given.rows.values() for row in rows}
+    own = {
+        name: table[table["study_id"].isin(names)]
+        for name in ("studies", "outcomes", "directions")
+        for table in [getattr(loaded, name)]
+    }
+    return effects.oddities(replace(loaded, **own))
 
 
 def write(made: Plan) -> list[Path]:
