@@ -120,7 +120,9 @@ def _two_ways(effects: pd.DataFrame, rows: dict) -> Iterator[Fault]:
 
 
 def _sd_of_difference(effects: pd.DataFrame, rows: dict) -> Iterator[Fault]:
-    flagged = effects[effects["derived"].str.split().map(lambda f: "sd_of_difference" in f)]
+    flagged = effects[
+        effects["derived"].str.split().map(lambda f: "sd_of_difference" in f).astype(bool)
+    ]
     for refs in flagged["source_rows"]:
         for ref in refs.split(";"):
             name, row = rows[ref]
@@ -133,7 +135,7 @@ def _sd_of_difference(effects: pd.DataFrame, rows: dict) -> Iterator[Fault]:
 
 
 def _too_many(effects: pd.DataFrame, rows: dict) -> Iterator[Fault]:
-    flagged = effects[effects["derived"].str.split().map(lambda f: "n_of_study" in f)]
+    flagged = effects[effects["derived"].str.split().map(lambda f: "n_of_study" in f).astype(bool)]
     for effect in flagged.to_dict("records"):
         behind = [rows[ref] for ref in effect["source_rows"].split(";")]
         name, row = min(
