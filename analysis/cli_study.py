@@ -145,7 +145,7 @@ def _talk_to_the_end(talk, raw: Path, dry_run: bool, yes: bool) -> None:
                 continue
             raise _fail(f"{_count(plan.mistakes)}: nothing was written, the answers are kept in "
                         f"{talk.draft.path}")  # fmt: skip
-        if not agreed or plan.oddities != odd:
+        if not agreed or set(plan.oddities) - set(odd):
             _show(plan, given, shown)
             shown, odd, agreed = plan.rows, plan.oddities, yes
         if dry_run:
