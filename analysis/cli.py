@@ -49,7 +49,10 @@ def _fail(message: str, status: int = 1) -> typer.Exit:
 
 @app.command()
 def check(raw: RawOption = Path("data/raw")) -> None:
-    """Validate the evidence: a summary, or every fault, one a line."""
+    """Validate the evidence: a summary, or every fault, one a line.
+
+    Example: isletmeta check --raw data/raw
+    """
     from analysis import effects, evidence
 
     cli_study.settled(raw)

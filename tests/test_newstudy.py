@@ -603,3 +603,46 @@ def test_a_template_shows_how_a_present_study_is_written(tmp_path, raw_dir, call
     assert newstudy.read(path).rows["studies.csv"][0]["study_id"] == name
     wrong = call("add", "--template", tmp_path / "o.txt", "--like", "nobody", "--raw", raw_dir)
     assert wrong.exit_code == 2 and "nobody" in wrong.stderr
+
+
+# --- the worked example of the guide -------------------------------------------------------------
+
+
+def blocks(root) -> list[str]:
+    text = (root / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    return re.findall(r"(?ms)^```text\n(.*?)^```", text)
+
+
+def test_the_example_of_the_guide_is_a_filled_template_of_a_real_study(tmp_path, tracked_raw):
+    (block,) = (block for block in blocks(tracked_raw.parent.parent) if block.startswith("studies"))
+    path = tmp_path / "example.txt"
+    path.write_text(block, encoding="utf-8")
+    given = newstudy.read(path)
+    assert given.mistakes == ()
+    real = newstudy.rows_of(given.rows["studies.csv"][0]["study_id"], tracked_raw)
+    lent = ("cohort", "cohort_role", "source_url", "extraction", "seen_in")
+    for name, rows in given.rows.items():
+        for row in rows:
+            typed = {c: v for c, v in row.items() if v and c not in lent}
+            assert any(typed.items() <= other.items() for other in real[name]), (name, typed)
+
+
+def test_the_grid_of_the_guide_gives_the_rows_of_the_real_study(tracked_raw):
+    from analysis.newstudy.guided import _cell
+
+    (block,) = (block for block in blocks(tracked_raw.parent.parent) if block.startswith("grid"))
+    first, *arms = block.strip().splitlines()
+    about = [part.strip() for part in first.split("(Enter: no more):")[1].split(";")]
+    months = about[5].split()
+    real = newstudy.rows_of("zang2022", tracked_raw)["outcomes.csv"]
+    assert len(arms) == 2
+    for line in arms:
+        arm = line.split(",")[0].strip()
+        cells = line.split(":")[1].split(";")
+        for month, text in zip(months, cells, strict=True):
+            cell, fault = _cell(text.strip(), {"spread_kind": about[4]})
+            assert fault is None
+            wanted = {"arm": arm, "months": month, "outcome": about[0], "scale": about[1],
+                      "unit": about[2], **cell}  # fmt: skip
+            wanted.pop("p_text", None)
+            assert any(wanted.items() <= row.items() for row in real), wanted
