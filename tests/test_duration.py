@@ -6,8 +6,8 @@ import pytest
 from scipy import integrate, special
 
 from analysis import durations
+from analysis.exact.families import FAMILIES, log_density, log_survival
 from analysis.models import duration, tabulated
-from analysis.models.families import FAMILIES, log_density, log_survival
 from analysis.patient_level import evidence_of
 
 ETA = np.array([2.0, 3.0, 4.0])

@@ -6,8 +6,8 @@ import pytest
 from scipy import special, stats
 
 from analysis import durations
+from analysis.exact.families import FAMILIES
 from analysis.models import durability, duration, ever, independence, tabulated
-from analysis.models.families import FAMILIES
 from analysis.models.result import ESTIMATE_COLUMNS
 from analysis.patient_level import (
     MONTHS,

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import fft
 from scipy.interpolate import CubicSpline
 from scipy.special import expit, logit
 
@@ -59,7 +60,12 @@ SHARE = Scale(expit, _safe_logit, lambda x: expit(x) * expit(-x), bounded=True)
 
 def multiple(per: float = 1.0) -> Scale:
     """From a log rate to the rate per `per` units of exposure (or from log time to time)."""
-    return Scale(lambda x: per * np.exp(x), lambda y: _safe_log(y / per), lambda x: per * np.exp(x))
+
+    def forward(x: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore"):
+            return per * np.exp(x)
+
+    return Scale(forward, lambda y: _safe_log(y / per), forward)
 
 
 class GridDistribution(Distribution):
@@ -161,8 +167,10 @@ def _fallen(integrand: np.ndarray) -> bool:
     return bool(np.isfinite(integrand).all() and integrand[-1] <= TAIL * integrand.max())
 
 
-def denser(points: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The same function `DENSER` times as dense, by its Fourier series.
+def denser(
+    points: np.ndarray, values: np.ndarray, times: int = DENSER
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same function `times` as dense, by its Fourier series.
 
     Parameters
     ----------
@@ -171,8 +179,8 @@ def denser(points: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarr
     """
     n = points.size
     step = points[1] - points[0]
-    size = n * DENSER
-    values = np.fft.irfft(np.fft.rfft(values, axis=-1), size, axis=-1) * DENSER
-    keep = (n - 1) * DENSER + 1
-    fine = points[0] + step / DENSER * np.arange(keep)
+    size = fft.next_fast_len(n, real=True)
+    values = fft.irfft(fft.rfft(values, size, axis=-1), size * times, axis=-1) * times
+    keep = (n - 1) * times + 1
+    fine = points[0] + step / times * np.arange(keep)
     return fine, np.maximum(values[..., :keep], 0.0)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from scipy import special
+from scipy import fft, special
 from scipy.special import logsumexp
 
 from analysis.exact.grid import GridDistribution, Scale
@@ -318,12 +318,12 @@ class Hierarchy:
         while share @ special.erfc(reach / np.maximum(tau, 1e-300)) > BEYOND and reach < FAR * h:
             reach *= 1.2
         wide = int(np.ceil(min(reach, FAR * h) / h))
-        size = self.nodes.mu.size + 2 * wide
+        size = fft.next_fast_len(self.nodes.mu.size + 2 * wide, real=True)
         padded = np.zeros((size, int(keep.sum())))
         padded[wide : wide + self.nodes.mu.size] = self.weight[:, keep]
         omega = 2 * np.pi * np.fft.rfftfreq(size, d=h)
         smooth = np.exp(-0.5 * np.square(omega[:, None] * tau[keep]))
-        density = np.fft.irfft((np.fft.rfft(padded, axis=0) * smooth).sum(axis=1), size)
+        density = fft.irfft((fft.rfft(padded, axis=0) * smooth).sum(axis=1), size)
         return GridDistribution(self.nodes.mu[0] - wide * h, h, np.maximum(density, 0.0))
 
     def moments_of_exp(self, per: float) -> tuple[float, float]:

@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from analysis.exact.families import FAMILIES
 from analysis.models.duration import curve
-from analysis.models.families import FAMILIES
 from analysis.models.tabulated import CLASSES
 
 HORIZONS = (6, 12, 24, 36, 60, 120)

@@ -23,9 +23,9 @@ from scipy import special, stats
 
 from analysis import durations, priors
 from analysis.evidence import Evidence, label_of
+from analysis.exact.families import FAMILIES
 from analysis.models import durability, duration, ever, tabulated
 from analysis.models.durability import GRID, HORIZONS, RESTRICTIONS
-from analysis.models.families import FAMILIES
 from analysis.models.result import ModelResult, estimates_table
 from analysis.models.sampling import sound
 from analysis.models.tabulated import CLASSES

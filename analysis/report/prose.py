@@ -8,7 +8,7 @@ what they take from a cell of the evidence or of a table passes through `verbati
 from __future__ import annotations
 
 from analysis import __version__, vocabulary
-from analysis.models.families import LABELS
+from analysis.exact.families import LABELS
 from analysis.patient_level import TELLINGS
 from analysis.report import style
 from analysis.report.figures.overview import evidence_map_counts

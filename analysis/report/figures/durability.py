@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.models.families import LABELS
+from analysis.exact.families import LABELS
 from analysis.report import style
 from analysis.report.figures import base
 from analysis.report.results import Results

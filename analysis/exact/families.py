@@ -54,6 +54,38 @@ def log_density(family: str, y, log_t, theta, cure) -> np.ndarray:
     return _FAMILY[family](y, theta, cure)[1] - log_t
 
 
+def log_time(family: str, survival, theta, cure) -> np.ndarray:
+    """y = log t - eta at which S has fallen to `survival`; infinite where it never does.
+
+    Parameters
+    ----------
+    survival : between 0 and 1; theta, cure : as in `log_survival`; they broadcast.
+    """
+    survival, theta, cure = np.broadcast_arrays(
+        np.asarray(survival, dtype=float), np.asarray(theta, dtype=float), cure
+    )
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        if family == "cure":
+            survival = np.where(survival > cure, (survival - cure) / (1.0 - cure), 0.0)
+        halvings = -np.log2(survival)
+        if family == "exponential":
+            return np.log(halvings)
+        if family in ("weibull", "cure"):
+            return np.log(halvings) / np.exp(theta)
+        if family == "lognormal":
+            return -special.ndtri(survival) / np.exp(theta)
+        if family == "loglogistic":
+            return -special.logit(survival) / (1.7 * np.exp(theta))
+        if family == "gompertz":
+            g = _slope_of_gompertz(theta)
+            return np.where(
+                halvings * np.expm1(g) > -1.0,
+                np.log(np.log1p(np.maximum(halvings * np.expm1(g), -1.0)) / g),
+                np.inf,
+            )
+    raise ValueError(f"no family {family!r}; known are {', '.join(FAMILIES)}")
+
+
 # Each family gives log S and log(-dS/dy).
 
 
@@ -84,9 +116,13 @@ def _loglogistic(y, theta, cure):
     return survival, log_k + z + 2.0 * survival
 
 
+def _slope_of_gompertz(theta):
+    g = 1.5 * np.asarray(theta, dtype=float)
+    return np.where(np.abs(g) < 1e-6, 1e-6, g)
+
+
 def _gompertz(y, theta, cure):
-    g = 1.5 * theta
-    g = np.where(np.abs(g) < 1e-6, 1e-6, g)
+    g = _slope_of_gompertz(theta)
     x = np.exp(np.clip(y, -60.0, 12.0))
     gx = np.minimum(g * x, 40.0)
     cumulative = np.maximum(_LOG2 * np.expm1(gx) / np.expm1(g), 1e-30)

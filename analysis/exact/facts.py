@@ -1,0 +1,345 @@
+"""The likelihood of published facts on durations, whatever their kind.
+
+A study's durations follow one of the `families` with log median eta. A fact "between a and b"
+contributes log(S(a) - S(b)), an order statistic log f(t), "the longest of k at least b, all at
+least a" log(S(a)^k - (S(a) - S(b))^k), a mean a normal density around the restricted mean. A
+longest duration b of which it is not known whether it had ended is either the longest of all, with
+density k f(b) (S(a) - S(b))^(k-1), or the end of follow-up, whose hazard is taken as 1/b. Where the
+number ever free is unknown, a patient counts through the probability of becoming free, which is
+integrated out over what is known of it elsewhere. Times from treatment are averaged over the onset
+of freedom. Constants that no parameter touches are left out, the same ones in every family.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import special
+from scipy.interpolate import CubicSpline
+
+from analysis.exact.families import log_density, log_survival
+
+KINDS = (
+    "right_censored", "exact", "interval", "landmark", "order_between", "order_statistic",
+    "order_top", "order_ended", "order_longest", "mean", "unresolved",
+)  # fmt: skip
+SHORTEST = 0.05
+"""Months; times are not taken below this."""
+ROUNDING = 0.5
+"""Months: two printed times that are equal may lie so far apart."""
+IMPOSSIBLE = -1e8
+TABLE_END = 40.0
+"""Log odds; a table of the probability of being free no longer reaches so far on either side."""
+
+_MEAN_NODES = 24
+_BETWEEN = ("interval", "landmark", "order_between")
+_TOPS = ("order_top", "order_ended", "order_longest")
+_DEFAULTS = {
+    "low": 0.0,
+    "high": np.inf,
+    "count": 1.0,
+    "time_origin": "independence",
+    "through_ever": False,
+    "min_ever": 0,
+}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How facts are read.
+
+    Attributes
+    ----------
+    onset : equally likely times from treatment to freedom, months.
+    mean_spread : SD of the log of a printed mean around the restricted mean, on top of sampling.
+    """
+
+    onset: tuple[float, ...] = (1.0,)
+    mean_spread: float = 0.25
+
+
+def complete(facts: pd.DataFrame) -> pd.DataFrame:
+    """The facts with every column; absent ones at their defaults (low 0, high inf, count 1 ...).
+
+    Parameters
+    ----------
+    facts : study_id, kind (of `KINDS`), low and high in months; count, time_origin (`independence`
+        or `treatment`), through_ever and min_ever where they apply.
+
+    Raises
+    ------
+    ValueError : names the first row that is no fact.
+    """
+    missing = [name for name in ("study_id", "kind") if name not in facts]
+    if missing:
+        raise ValueError(f"facts lack the column {', '.join(missing)}")
+    table = facts.reset_index(drop=True).copy()
+    for name, value in _DEFAULTS.items():
+        if name not in table:
+            table[name] = value
+        else:
+            empty = table[name].isna()
+            table[name] = [
+                value if absent else found for found, absent in zip(table[name], empty, strict=True)
+            ]
+    rules = {
+        f"kind must be one of {', '.join(KINDS)}": table["kind"].isin(KINDS),
+        "low must be a time from 0": table["low"].ge(0) & np.isfinite(table["low"].astype(float)),
+        "high must be at least low": table["high"].ge(table["low"]) | table["kind"].eq("mean")
+        | table["kind"].isin(("exact", "right_censored", "order_statistic")),
+        "count must be above 0": table["count"].gt(0),
+        "time_origin must be independence or treatment": table["time_origin"].isin(
+            ("independence", "treatment")
+        ),
+    }  # fmt: skip
+    for rule, good in rules.items():
+        if not good.all():
+            row = int(np.flatnonzero(~good)[0])
+            raise ValueError(f"{rule}: row {row} of {table.loc[row, 'study_id']!r}")
+    return table
+
+
+@dataclass(frozen=True)
+class Split:
+    """A study's log likelihood taken apart from the probability of ever becoming free.
+
+    sure : the part without it, an array.
+    through : patients known to have become free whose number ever free is unknown.
+    unresolved : (patients, least ever free, log of S, log of 1 - S at the time) of those never
+        free, or free no longer.
+    """
+
+    sure: np.ndarray
+    through: float
+    unresolved: tuple[tuple[int, int, np.ndarray, np.ndarray], ...]
+
+    def given(self, logit_ever: Any) -> np.ndarray:
+        """The log likelihood at log odds `logit_ever` of ever becoming free; arrays broadcast."""
+        log_ever, log_never = -np.logaddexp(0, -logit_ever), -np.logaddexp(0, logit_ever)
+        total = self.sure + self.through * log_ever
+        for patients, least, _, gone in self.unresolved:
+            total = total + log_unresolved(patients, least, log_ever, log_never, gone)
+        return total
+
+
+def split_log_likelihood(
+    facts: pd.DataFrame, family: str, eta: Any, theta: Any, cure: Any, reading: Reading
+) -> Split:
+    """Log likelihood of the facts of one study; see `Split`.
+
+    Parameters
+    ----------
+    facts : rows of one study with every column of `complete`.
+    eta, theta, cure : arrays that broadcast: log median (log months), shape, cured share.
+    """
+    eta, theta, cure = np.broadcast_arrays(eta, theta, cure)
+    onset = np.asarray(reading.onset, dtype=float)
+    total = np.zeros(eta.shape)
+    through = 0.0
+    unresolved = []
+
+    def averaged(read, t: float, origin: bool) -> np.ndarray:
+        since = np.maximum(t - onset, SHORTEST) if origin else [max(t, SHORTEST)]
+        values = [read(float(np.log(x))) for x in since]
+        return values[0] if len(values) == 1 else special.logsumexp(values, 0) - np.log(len(values))
+
+    def log_s(t: float, origin: bool) -> np.ndarray:
+        if t <= 0:
+            return np.zeros(eta.shape)
+        return averaged(lambda at: log_survival(family, at - eta, theta, cure), t, origin)
+
+    def log_f(t: float, origin: bool) -> np.ndarray:
+        return averaged(lambda at: log_density(family, at - eta, at, theta, cure), t, origin)
+
+    for fact in _counted(facts):
+        kind, low, high, count = fact["kind"], fact["low"], fact["high"], fact["count"]
+        origin = fact["time_origin"] == "treatment"
+        high = max(high, low + ROUNDING)
+        if fact["through_ever"] and kind != "unresolved":
+            through += count
+        if kind == "right_censored" or (kind in _BETWEEN and not np.isfinite(high)):
+            total = total + count * log_s(low, origin)
+        elif kind in _BETWEEN:
+            total = total + count * log_difference(log_s(low, origin), log_s(high, origin))
+        elif kind in ("exact", "order_statistic"):
+            total = total + count * log_f(low, origin)
+        elif kind in _TOPS:
+            a, b = log_s(low, origin), log_s(high, origin)
+            ways = []
+            if kind != "order_ended":
+                # all last a, one lasts b: S(a)^k (1 - (1 - S(b)/S(a))^k)
+                ways.append(count * a + log1mexp(-count * log1mexp(a - b)))
+            if kind != "order_top":
+                # the longest at b: k b f(b) (S(a) - S(b))^(k-1), a density of log b
+                below = (count - 1) * log_difference(a, b) if count > 1 else 0.0
+                ways.append(np.log(count * high) + log_f(high, origin) + below)
+            total = total + special.logsumexp(ways, axis=0)
+        elif kind == "mean":
+            total = total + _mean(
+                lambda t: np.exp(log_s(t, False)), low, fact["high"], count, reading.mean_spread
+            )
+        elif kind == "unresolved":
+            stay = log_s(high, origin)
+            unresolved.append((int(count), int(fact["min_ever"]), stay, log1mexp(-stay)))
+        else:
+            raise ValueError(f"unknown kind of fact: {kind}")
+    return Split(total, through, tuple(unresolved))
+
+
+def _counted(facts: pd.DataFrame) -> list[dict]:
+    """Facts with equal ones of single patients added up, so that long listings cost little."""
+    additive = facts["kind"].isin(["right_censored", "exact", *_BETWEEN])
+    key = ["kind", "low", "high", "time_origin", "through_ever", "min_ever"]
+    grouped = facts[additive].groupby(key, sort=False, as_index=False)["count"].sum()
+    return grouped.to_dict("records") + facts[~additive].to_dict("records")
+
+
+def log1mexp(gap: np.ndarray) -> np.ndarray:
+    """log(1 - e^-gap) for gap > 0, stable at both ends (Maechler 2012)."""
+    gap = np.maximum(gap, 1e-300)
+    with np.errstate(divide="ignore"):
+        return np.where(gap < 0.693, np.log(-np.expm1(-gap)), np.log1p(-np.exp(-gap)))
+
+
+def log_difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """log(e^a - e^b) for a > b."""
+    return a + log1mexp(a - b)
+
+
+def _mean(survival, printed: float, limit: float, count: float, reading: float) -> np.ndarray:
+    """Normal log density of the log of a printed mean around the mean restricted to `limit`."""
+    x, w = np.polynomial.legendre.leggauss(_MEAN_NODES)
+    nodes, weights = 0.5 * limit * (x + 1.0), 0.5 * limit * w
+    first = second = 0.0
+    for t, weight in zip(nodes, weights, strict=True):
+        s = survival(t)
+        first, second = first + weight * s, second + weight * t * s
+    variance = np.maximum(2.0 * second - first**2, 1e-6)
+    spread = variance / first**2 / count + reading**2
+    return -0.5 * (np.log(printed) - np.log(first)) ** 2 / spread - 0.5 * np.log(spread)
+
+
+def log_unresolved(
+    patients: int, least: int, log_ever: Any, log_never: Any, gone: Any
+) -> np.ndarray:
+    """log P(each of `patients` was never free or is free no longer, at least `least` once free)."""
+    if least == 0:
+        return patients * np.logaddexp(log_ever + gone, log_never)
+    ways = [
+        special.gammaln(patients + 1) - special.gammaln(j + 1) - special.gammaln(patients - j + 1)
+        + j * (log_ever + gone) + (patients - j) * log_never
+        for j in range(least, patients + 1)
+    ]  # fmt: skip
+    return special.logsumexp(np.broadcast_arrays(*ways), axis=0)
+
+
+def study_log_likelihood(
+    facts: pd.DataFrame,
+    family: str,
+    eta: Any,
+    theta: Any,
+    cure: Any,
+    reading: Reading,
+    ever: tuple[float, float],
+) -> np.ndarray:
+    """Log likelihood of one study's facts, the probability of ever becoming free integrated out.
+
+    Parameters
+    ----------
+    facts, family, eta, theta, cure, reading : as in `split_log_likelihood`.
+    ever : mean and SD of the log odds of ever becoming free, known without these facts.
+    """
+    parts = split_log_likelihood(facts, family, eta, theta, cure, reading)
+    if not parts.through and not parts.unresolved:
+        return np.maximum(parts.sure, IMPOSSIBLE)
+    if len(parts.unresolved) > 1:
+        logit_ever, log_w = _ever_nodes(*ever)
+        each = [w + parts.given(at) for at, w in zip(logit_ever, log_w, strict=True)]
+        return np.maximum(special.logsumexp(each, axis=0), IMPOSSIBLE)
+    # One group of unresolved patients: the integral depends on their S alone, so it is a table.
+    patients, least, stay, gone = (parts.unresolved or ((0, 0, -1.0, log1mexp(1.0)),))[0]
+    table = _ever_table(patients, least, parts.through, *ever)
+    odds = np.clip(gone - stay, -TABLE_END, TABLE_END)
+    return np.maximum(parts.sure + table(odds), IMPOSSIBLE)
+
+
+def _ever_nodes(mean: float, sd: float) -> tuple[np.ndarray, np.ndarray]:
+    """Log odds of ever becoming free, evenly spaced, and their log weights."""
+    x = np.linspace(-6.5, 6.5, 261)
+    log_w = -0.5 * x * x
+    return mean + sd * x, log_w - special.logsumexp(log_w)
+
+
+@lru_cache(maxsize=256)
+def _ever_table(patients: int, least: int, through: float, mean: float, sd: float) -> CubicSpline:
+    """Log likelihood of those who became free and those unresolved, the probability of becoming
+    free integrated out, by the log odds of being free no longer."""
+    logit_ever, log_w = _ever_nodes(mean, sd)
+    log_ever, log_never = -np.logaddexp(0, -logit_ever), -np.logaddexp(0, logit_ever)
+    grid = np.linspace(-TABLE_END, TABLE_END, 801)
+    log_gone = -np.logaddexp(0.0, -grid)[:, None]
+    value = through * log_ever + log_unresolved(patients, least, log_ever, log_never, log_gone)
+    return CubicSpline(grid, special.logsumexp(value + log_w, axis=1))
+
+
+def by_study(facts: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The facts study by study, in order of first appearance."""
+    yield from facts.groupby("study_id", sort=False)
+
+
+def still_free(facts: pd.DataFrame, months: Sequence[float]) -> pd.DataFrame:
+    """How many are known to have been free, and still observed, at each month.
+
+    A fact speaks for its patients as long as each of them is known to be free: a patient who
+    resumed until the month of it, a censored one until censoring, the patients of an interval or
+    between order statistics until its beginning, of a group with a known longest duration all until
+    the group's least time and one until the longest. A mean and unresolved patients speak for none.
+
+    Parameters
+    ----------
+    facts : as `complete` takes them; the column `cohort` where it is known, else study_id.
+    months : times.
+
+    Returns
+    -------
+    DataFrame with months, patients (over all cohorts) and cohorts (that have any).
+    """
+    table = complete(facts)
+    cohort = table["cohort"] if "cohort" in table else table["study_id"]
+    silent = table["kind"].isin(("mean", "unresolved"))
+    rows = []
+    for month in months:
+        free = table["count"].where(table["low"].ge(month) & ~silent, 0.0)
+        longest = table["kind"].isin(_TOPS) & table["low"].lt(month) & table["high"].ge(month)
+        free = free.mask(longest, 1.0)
+        rows.append((float(month), float(free.sum()), int((free.groupby(cohort).sum() > 0).sum())))
+    return pd.DataFrame(rows, columns=["months", "patients", "cohorts"])
+
+
+def last_supported_month(facts: pd.DataFrame, patients: int = 10, cohorts: int = 2) -> float:
+    """The last month with so many patients still free and observed, from so many cohorts.
+
+    Returns
+    -------
+    Months; NaN where no month has them. A curve is read no further than this (Pocock, Clayton &
+    Altman 2002, Lancet 359:1686, on where survival plots should end).
+    """
+    table = complete(facts)
+    times = pd.concat([table["low"], table["high"]]).astype(float)
+    times = np.unique(times[np.isfinite(times) & (times > 0)])
+    found = still_free(table, times)
+    held = found[(found["patients"] >= patients) & (found["cohorts"] >= cohorts)]
+    return float(held["months"].max()) if len(held) else float("nan")
+
+
+def longest_observed(facts: pd.DataFrame) -> float:
+    """The longest time, months, at which anybody was known to be free; 0 without any."""
+    table = complete(facts)
+    table = table[~table["kind"].isin(("mean", "unresolved"))]
+    high = table["high"].where(table["kind"].isin(_TOPS), 0.0)
+    return float(max(table["low"].max(), high.max())) if len(table) else 0.0
