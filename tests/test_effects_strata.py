@@ -162,11 +162,21 @@ def test_known_nulls_stay_out_and_can_be_let_in(table):
     assert set(plain["study_id"]) <= set(every["study_id"])
 
 
-def test_a_null_without_arm_sizes_takes_a_typical_weight_and_says_so(table):
-    one = table[table["study_id"].eq("osiris2012") & table["outcome"].eq("c_peptide_ratio")].iloc[0]
+def test_a_null_without_arm_sizes_takes_those_of_the_registration_or_a_typical_weight(
+    evidence, table
+):
+    def osiris(effects_table):
+        mine = effects_table["study_id"].eq("osiris2012")
+        return effects_table[mine & effects_table["outcome"].eq("c_peptide_ratio")].iloc[0]
+
+    registered = osiris(table)
+    assert (registered["n_factor"], registered["n_patients"]) == pytest.approx((4 / 63, 63))
+    assert "registration" in registered["note"]
+    nowhere = replace(evidence, registered_trials=evidence.registered_trials.iloc[:0])
+    typical = osiris(effects.build(nowhere).effects)
     others = table[table["outcome"].eq("c_peptide_ratio") & table["controlled"] & table["pool"]]
-    assert one["n_factor"] == pytest.approx(others["n_factor"].median())
-    assert math.isnan(one["n_patients"]) and "median" in one["note"]
+    assert typical["n_factor"] == pytest.approx(others["n_factor"].median())
+    assert math.isnan(typical["n_patients"]) and "median" in typical["note"]
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def build(evidence: Evidence, rules: Rules | None = None, **choices) -> EffectsR
             effect["patients"], effect["patients_sure"] = declared[name], sure[name]
         effects.extend(new)
         exclusions.extend(out)
-    _assume_sizes(effects)
+    _assume_sizes(effects, _enrolled(evidence))
     _require_unique(effects)
     table = select.mark(_typed(pd.DataFrame(effects, columns=EFFECT_COLUMNS)), rules)
     table = table[EFFECT_COLUMNS]
@@ -436,14 +436,17 @@ def _one_fact(effects: list[dict]) -> None:
             seen[key] = effect["effect_id"]
 
 
-def _assume_sizes(effects: list[dict]) -> None:
-    """Known nulls without arm sizes take the median weight of the same design and outcome.
+def _assume_sizes(effects: list[dict], enrolled: dict[str, float]) -> None:
+    """Known nulls without arm sizes take those of the registration, or a typical weight.
 
-    They only ever enter the fit of all nulls, and say so; `n_patients` stays unknown.
+    The registration prints all patients: the arms are taken as equal. Without one, the median
+    weight of the other results of the same design and outcome stands in, and the number of
+    patients stays unknown. They only ever enter the fit of all nulls, and say so.
     """
     for effect in effects:
         if not effect.get("known_null") or not math.isnan(effect["n_factor"]):
             continue
+        total = enrolled.get(effect["study_id"], math.nan)
         others = [
             other["n_factor"]
             for other in effects
@@ -452,12 +455,27 @@ def _assume_sizes(effects: list[dict]) -> None:
             and other["pool"]
             and not math.isnan(other["n_factor"])
         ]
-        if others:
+        if total > 0:
+            effect["n_factor"] = (4 if effect["controlled"] else 1) / total
+            effect["n_patients"] = total
+            note = f"{total:g} patients in the registration, the arms taken as equal"
+        elif others:
             effect["n_factor"] = float(np.median(others))
-            effect["derived"] = " ".join([effect["derived"], "size_assumed"]).strip()
-            effect["note"] += "; arms as large as the median of the other results of this kind"
+            note = "arms as large as the median of the other results of this kind"
         else:
             effect["known_null"] = False
+            continue
+        effect["derived"] = " ".join([effect["derived"], "size_assumed"]).strip()
+        effect["note"] = "; ".join(part for part in (effect["note"], note) if part)
+
+
+def _enrolled(evidence: Evidence) -> dict[str, float]:
+    """Study -> patients enrolled, of registrations that are of this study alone."""
+    return {
+        row["study_ids"]: row["n_actual"]
+        for row in evidence.registered_trials.to_dict("records")
+        if len(row["study_ids"].split()) == 1 and row["n_actual"] > 0
+    }
 
 
 # --- small helpers -------------------------------------------------------------------------------

@@ -87,7 +87,7 @@ def has_numbers(fact: Row, rows: Sequence[Row]) -> bool:
         if any(r["scale"] == "between_arm_difference" for r in later):
             return True
         arms = {r["arm"] for r in later}
-        return fact["arm"] in arms and "control" in arms
+        return fact["arm"] in arms and any(str(arm).startswith("control") for arm in arms)
     return relative(str(fact["arm"]))
 
 
