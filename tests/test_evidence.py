@@ -149,16 +149,25 @@ def test_a_retracted_study_enters_nothing(raw_dir):
 # --- files that cannot be read -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", list(ev.KEYS))
+NEEDED = [name for name in ev.KEYS if name not in ev.OPTIONAL_FILES]
+
+
+@pytest.mark.parametrize("name", NEEDED)
 def test_missing_file(raw_dir, name):
     (raw_dir / name).unlink()
     fault = find(ev.check(raw_dir), name, 1, "(file)")
     assert "missing" in str(fault)
 
 
+@pytest.mark.parametrize("name", ev.OPTIONAL_FILES)
+def test_a_folder_may_lack_what_came_later(raw_dir, name):
+    (raw_dir / name).unlink()
+    assert not [fault for fault in ev.check(raw_dir) if fault.column == "(file)"]
+
+
 def test_missing_folder(tmp_path):
     faults = ev.check(tmp_path / "nowhere")
-    assert {f.file for f in faults} == set(ev.KEYS)
+    assert {f.file for f in faults} == set(NEEDED)
 
 
 def test_a_folder_in_place_of_a_file(raw_dir):
