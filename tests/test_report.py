@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import json
 import re
+from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
@@ -98,6 +99,7 @@ def test_every_figure_is_drawn_or_says_why_not(results, draw, words):
     shown = [text.get_text() for axes in figure.axes for text in axes.findobj(match=_is_text)]
     assert any(text.strip() for text in shown)
     assert not [text for text in shown if NOT_A_NUMBER.search(text)]
+    assert not [text for text in shown if "$" in text or "\\" in text]
     assert style.smallest_text(figure) >= style.SMALL
 
 
@@ -325,6 +327,71 @@ def test_what_a_sentence_takes_from_a_cell_is_no_markup(full, tmp_path):
     assert "\\<img onerror\\=x\\> \\*\\*A\\*\\* \\@fig\\-claims" in text
 
 
+NASTY = "<script>x</script> @fig-claims $\\input$ `{python} 1` [a](javascript:b) **c** |"
+
+
+@pytest.fixture(scope="module")
+def nasty(full, tmp_path_factory):
+    """The invented results over evidence whose free texts hold markup of every language."""
+    folder = tmp_path_factory.mktemp("nasty")
+    free = {"label", "note", "statement", "claim", "evidence", "caveat", "reason", "verdict",
+            "patient_label"}  # fmt: skip
+    for path in full.out.glob("*.csv"):
+        table = pd.read_csv(path)
+        for column in free & set(table.columns):
+            table[column] = NASTY
+        table.to_csv(folder / path.name, index=False)
+    tables = {}
+    for name in ("studies", "outcomes", "directions", "responders", "independence", "safety",
+                 "published"):  # fmt: skip
+        table = getattr(full.evidence, name).copy()
+        for column in ("first_author", "title", "country", "criterion", "patient_label",
+                       "exclusion_reason", "population", "comparison", "notes"):  # fmt: skip
+            if column in table:
+                table[column] = NASTY
+        tables[name] = table
+    return Results(folder, dataclasses.replace(full.evidence, **tables))
+
+
+class Tags(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.seen, self.attributes, self.text = set(), set(), ""
+
+    def handle_starttag(self, tag, attributes):
+        self.seen.add(tag)
+        self.attributes |= {name for name, _ in attributes}
+        self.text += " ".join(value or "" for _, value in attributes)
+
+
+OURS = {"div", "table", "thead", "tbody", "tr", "th", "td", "a", "strong", "small", "details",
+        "summary", "ol", "li", "caption"}  # fmt: skip
+
+
+@pytest.mark.parametrize(("make", "words"), calls(tables))
+def test_nothing_in_the_evidence_becomes_markup_of_a_table(nasty, make, words):
+    made = make(nasty, *words)
+    reader = Tags()
+    reader.feed(made._repr_html_())
+    assert reader.seen <= OURS
+    assert not {name for name in reader.attributes if name.startswith("on")}
+    raw = re.sub(r"\\.", "", re.sub(r"\]\(<https?://[^<>\s]+>\)", "", made._repr_markdown_()))
+    assert not re.search(r"[<>@$`{}]", raw)
+
+
+@pytest.mark.parametrize(("say", "words"), calls(prose))
+def test_nothing_in_the_evidence_becomes_markup_of_a_sentence(nasty, say, words):
+    raw = re.sub(r"\\.", "", say(nasty, *words))
+    assert not re.search(r"[<>@$`{}|]", raw)
+
+
+@pytest.mark.parametrize(("draw", "words"), calls(figures))
+def test_a_figure_draws_any_label_as_it_stands(nasty, draw, words):
+    style.apply()
+    svg = style.as_svg(draw(nasty, *words))
+    assert "<script" not in svg
+
+
 # --- how figures are drawn -----------------------------------------------------------------------
 
 
@@ -426,3 +493,8 @@ def test_a_figure_brings_its_colours_for_dark_pages():
     assert svg.count(f"stroke: {style.BLUE.lower()}") >= 2
     assert style.as_png(figure).startswith(b"\x89PNG")
     assert svg == style.as_svg(figure)
+
+
+def test_the_nasty_texts_do_reach_the_tables_and_sentences(nasty):
+    assert NASTY in tables.claims(nasty).text
+    assert "\\@fig\\-claims" in prose.leave_one_out(nasty, "hba1c")

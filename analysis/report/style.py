@@ -94,6 +94,7 @@ def apply() -> None:
             "axes.edgecolor": GREY,
             "axes.labelcolor": INK,
             "text.color": INK,
+            "text.parse_math": False,  # a label is what stands in its cell, dollars and all
             "axes.labelsize": TEXT,
             "axes.titlesize": 9,
             "axes.titleweight": "bold",
