@@ -25,7 +25,7 @@ test-all: setup ## all tests, the simulation studies too
 check: setup ## validate data/raw only
 	@$(BIN)/isletmeta check
 
-reproduce: setup ## rerun everything elsewhere and compare each estimate with the tracked one
+reproduce: setup ## rerun everything elsewhere and compare every figure with the tracked one
 	@$(BIN)/isletmeta reproduce
 
 calibrate: setup ## simulation-based calibration of every model (an hour), to docs/calibration.csv

@@ -190,6 +190,41 @@ def test_reproduce_with_nothing_tracked(tmp_path):
     assert result.exit_code == 1 and "nothing to compare" in result.stderr
 
 
+@pytest.fixture
+def rerun(results, monkeypatch):
+    """A `reproduce` that reruns stub stages, in this process."""
+    run = partial(pipeline.run, stages=stub_stages.STAGES, isolate=False)
+    monkeypatch.setattr(pipeline, "run", run)
+    return results
+
+
+@pytest.mark.parametrize("words", [(), ("--quick",), ("--strict",)])
+def test_reproduce_confirms_an_honest_rerun(rerun, words):
+    raw, out = rerun
+    result = call("reproduce", "--raw", raw, "--out", out, *words)
+    assert result.exit_code == 0, result.output
+    assert "identical" in result.output and "reproduced" in result.output
+
+
+def test_reproduce_names_a_figure_that_was_edited_and_by_how_much(rerun):
+    raw, out = rerun
+    path = out / "estimates.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace("0.961", "0.981"), encoding="utf-8")
+    result = call("reproduce", "--raw", raw, "--out", out)
+    assert result.exit_code == 1
+    assert "numbers: estimates.csv not as the run wrote it" in result.output
+    assert "dl mean: 0.981 -> 0.961" in result.output
+
+
+def test_reproduce_names_a_changed_file_of_the_evidence(rerun):
+    raw, out = rerun
+    path = raw / "studies.csv"
+    path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    result = call("reproduce", "--raw", raw, "--out", out)
+    assert result.exit_code == 1
+    assert "studies.csv is not the file the results were made from" in result.output
+
+
 def test_explain_walks_an_effect_back_to_its_rows():
     from analysis import effects, evidence
     from analysis.evidence.references import find

@@ -1,11 +1,15 @@
 """A rerun compared with the tracked results: each figure by its own error."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
+import stub_stages
 
-from analysis import reproduction
+from analysis import pipeline, reproduction, store
 from analysis.models.result import estimates_table
+from analysis.reproduction import DIFFERENT, IDENTICAL, MISSING, NEAR, NEW
 
 
 def estimates(**changes) -> pd.DataFrame:
@@ -16,31 +20,160 @@ def estimates(**changes) -> pd.DataFrame:
     return estimates_table([{**row, **changes}])
 
 
+def verdicts(tracked, again, ess=2000.0, name="estimates") -> set[str]:
+    """The verdicts of two tables, `identical` aside."""
+    found = []
+    counted = reproduction.compare(name, tracked, again, ess=ess, found=found)
+    assert sum(counted.values()) > 0
+    assert {f.verdict for f in found} == set(counted) - {IDENTICAL}
+    return {f.verdict for f in found}
+
+
 @pytest.mark.parametrize(
-    ("changes", "verdict"),
+    ("changes", "expected"),
     [
-        ({}, "identical"),
-        ({"mean": -0.81}, "within Monte-Carlo error"),
-        ({"mean": -0.70}, "different"),
-        ({"k_studies": 10}, "different"),
-        ({"pred_low": np.nan}, "different"),
+        ({}, set()),
+        ({"mean": -0.81}, {NEAR}),
+        ({"mean": -0.8 + 0.27 * 0.2}, {DIFFERENT}),
+        ({"ci_low": -1.25}, {NEAR}),
+        ({"ci_low": -1.5}, {DIFFERENT}),
+        ({"sd": 0.3}, {DIFFERENT}),
+        ({"tau": 0.9}, {DIFFERENT}),
+        ({"k_studies": 10}, {DIFFERENT}),
+        ({"pred_low": np.nan}, {DIFFERENT}),
+        ({"note": "another"}, {DIFFERENT}),
     ],
 )
-def test_a_rerun_is_judged_by_monte_carlo_error(changes, verdict):
-    compared = reproduction.compare(estimates(), estimates(**changes))
-    assert compared["verdict"].tolist() == [verdict]
+def test_a_rerun_is_judged_by_the_error_of_each_figure(changes, expected):
+    assert verdicts(estimates(), estimates(**changes)) == expected
 
 
-def test_a_deterministic_method_must_give_the_same_number():
-    compared = reproduction.compare(estimates(method="dl"), estimates(method="dl", mean=-0.801))
-    assert compared["verdict"].tolist() == ["different"]
+def test_more_draws_allow_less():
+    moved = estimates(mean=-0.8 + 0.1 * 0.2)
+    assert verdicts(estimates(), moved, ess=400) == {NEAR}
+    assert verdicts(estimates(), moved, ess=40_000) == {DIFFERENT}
+
+
+@pytest.mark.parametrize("ess", [2000.0, np.inf])
+def test_a_deterministic_method_must_give_the_same_number(ess):
+    again = estimates(method="dl", mean=-0.80001)
+    assert verdicts(estimates(method="dl"), again, ess) == {DIFFERENT}
+    assert verdicts(estimates(method="dl"), estimates(method="dl", mean=-0.8 - 1e-8), ess) == set()
 
 
 def test_missing_and_new_estimates_are_told_apart():
-    compared = reproduction.compare(estimates(), estimates(estimand="other"))
-    assert sorted(compared["verdict"]) == ["missing", "new"]
+    assert verdicts(estimates(), estimates(estimand="other")) == {MISSING, NEW}
 
 
-def test_estimate_columns_are_closed():
-    with pytest.raises(KeyError, match="colour"):
-        estimates_table([{"colour": "red"}])
+def test_a_table_with_other_columns_or_words_is_different():
+    table = pd.DataFrame({"study_id": ["a", "b"], "x": [1.0, 2.0]})
+    assert verdicts(table, table.rename(columns={"x": "y"}), np.inf, "t") == {DIFFERENT}
+    assert verdicts(table, table.assign(study_id=["a", "c"]), np.inf, "t") == {DIFFERENT}
+    assert verdicts(table, table.iloc[:1], np.inf, "t") == {MISSING}
+
+
+def test_a_sentence_may_tell_other_drawn_figures_but_not_say_something_else():
+    def told(words):
+        return pd.DataFrame({"statement": [words]})
+
+    one, near, other = told("-0.8 (−1.2 to 2)"), told("-0.81 (−1.3 to 2)"), told("no effect")
+    assert verdicts(one, near, name="t") == {NEAR}
+    assert verdicts(one, near, np.inf, name="t") == {DIFFERENT}
+    assert verdicts(one, other, name="t") == {DIFFERENT}
+
+
+def test_a_finding_says_where_and_by_how_much():
+    found = []
+    reproduction.compare("estimates", estimates(), estimates(mean=-0.6), ess=2000, found=found)
+    (one,) = found
+    assert str(one).startswith("different: estimates hba1c all all mean difference nuts mean: -0.8")
+    assert "-> -0.6 (allowed 0.025)" in str(one)
+
+
+DRAWN = {
+    "normal": lambda rng, n: rng.normal(-0.8, 0.2, n),
+    "log-normal": lambda rng, n: np.exp(rng.normal(0.0, 1.0, n)),
+    "beta": lambda rng, n: rng.beta(2, 30, n),
+    "t, 4 degrees of freedom": lambda rng, n: rng.standard_t(4, n),
+}
+
+
+@pytest.mark.parametrize("shape", DRAWN)
+def test_honest_reruns_are_within_their_error_and_a_shift_is_not(shape):
+    """Two samples of 2,000 draws each, 300 times; then one of them a quarter SD further."""
+    n, k = 2000, 300
+    rng = np.random.default_rng(1)
+    one, other = (DRAWN[shape](rng, (n, k)) for _ in range(2))
+
+    def told(draws):
+        low, high = np.quantile(draws, [0.025, 0.975], axis=0)
+        frame = pd.concat([estimates()] * k, ignore_index=True)
+        tau = np.median(np.abs(draws), axis=0)
+        return frame.assign(group=[str(i) for i in range(k)], mean=draws.mean(axis=0),
+                            sd=draws.std(axis=0), ci_low=low, ci_high=high, pred_low=low,
+                            pred_high=high, tau=tau)  # fmt: skip
+
+    def apart(first, second):
+        found = []
+        reproduction.compare("estimates", told(first), told(second), ess=n, found=found)
+        return {finding.row for finding in found if finding.verdict == DIFFERENT}
+
+    assert len(apart(one, other)) <= 3
+    assert len(apart(one, other + 0.27 * one.std(axis=0))) == k
+
+
+def test_the_least_effective_sample_of_sound_fits_counts():
+    fits = {"a": {"min_ess_bulk": 900, "min_ess_tail": 700},
+            "b": {"min_ess_bulk": 9, "min_ess_tail": 7, "withheld": "few"}}  # fmt: skip
+    assert reproduction.least_ess([{"fits": fits}]) == 700
+    assert reproduction.least_ess([{"fits": {}}]) == np.inf
+
+
+@pytest.fixture
+def two(raw_dir, tmp_path):
+    """The results of stub stages twice."""
+    for name in ("one", "two"):
+        pipeline.run(raw_dir, tmp_path / name, stages=stub_stages.STAGES, isolate=False)
+    return tmp_path / "one", tmp_path / "two"
+
+
+def test_every_table_of_every_stage_is_compared(two):
+    names = [stage.name for stage in stub_stages.STAGES]
+    counted, found = reproduction.compare_folders(*two, names)
+    assert found == [] and set(counted) == {IDENTICAL}
+    assert counted[IDENTICAL] > 50
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "where"),
+    [
+        ("harms.csv", None, "events\n30.9\n", "harms row 1 events"),
+        ("weighed.csv", "counts harms", "counts karms", "weighed row 1 tables"),
+        ("estimates.csv", "0.961", "0.962", "estimates hba1c all all mean difference dl mean"),
+        ("estimates.csv", "quoted", "other", "estimates hba1c all all mean difference dl note"),
+    ],
+)
+def test_a_changed_number_note_or_word_is_found_and_named(two, file, old, new, where):
+    path = two[0] / file
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace(old, new, 1) if old else new, encoding="utf-8")
+    names = [stage.name for stage in stub_stages.STAGES]
+    counted, found = reproduction.compare_folders(*two, names)
+    assert counted[DIFFERENT] == 1 and where in str(found[0])
+
+
+def test_a_stage_that_only_one_run_has_is_named(two):
+    _, found = reproduction.compare_folders(*two, ["numbers", "nowhere"])
+    assert found == []
+    shutil.rmtree(two[1])
+    _, found = reproduction.compare_folders(*two, ["numbers"])
+    assert [str(one) for one in found] == ["missing: numbers"]
+
+
+def test_a_changed_raw_cell_is_found(two, evidence):
+    assert reproduction.changed_evidence(two[0], evidence.digests) == []
+    other = {**evidence.digests, "studies.csv": "another"}
+    assert reproduction.changed_evidence(two[0], other) == [
+        "studies.csv is not the file the results were made from"
+    ]
+    assert store.faults(two[0]) == []
