@@ -99,6 +99,13 @@ def test_arms_that_print_different_scales_are_still_one_contrast():
     assert effect.n_treated == 40
 
 
+def test_an_arm_that_is_not_measured_at_a_visit_is_named():
+    early = arm_rows(4, "treated_high", 8.5, 7.2, months=6.0)
+    effect = contrast([*arm_rows(2, "treated_low", 8.5, 7.5), *early, *CONTROL])
+    assert (effect.n_treated, effect.months) == (20, 12)
+    assert effect.note == "without treated_high: nothing at this visit"
+
+
 def test_arms_set_apart_share_the_control_out():
     rows = [*arm_rows(2, "treated_low", 8.5, 7.5), *arm_rows(4, "treated_high", 8.5, 7.2), *CONTROL]
     found, _ = contrasts.from_numbers(rows, Rules(arms="apart"))

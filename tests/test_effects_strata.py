@@ -97,6 +97,8 @@ def test_unknown_words_are_refused(table):
 def test_marking_again_by_the_same_rules_changes_nothing(built):
     again = mark(built.effects, built.rules)
     pd.testing.assert_frame_equal(again, built.effects)
+    with pytest.raises(KeyError, match="known_null"):
+        mark(built.effects.drop(columns="known_null"), built.rules)
     assert Rules(window=(3.0, 24.0)).same_reading(Rules())
     assert not Rules(medians=False).same_reading(Rules())
 

@@ -165,7 +165,12 @@ def from_numbers(
     Parameters
     ----------
     rows : all rows of outcomes.csv of the study, as dicts with `line`.
+    rules : the analysis choices.
     size : how many patients the study has.
+
+    Returns
+    -------
+    (effects, reasons): the contrasts, and for the line of every row that is in none of them why.
     """
     size = size or Size()
     kept, reasons = _eligible(rows, size)
@@ -338,14 +343,23 @@ def _at_visit(
     for treated in _side_options(sides.arms["treated"], "treated", visit):
         made, why = _against(treated, control, found, word, outcome, ratio, visit, rules, size)
         if made:
-            for arm in sides.arms["treated"]:
-                if arm not in treated:
+            whole = treated[0].names == ("treated",)
+            others = [arm for arm in sides.arms["treated"] if arm not in treated]
+            if whole:
+                for arm in others:
                     _name(arm, (0.0, visit), "part of an arm that is reported as a whole", reasons)
+            elif others := [arm for arm in others if arm.names != ("treated",)]:
+                absent = ", ".join(name for arm in others for name in arm.names)
+                made = [_noted(one, f"without {absent}: nothing at this visit") for one in made]
             return [*found, *made]
         if not control:
             for arm in treated:
                 _name(arm, (visit,), why, reasons)
     return found
+
+
+def _noted(effect: Numeric, note: str) -> Numeric:
+    return replace(effect, note="; ".join(part for part in (effect.note, note) if part))
 
 
 def _against(

@@ -96,7 +96,14 @@ def mark(effects: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     ----------
     effects : an effects table; see `NEEDED` for the columns that are read.
     rules : the choices; those about the reading of printed facts are of no consequence here.
+
+    Raises
+    ------
+    KeyError : a column of `NEEDED` is missing.
     """
+    missing = [name for name in NEEDED if name not in effects]
+    if missing:
+        raise KeyError(f"not an effects table, without {', '.join(missing)}")
     effects = effects.copy()
     for name in MARKS:
         effects[name] = False
