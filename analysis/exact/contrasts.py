@@ -229,7 +229,7 @@ class ContrastPosterior:
         self, task: Task, layout: Layout, evaluation: Evaluation, settled: bool, moved: float,
         level: int,
     ):  # fmt: skip
-        self._task, self._layout, self._evaluation = task, layout, evaluation
+        self.task, self._layout, self._evaluation = task, layout, evaluation
         self.settled, self.moved, self.level = settled, moved, level
         self.k = len(task.rows)
         self.n_patients = float(np.nansum(task.rows.n_patients))
@@ -243,7 +243,7 @@ class ContrastPosterior:
 
     def _slices(self, d: int) -> Slices:
         """Nodes of coefficient d: even along coordinate d, shifted by the coordinates before it."""
-        grid, root = self._evaluation.grid, self._task.root
+        grid, root = self._evaluation.grid, self.task.root
         size, n = root.shape[0], grid.mean_nodes
         weight = self._evaluation.weight().reshape(-1, *(n,) * size)
         weight = weight.sum(axis=tuple(range(d + 2, size + 1)))
@@ -262,7 +262,7 @@ class ContrastPosterior:
     @cached_property
     def coef(self) -> dict[str, GridDistribution]:
         moment = self._moment if self._flat else np.inf
-        names = ("mu", *self._task.rows.names)
+        names = ("mu", *self.task.rows.names)
         return {name: GridDistribution(self._slices(d), moment) for d, name in enumerate(names)}
 
     @property
@@ -282,7 +282,7 @@ class ContrastPosterior:
 
     @cached_property
     def predictive(self) -> NewStudy:
-        return NewStudy(self._slices(0), self._evaluation.grid.tau, self._task.robust, self._moment)
+        return NewStudy(self._slices(0), self._evaluation.grid.tau, self.task.robust, self._moment)
 
     @cached_property
     def _nuisance_weights(self) -> tuple[np.ndarray, np.ndarray]:
@@ -317,12 +317,12 @@ class ContrastPosterior:
 
         From the first level of the grid, whose error is about a hundredth of a posterior SD.
         """
-        return study_table(evaluate(self._task, self._layout, self._task.levels[0]))
+        return study_table(evaluate(self.task, self._layout, self.task.levels[0]))
 
     @cached_property
     def standard_errors(self) -> np.ndarray:
         """Standard errors of the rows, (k,): at the posterior means of r and of the mean log SD."""
-        rows, table = self._task.rows, self.nuisance["mean"]
+        rows, table = self.task.rows, self.nuisance["mean"]
         r = table["r"]
         se = np.sqrt(rows.var_a - r * rows.var_b)
         if (~rows.has_spread).any():
@@ -333,9 +333,9 @@ class ContrastPosterior:
     @cached_property
     def i_squared(self) -> Share:
         variance = self.standard_errors[None] ** 2
-        k = len(self._task.rows)
+        k = len(self.task.rows)
         problem = Problem(np.zeros((1, k)), variance, np.ones((1, k), bool),
-                          self._task.design[None], np.ones(k), k)  # fmt: skip
+                          self.task.design[None], np.ones(k), k)  # fmt: skip
         return Share(self.tau, float(typical_variance(problem)[0]))
 
     def power_scaled(self, *, prior: float = 1.0, likelihood: float = 1.0) -> ContrastPosterior:
@@ -351,7 +351,7 @@ class ContrastPosterior:
             raise ValueError(f"powers lie between 0.3 and 3, got {prior!r} and {likelihood!r}")
         scaled = self._evaluation.scaled(prior, likelihood)
         return ContrastPosterior(
-            self._task, self._layout, scaled, self.settled, self.moved, self.level
+            self.task, self._layout, scaled, self.settled, self.moved, self.level
         )
 
     def summary(self) -> dict[str, float]:

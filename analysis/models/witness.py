@@ -1,0 +1,346 @@
+"""NUTS as the witness of `exact.contrasts`: the same posterior, sampled by PyMC.
+
+The numbers of the report come from quadrature. Here the same task (rows, teachers, priors, choices)
+is sampled and compared by `models.compare`: a difference beyond Monte-Carlo error stops the run, a
+fit that fails its gate is a witness that did not testify.
+
+Studies' own effects are integrated out in closed form, and the log SD of a study without a spread
+over even nodes of its normal, so that a posterior has five parameters whatever the number of
+studies: mu, tau, the pre-post correlation r, and m and s of the log SDs (and one for each
+covariate). None has a funnel, no term has a kink or a clip, and padding carries no parameter. All
+data are one vector, sliced inside the graph, which is compiled once for many posteriors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from analysis.exact.contrast_data import R_LIMIT
+from analysis.exact.contrast_grid import Task
+from analysis.exact.contrasts import ContrastPosterior
+from analysis.exact.priors import HalfNormal
+from analysis.models.compare import Comparison, compare, require_agreement
+from analysis.models.sampling import Diagnostics, Sampler, compile_model
+
+QUANTITIES = ("mu", "tau", "predictive")
+NODES = 0.55 * np.arange(-8, 9)  # of a standard normal log SD: beyond 4.4 SDs lies one in 1e5
+HEAD = ("mu_mean", "mu_sd", "tau_scale", "r_mean", "r_sd", "r_fixed", "r_value", "log_sd_mean",
+        "log_sd_sd", "log_sd_spread")  # fmt: skip
+NUMBER = ("real", "y", "var_a", "var_b")
+OTHER = ("real", "known", "var_a", "var_b", "log_n_factor", "point", "value", "z", "two_points",
+         "in_z", "one_sided", "sign", "bound", "two_sided", "z_low", "z_high")  # fmt: skip
+TEACHER = ("real", "var_a", "var_b", "error")
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Rows a compiled witness has room for: numbers with a spread, others, teachers, covariates."""
+
+    numbers: int
+    others: int
+    teachers: int
+    covariates: int
+
+    @classmethod
+    def of(cls, tasks: Iterable[Task]) -> Sizes:
+        """Room for every one of these tasks, and for one row of each kind at least."""
+        counts = [(sum(_is_number(t)), sum(_is_other(t)), len(t.teachers), len(t.rows.names))
+                  for t in tasks]  # fmt: skip
+        numbers, others, teachers, covariates = np.max([(1, 1, 1, 0), *counts], axis=0).tolist()
+        return cls(numbers, others, teachers, covariates)
+
+    def layout(self) -> dict[str, tuple[int, tuple[int, ...]]]:
+        """Where each part of the vector begins, and its shape."""
+        q = self.covariates
+        shapes = {"head": (len(HEAD),), "coefficient": (2, q),
+                  "number": (len(NUMBER), self.numbers), "number_x": (q, self.numbers),
+                  "other": (len(OTHER), self.others), "other_x": (q, self.others),
+                  "teacher": (len(TEACHER), self.teachers)}  # fmt: skip
+        ends = np.cumsum([0, *(int(np.prod(shape)) for shape in shapes.values())])
+        return {name: (int(at), shape) for at, (name, shape) in zip(ends, shapes.items(),
+                                                                    strict=False)}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Witness:
+    """What NUTS says of one posterior.
+
+    Attributes
+    ----------
+    name : of the posterior.
+    silent : why there is no witness; empty when it testified.
+    comparisons : exact beside sampled, one a quantity; empty when there is no witness.
+    diagnostics : of the fit; None when nothing was sampled.
+    attempts : how often it was sampled.
+    """
+
+    name: str
+    silent: str = ""
+    comparisons: tuple[Comparison, ...] = ()
+    diagnostics: Diagnostics | None = None
+    attempts: int = 0
+    draws: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
+
+    def table(self) -> pd.DataFrame:
+        """One row a quantity (`Comparison.record`), with the name of the posterior."""
+        table = pd.DataFrame([one.record() for one in self.comparisons])
+        table.insert(0, "fit", self.name)
+        return table
+
+
+def compile_witness(posteriors: Iterable[ContrastPosterior]) -> tuple[Sampler, Sizes]:
+    """One compiled graph that has room for all of these posteriors."""
+    sizes = Sizes.of(posterior.task for posterior in posteriors)
+    return compile_model(build(sizes), "witness"), sizes
+
+
+def witness(
+    name: str,
+    posterior: ContrastPosterior,
+    sampler: Sampler,
+    sizes: Sizes,
+    *,
+    seed: int,
+    draws: int = 1000,
+) -> Witness:
+    """Sample the posterior that was had by quadrature, and compare.
+
+    Parameters
+    ----------
+    posterior : by quadrature.
+    sampler, sizes : from `compile_witness`.
+    seed, draws : seed of the fit; draws of each of its four chains.
+
+    Returns
+    -------
+    Witness, silent with its reason where the sampler cannot say anything.
+
+    Raises
+    ------
+    DisagreementError : mean, SD or an end of the interval of mu, tau or a new study differ by more
+        than `models.compare` allows.
+    """
+    reason = _cannot(posterior.task)
+    if reason:
+        return Witness(name, reason)
+    fit = sampler.fit(name, seed=seed, data={"packed": packed(posterior.task, sizes)}, draws=draws,
+                      tune=800, target_accept=0.95)  # fmt: skip
+    if fit.withheld:
+        return Witness(name, fit.withheld, (), fit.diagnostics, fit.attempts)
+    tree = fit.tree["posterior"]
+    chains = {quantity: tree[quantity].to_numpy() for quantity in ("mu", "tau")}
+    noise = np.random.default_rng(seed).standard_normal(chains["mu"].shape)
+    chains["predictive"] = chains["mu"] + chains["tau"] * noise
+    compared = []
+    for quantity in QUANTITIES:
+        one = getattr(posterior, quantity)
+        low, high = one.interval()
+        exact = {"mean": one.mean, "sd": one.sd, "q025": low, "q975": high}
+        compared.append(compare(exact, chains[quantity], f"{name}: {quantity}"))
+    require_agreement(compared)
+    return Witness(name, "", tuple(compared), fit.diagnostics, fit.attempts, chains)
+
+
+def _cannot(task: Task) -> str:
+    """Why a posterior has no witness here, or ""."""
+    if task.robust:
+        return "heavy-tailed effects are not sampled"
+    if not isinstance(task.prior.tau, HalfNormal):
+        return "only a half-normal prior of tau is sampled"
+    if task.prior.mu is None:
+        return "a flat prior of the mean is not sampled"
+    return ""
+
+
+def _is_number(task: Task) -> np.ndarray:
+    return task.rows.has_spread & (task.rows.kind == "numeric")
+
+
+def _is_other(task: Task) -> np.ndarray:
+    rows = task.rows
+    silent = (rows.kind == "interval") & np.isneginf(rows.z_low) & np.isposinf(rows.z_high)
+    return ~_is_number(task) & ~silent
+
+
+def packed(task: Task, sizes: Sizes) -> np.ndarray:
+    """The task as one vector; padding has `real` = 0 and harmless values.
+
+    Raises
+    ------
+    ValueError : the task has more rows than the compiled graph has room for.
+    """
+    prior, rows = task.prior, task.rows
+    assert isinstance(prior.tau, HalfNormal) and prior.mu is not None
+    q = len(rows.names)
+    head = dict(zip(HEAD, (
+        float(prior.mu.mean), float(prior.mu.sd), float(prior.tau.scale), *prior.r,
+        float(task.r is not None), 0.0 if task.r is None else task.r,
+        float(prior.log_sd.mean), float(prior.log_sd.sd), prior.log_sd_spread,
+    ), strict=True))  # fmt: skip
+    own = {name: prior.coefficients[name] for name in rows.names}
+    parts = {
+        "head": np.array(list(head.values())),
+        "coefficient": np.array(
+            [[float(one.mean) for one in own.values()], [float(one.sd) for one in own.values()]]
+        ).reshape(2, q),
+    }
+    numbers, others = rows.rows(_is_number(task)), rows.rows(_is_other(task))
+    ones = np.ones(len(numbers))
+    parts["number"] = np.array([ones, numbers.y, numbers.var_a, numbers.var_b])
+    parts["number_x"], parts["other_x"] = numbers.covariates.T, others.covariates.T
+    parts["other"] = _other_columns(others)
+    teach = task.teachers
+    parts["teacher"] = np.array(
+        [np.ones(len(teach)), teach.var_a / teach.n_factor, teach.var_b / teach.n_factor,
+         teach.seen_log_sd(np.zeros(1))[1]]
+    )  # fmt: skip
+    layout = sizes.layout()
+    vector = np.zeros(sum(int(np.prod(shape)) for _, shape in layout.values()))
+    for name, (start, shape) in layout.items():
+        part = parts[name]
+        if any(have > room for have, room in zip(part.shape, shape, strict=True)):
+            raise ValueError(
+                f"the witness has room for {shape[-1]} of {name}, not {part.shape[-1]}"
+            )
+        room = np.zeros(shape)
+        names = {"number": NUMBER, "other": OTHER, "teacher": TEACHER}.get(name, ())
+        if "var_a" in names:
+            room[names.index("var_a")] = 1.0
+        room[tuple(slice(0, n) for n in part.shape)] = part
+        vector[start : start + room.size] = room.ravel()
+    return vector
+
+
+def _other_columns(rows) -> np.ndarray:
+    """`OTHER` for rows that are not numbers with a spread, (len(OTHER), rows)."""
+    known, kind = rows.has_spread, rows.kind
+    at_z = (kind == "exact_p") | (kind == "two_points")
+    low_open, high_open = np.isneginf(rows.z_low), np.isposinf(rows.z_high)
+    interval = kind == "interval"
+    one = interval & (low_open | high_open)
+    two = interval & ~one
+    bound = np.where(low_open, rows.z_high, rows.z_low)
+    columns = {
+        "real": np.ones(len(rows)),
+        "known": known,
+        "var_a": np.where(known, rows.var_a, 1.0),
+        "var_b": np.where(known, rows.var_b, 0.0),
+        "log_n_factor": np.log(np.where(known, 1.0, rows.n_factor)),
+        "point": at_z | (kind == "numeric"),
+        "value": np.where(kind == "numeric", rows.y, 0.0),
+        "z": np.where(at_z, rows.z_high, 0.0),
+        "two_points": kind == "two_points",
+        "in_z": at_z,
+        "one_sided": one,
+        "sign": np.where(low_open, 1.0, -1.0),
+        "bound": np.where(one, bound, 0.0),
+        "two_sided": two,
+        "z_low": np.where(two, rows.z_low, -1.0),
+        "z_high": np.where(two, rows.z_high, 1.0),
+    }
+    return np.array([np.asarray(columns[name], dtype=float) for name in OTHER])
+
+
+def _log_normal_cdf(x):
+    """log Phi(x) as a symbolic expression of functions that compile to fast native code.
+
+    Above -12 by the complementary error function; below by the asymptotic series of Mills' ratio
+    (Abramowitz and Stegun 26.2.12), whose relative error there is under 2e-8.
+    """
+    import pytensor.tensor as pt
+
+    near, far = pt.maximum(x, -12.0), pt.minimum(x, -12.0)
+    inverse = 1 / far**2
+    series = inverse * (-1 + inverse * (3 + inverse * (-15 + inverse * 105)))
+    tail = -0.5 * far**2 - pt.log(-far) - 0.5 * np.log(2 * np.pi) + pt.log1p(series)
+    return pt.switch(x > -12.0, pt.log(0.5 * pt.erfc(-near / np.sqrt(2))), tail)
+
+
+def build(sizes: Sizes):
+    """The PyMC model; its only data is the vector "packed" (`packed`)."""
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    layout = sizes.layout()
+    length = sum(int(np.prod(shape)) for _, shape in layout.values())
+    q = sizes.covariates
+    with pm.Model() as model:
+        # Placeholders that are valid: variances of one, priors of scale one.
+        vector = pm.Data("packed", np.ones(length))
+
+        def part(name: str):
+            start, shape = layout[name]
+            return vector[start : start + int(np.prod(shape))].reshape(shape)
+
+        def columns(name: str, names: tuple[str, ...]) -> dict:
+            block = part(name)
+            return {one: block[i] for i, one in enumerate(names)}
+
+        head = columns("head", HEAD)
+        numbers, others = columns("number", NUMBER), columns("other", OTHER)
+        teachers = columns("teacher", TEACHER)
+
+        mu = pm.Deterministic("mu", head["mu_mean"] + head["mu_sd"] * pm.Normal("mu_z", 0, 1))
+        tau = pm.Deterministic("tau", head["tau_scale"] * pm.HalfNormal("tau_z", 1))
+        m = pm.Deterministic(
+            "log_sd", head["log_sd_mean"] + head["log_sd_sd"] * pm.Normal("log_sd_z", 0, 1)
+        )
+        s = pm.Deterministic(
+            "log_sd_spread", head["log_sd_spread"] * pm.HalfNormal("log_sd_spread_z", 1)
+        )
+        free = pm.TruncatedNormal("r", head["r_mean"], head["r_sd"], lower=-R_LIMIT, upper=R_LIMIT)
+        r = head["r_fixed"] * head["r_value"] + (1 - head["r_fixed"]) * free
+        eta_number, eta_other = mu, mu
+        if q:
+            mean, sd = part("coefficient")[0], part("coefficient")[1]
+            beta = pm.Deterministic("beta", mean + sd * pm.Normal("beta_z", 0, 1, shape=q))
+            eta_number = mu + pt.dot(beta, part("number_x"))
+            eta_other = mu + pt.dot(beta, part("other_x"))
+
+        total2 = numbers["var_a"] - r * numbers["var_b"] + tau**2
+        value = -0.5 * ((numbers["y"] - eta_number) ** 2 / total2 + pt.log(total2))
+        pm.Potential("numbers", (numbers["real"] * value).sum())
+        pm.Potential("others", _log_others(others, eta_other, tau, r, m, s))
+        width2 = s**2 + teachers["error"] + (1 - teachers["real"])
+        seen = 0.5 * pt.log(teachers["var_a"] - r * teachers["var_b"])
+        learnt = -0.5 * ((seen - m) ** 2 / width2 + pt.log(width2))
+        pm.Potential("teachers", (teachers["real"] * learnt).sum())
+    return model
+
+
+def _log_others(rows: dict, eta, tau, r, m, s):
+    """Log likelihood of results in words and of numbers without a spread, summed."""
+    import pytensor.tensor as pt
+
+    rows = {name: column[:, None] for name, column in rows.items()}
+    eta = eta[:, None] if eta.ndim else eta
+    log_known = 0.5 * pt.log(rows["var_a"] - r * rows["var_b"])
+    log_learnt = m + s * NODES[None, :] + 0.5 * rows["log_n_factor"]
+    log_se = rows["known"] * log_known + (1 - rows["known"]) * log_learnt
+    se = pt.exp(log_se)
+    total2 = se**2 + tau**2
+    total = pt.sqrt(total2)
+
+    # A value, or z times the standard error; of two points the mean of both, by log cosh.
+    value = rows["value"] + rows["z"] * se
+    cross = value * eta / total2
+    both = pt.softplus(2 * cross) - cross - np.log(2.0)
+    cross = (1 - rows["two_points"]) * cross + rows["two_points"] * both
+    point = cross - 0.5 * ((value**2 + eta**2) / total2 + pt.log(total2)) + rows["in_z"] * log_se
+
+    one_sided = _log_normal_cdf(rows["sign"] * (rows["bound"] * se - eta) / total)
+    low, high = (rows["z_low"] * se - eta) / total, (rows["z_high"] * se - eta) / total
+    flip = low + high > 0
+    upper = _log_normal_cdf(pt.switch(flip, -low, high))
+    lower = _log_normal_cdf(pt.switch(flip, -high, low))
+    # Padding has no width of its own: z from 0 to 0 would be a probability of zero.
+    two_sided = upper + pt.log1mexp(lower - upper - (1 - rows["two_sided"]))
+
+    log_row = rows["point"] * point + rows["one_sided"] * one_sided + rows["two_sided"] * two_sided
+    weight = np.exp(-0.5 * NODES**2)
+    log_weight = np.log(weight / weight.sum())[None, :]
+    return (rows["real"][:, 0] * pt.logsumexp(log_row + log_weight, axis=1)).sum()
