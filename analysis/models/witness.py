@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from analysis.exact.contrast_data import R_LIMIT
+from analysis.exact.contrast_data import R_LIMIT, Contrasts
 from analysis.exact.contrast_grid import Task
 from analysis.exact.contrasts import ContrastPosterior
 from analysis.exact.priors import HalfNormal
@@ -27,42 +27,56 @@ from analysis.models.compare import Comparison, compare, require_agreement
 from analysis.models.sampling import Diagnostics, Sampler, compile_model
 
 QUANTITIES = ("mu", "tau", "predictive")
-NODES = 0.55 * np.arange(-8, 9)  # of a standard normal log SD: beyond 4.4 SDs lies one in 1e5
+NODES = 0.7 * np.arange(-6, 7)  # of a standard normal log SD: beyond 4.2 SDs lie three in 1e5
 HEAD = ("mu_mean", "mu_sd", "tau_scale", "r_mean", "r_sd", "r_fixed", "r_value", "log_sd_mean",
         "log_sd_sd", "log_sd_spread")  # fmt: skip
-NUMBER = ("real", "y", "var_a", "var_b")
-OTHER = ("real", "known", "var_a", "var_b", "log_n_factor", "point", "value", "z", "two_points",
-         "in_z", "one_sided", "sign", "bound", "two_sided", "z_low", "z_high")  # fmt: skip
+NUMBER = ("real", "var_a", "var_b", "y")
+WORDS = ("real", "known", "var_a", "var_b", "log_n_factor")
+POINT = (*WORDS, "value", "z", "two_points", "in_z")
+ONE_SIDED = (*WORDS, "sign", "bound")
+TWO_SIDED = (*WORDS, "z_low", "z_high")
+BLOCKS = {"number": NUMBER, "point": POINT, "one_sided": ONE_SIDED, "two_sided": TWO_SIDED}
+"""Kinds of rows and what is kept of each: numbers with a spread; values and exact p-values whose SD
+may have to be learnt; results in words bounded on one side or on both."""
 TEACHER = ("real", "var_a", "var_b", "error")
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Rows a compiled witness has room for: numbers with a spread, others, teachers, covariates."""
+    """Rows a compiled witness has room for, by kind of row; teachers and covariates."""
 
-    numbers: int
-    others: int
+    rows: dict[str, int]
     teachers: int
     covariates: int
 
     @classmethod
     def of(cls, tasks: Iterable[Task]) -> Sizes:
         """Room for every one of these tasks, and for one row of each kind at least."""
-        counts = [(sum(_is_number(t)), sum(_is_other(t)), len(t.teachers), len(t.rows.names))
-                  for t in tasks]  # fmt: skip
-        numbers, others, teachers, covariates = np.max([(1, 1, 1, 0), *counts], axis=0).tolist()
-        return cls(numbers, others, teachers, covariates)
+        rows, teachers, covariates = dict.fromkeys(BLOCKS, 1), 1, 0
+        for task in tasks:
+            for name, chosen in kinds_of(task).items():
+                rows[name] = max(rows[name], int(chosen.sum()))
+            teachers = max(teachers, len(task.teachers))
+            covariates = max(covariates, len(task.rows.names))
+        return cls(rows, teachers, covariates)
 
     def layout(self) -> dict[str, tuple[int, tuple[int, ...]]]:
         """Where each part of the vector begins, and its shape."""
         q = self.covariates
-        shapes = {"head": (len(HEAD),), "coefficient": (2, q),
-                  "number": (len(NUMBER), self.numbers), "number_x": (q, self.numbers),
-                  "other": (len(OTHER), self.others), "other_x": (q, self.others),
-                  "teacher": (len(TEACHER), self.teachers)}  # fmt: skip
-        ends = np.cumsum([0, *(int(np.prod(shape)) for shape in shapes.values())])
-        return {name: (int(at), shape) for at, (name, shape) in zip(ends, shapes.items(),
-                                                                    strict=False)}  # fmt: skip
+        shapes = {"head": (len(HEAD),), "coefficient": (2, q)}
+        for name, columns in BLOCKS.items():
+            shapes[name] = (len(columns), self.rows[name])
+            shapes[f"{name}_x"] = (q, self.rows[name])
+        shapes["teacher"] = (len(TEACHER), self.teachers)
+        starts = np.cumsum([0, *(int(np.prod(shape)) for shape in shapes.values())])[:-1]
+        return {
+            name: (int(start), shape)
+            for start, (name, shape) in zip(starts, shapes.items(), strict=True)
+        }
+
+    @property
+    def length(self) -> int:
+        return sum(int(np.prod(shape)) for _, shape in self.layout().values())
 
 
 @dataclass(frozen=True)
@@ -156,14 +170,18 @@ def _cannot(task: Task) -> str:
     return ""
 
 
-def _is_number(task: Task) -> np.ndarray:
-    return task.rows.has_spread & (task.rows.kind == "numeric")
-
-
-def _is_other(task: Task) -> np.ndarray:
+def kinds_of(task: Task) -> dict[str, np.ndarray]:
+    """Which rows are of each of `BLOCKS`; an interval without ends is of none."""
     rows = task.rows
-    silent = (rows.kind == "interval") & np.isneginf(rows.z_low) & np.isposinf(rows.z_high)
-    return ~_is_number(task) & ~silent
+    number = rows.has_spread & (rows.kind == "numeric")
+    interval = rows.kind == "interval"
+    open_ends = np.isneginf(rows.z_low).astype(int) + np.isposinf(rows.z_high)
+    return {
+        "number": number,
+        "point": ~number & ~interval,
+        "one_sided": interval & (open_ends == 1),
+        "two_sided": interval & (open_ends == 0),
+    }
 
 
 def packed(task: Task, sizes: Sizes) -> np.ndarray:
@@ -188,18 +206,20 @@ def packed(task: Task, sizes: Sizes) -> np.ndarray:
             [[float(one.mean) for one in own.values()], [float(one.sd) for one in own.values()]]
         ).reshape(2, q),
     }
-    numbers, others = rows.rows(_is_number(task)), rows.rows(_is_other(task))
-    ones = np.ones(len(numbers))
-    parts["number"] = np.array([ones, numbers.y, numbers.var_a, numbers.var_b])
-    parts["number_x"], parts["other_x"] = numbers.covariates.T, others.covariates.T
-    parts["other"] = _other_columns(others)
+    for name, chosen in kinds_of(task).items():
+        block = rows.rows(chosen)
+        columns = _columns(block)
+        parts[name] = np.array([columns[one] for one in BLOCKS[name]]).reshape(
+            len(BLOCKS[name]), len(block)
+        )
+        parts[f"{name}_x"] = block.covariates.T
     teach = task.teachers
     parts["teacher"] = np.array(
         [np.ones(len(teach)), teach.var_a / teach.n_factor, teach.var_b / teach.n_factor,
          teach.seen_log_sd(np.zeros(1))[1]]
     )  # fmt: skip
     layout = sizes.layout()
-    vector = np.zeros(sum(int(np.prod(shape)) for _, shape in layout.values()))
+    vector = np.zeros(sizes.length)
     for name, (start, shape) in layout.items():
         part = parts[name]
         if any(have > room for have, room in zip(part.shape, shape, strict=True)):
@@ -207,42 +227,36 @@ def packed(task: Task, sizes: Sizes) -> np.ndarray:
                 f"the witness has room for {shape[-1]} of {name}, not {part.shape[-1]}"
             )
         room = np.zeros(shape)
-        names = {"number": NUMBER, "other": OTHER, "teacher": TEACHER}.get(name, ())
-        if "var_a" in names:
-            room[names.index("var_a")] = 1.0
+        columns = (BLOCKS | {"teacher": TEACHER}).get(name, ())
+        for harmless in {"var_a", "z_high"} & set(columns):
+            room[columns.index(harmless)] = 1.0
         room[tuple(slice(0, n) for n in part.shape)] = part
         vector[start : start + room.size] = room.ravel()
     return vector
 
 
-def _other_columns(rows) -> np.ndarray:
-    """`OTHER` for rows that are not numbers with a spread, (len(OTHER), rows)."""
+def _columns(rows: Contrasts) -> dict[str, np.ndarray]:
+    """Every column of `BLOCKS` for some rows."""
     known, kind = rows.has_spread, rows.kind
     at_z = (kind == "exact_p") | (kind == "two_points")
-    low_open, high_open = np.isneginf(rows.z_low), np.isposinf(rows.z_high)
-    interval = kind == "interval"
-    one = interval & (low_open | high_open)
-    two = interval & ~one
-    bound = np.where(low_open, rows.z_high, rows.z_low)
+    low_open = np.isneginf(rows.z_low)
     columns = {
         "real": np.ones(len(rows)),
         "known": known,
         "var_a": np.where(known, rows.var_a, 1.0),
         "var_b": np.where(known, rows.var_b, 0.0),
         "log_n_factor": np.log(np.where(known, 1.0, rows.n_factor)),
-        "point": at_z | (kind == "numeric"),
-        "value": np.where(kind == "numeric", rows.y, 0.0),
+        "y": rows.y,
+        "value": np.where(at_z, 0.0, rows.y),
         "z": np.where(at_z, rows.z_high, 0.0),
         "two_points": kind == "two_points",
         "in_z": at_z,
-        "one_sided": one,
         "sign": np.where(low_open, 1.0, -1.0),
-        "bound": np.where(one, bound, 0.0),
-        "two_sided": two,
-        "z_low": np.where(two, rows.z_low, -1.0),
-        "z_high": np.where(two, rows.z_high, 1.0),
+        "bound": np.where(low_open, rows.z_high, rows.z_low),
+        "z_low": rows.z_low,
+        "z_high": rows.z_high,
     }
-    return np.array([np.asarray(columns[name], dtype=float) for name in OTHER])
+    return {name: np.asarray(column, dtype=float) for name, column in columns.items()}
 
 
 def _log_normal_cdf(x):
@@ -266,11 +280,10 @@ def build(sizes: Sizes):
     import pytensor.tensor as pt
 
     layout = sizes.layout()
-    length = sum(int(np.prod(shape)) for _, shape in layout.values())
     q = sizes.covariates
     with pm.Model() as model:
-        # Placeholders that are valid: variances of one, priors of scale one.
-        vector = pm.Data("packed", np.ones(length))
+        # A placeholder: every variance and prior scale is one.
+        vector = pm.Data("packed", np.ones(sizes.length))
 
         def part(name: str):
             start, shape = layout[name]
@@ -281,7 +294,7 @@ def build(sizes: Sizes):
             return {one: block[i] for i, one in enumerate(names)}
 
         head = columns("head", HEAD)
-        numbers, others = columns("number", NUMBER), columns("other", OTHER)
+        rows = {name: columns(name, names) for name, names in BLOCKS.items()}
         teachers = columns("teacher", TEACHER)
 
         mu = pm.Deterministic("mu", head["mu_mean"] + head["mu_sd"] * pm.Normal("mu_z", 0, 1))
@@ -294,17 +307,17 @@ def build(sizes: Sizes):
         )
         free = pm.TruncatedNormal("r", head["r_mean"], head["r_sd"], lower=-R_LIMIT, upper=R_LIMIT)
         r = head["r_fixed"] * head["r_value"] + (1 - head["r_fixed"]) * free
-        eta_number, eta_other = mu, mu
+        eta = dict.fromkeys(BLOCKS, mu)
         if q:
             mean, sd = part("coefficient")[0], part("coefficient")[1]
             beta = pm.Deterministic("beta", mean + sd * pm.Normal("beta_z", 0, 1, shape=q))
-            eta_number = mu + pt.dot(beta, part("number_x"))
-            eta_other = mu + pt.dot(beta, part("other_x"))
+            eta = {name: mu + pt.dot(beta, part(f"{name}_x")) for name in BLOCKS}
 
+        numbers = rows["number"]
         total2 = numbers["var_a"] - r * numbers["var_b"] + tau**2
-        value = -0.5 * ((numbers["y"] - eta_number) ** 2 / total2 + pt.log(total2))
+        value = -0.5 * ((numbers["y"] - eta["number"]) ** 2 / total2 + pt.log(total2))
         pm.Potential("numbers", (numbers["real"] * value).sum())
-        pm.Potential("others", _log_others(others, eta_other, tau, r, m, s))
+        pm.Potential("learnt", _learnt(rows, eta, tau, r, m, s))
         width2 = s**2 + teachers["error"] + (1 - teachers["real"])
         seen = 0.5 * pt.log(teachers["var_a"] - r * teachers["var_b"])
         learnt = -0.5 * ((seen - m) ** 2 / width2 + pt.log(width2))
@@ -312,35 +325,57 @@ def build(sizes: Sizes):
     return model
 
 
-def _log_others(rows: dict, eta, tau, r, m, s):
-    """Log likelihood of results in words and of numbers without a spread, summed."""
+def _learnt(rows: dict, eta: dict, tau, r, m, s):
+    """Log likelihood of rows whose SE has an SD to be learnt (or is known), summed."""
+    import pytensor.tensor as pt
+
+    kinds = ("point", "one_sided", "two_sided")
+    shared = {name: pt.concatenate([rows[kind][name] for kind in kinds])[:, None] for name in WORDS}
+    log_known = 0.5 * pt.log(shared["var_a"] - r * shared["var_b"])
+    log_learnt = m + s * NODES[None, :] + 0.5 * shared["log_n_factor"]
+    log_se = shared["known"] * log_known + (1 - shared["known"]) * log_learnt
+    se = pt.exp(log_se)
+    total2 = se**2 + tau**2
+
+    sizes = [rows[kind]["real"].type.shape[0] for kind in kinds]
+    first, second = sizes[0], sizes[0] + sizes[1]
+    part = {"point": slice(0, first), "one_sided": slice(first, second),
+            "two_sided": slice(second, None)}  # fmt: skip
+    mean = {kind: eta[kind][:, None] if eta[kind].ndim else eta[kind] for kind in kinds}
+
+    def z(kind: str, column: str):
+        """A bound on z as a standard normal deviate of y."""
+        at = part[kind]
+        bound = rows[kind][column][:, None] * se[at]
+        return (bound - mean[kind]) / pt.sqrt(total2[at])
+
+    sign = rows["one_sided"]["sign"][:, None]
+    low, high = z("two_sided", "z_low"), z("two_sided", "z_high")
+    flip = low + high > 0
+    deviates = [sign * z("one_sided", "bound"), pt.switch(flip, -low, high),
+                pt.switch(flip, -high, low)]  # fmt: skip
+    log_cdf = _log_normal_cdf(pt.concatenate(deviates))
+    n, k = sizes[1], sizes[2]
+    upper, lower = log_cdf[n : n + k], log_cdf[n + k :]
+    log_row = [
+        _log_point(rows["point"], log_se[:first], total2[:first], mean["point"]),
+        log_cdf[:n],
+        upper + pt.log1mexp(lower - upper),
+    ]
+    weight = np.exp(-0.5 * NODES**2)
+    log_weight = np.log(weight / weight.sum())[None, :]
+    by_row = pt.logsumexp(pt.concatenate(log_row) + log_weight, axis=1)
+    return (shared["real"][:, 0] * by_row).sum()
+
+
+def _log_point(rows: dict, log_se, total2, eta):
+    """A value, or z times the standard error; of two points the mean of both, by log cosh."""
     import pytensor.tensor as pt
 
     rows = {name: column[:, None] for name, column in rows.items()}
-    eta = eta[:, None] if eta.ndim else eta
-    log_known = 0.5 * pt.log(rows["var_a"] - r * rows["var_b"])
-    log_learnt = m + s * NODES[None, :] + 0.5 * rows["log_n_factor"]
-    log_se = rows["known"] * log_known + (1 - rows["known"]) * log_learnt
-    se = pt.exp(log_se)
-    total2 = se**2 + tau**2
-    total = pt.sqrt(total2)
-
-    # A value, or z times the standard error; of two points the mean of both, by log cosh.
-    value = rows["value"] + rows["z"] * se
+    value = rows["value"] + rows["z"] * pt.exp(log_se)
     cross = value * eta / total2
     both = pt.softplus(2 * cross) - cross - np.log(2.0)
     cross = (1 - rows["two_points"]) * cross + rows["two_points"] * both
-    point = cross - 0.5 * ((value**2 + eta**2) / total2 + pt.log(total2)) + rows["in_z"] * log_se
-
-    one_sided = _log_normal_cdf(rows["sign"] * (rows["bound"] * se - eta) / total)
-    low, high = (rows["z_low"] * se - eta) / total, (rows["z_high"] * se - eta) / total
-    flip = low + high > 0
-    upper = _log_normal_cdf(pt.switch(flip, -low, high))
-    lower = _log_normal_cdf(pt.switch(flip, -high, low))
-    # Padding has no width of its own: z from 0 to 0 would be a probability of zero.
-    two_sided = upper + pt.log1mexp(lower - upper - (1 - rows["two_sided"]))
-
-    log_row = rows["point"] * point + rows["one_sided"] * one_sided + rows["two_sided"] * two_sided
-    weight = np.exp(-0.5 * NODES**2)
-    log_weight = np.log(weight / weight.sum())[None, :]
-    return (rows["real"][:, 0] * pt.logsumexp(log_row + log_weight, axis=1)).sum()
+    square = -0.5 * ((value**2 + eta**2) / total2 + pt.log(total2))
+    return cross + square + rows["in_z"] * log_se
