@@ -146,7 +146,9 @@ def witness(
     if fit.withheld:
         return Witness(name, fit.withheld, (), fit.diagnostics, fit.attempts)
     tree = fit.tree["posterior"]
-    chains = {quantity: tree[quantity].to_numpy() for quantity in ("mu", "tau")}
+    prior = posterior.task.prior
+    chains = {"mu": float(prior.mu.mean) + float(prior.mu.sd) * tree["mu_z"].to_numpy(),
+              "tau": float(prior.tau.scale) * tree["tau_z"].to_numpy()}  # fmt: skip
     noise = np.random.default_rng(seed).standard_normal(chains["mu"].shape)
     chains["predictive"] = chains["mu"] + chains["tau"] * noise
     compared = []
@@ -297,20 +299,17 @@ def build(sizes: Sizes):
         rows = {name: columns(name, names) for name, names in BLOCKS.items()}
         teachers = columns("teacher", TEACHER)
 
-        mu = pm.Deterministic("mu", head["mu_mean"] + head["mu_sd"] * pm.Normal("mu_z", 0, 1))
-        tau = pm.Deterministic("tau", head["tau_scale"] * pm.HalfNormal("tau_z", 1))
-        m = pm.Deterministic(
-            "log_sd", head["log_sd_mean"] + head["log_sd_sd"] * pm.Normal("log_sd_z", 0, 1)
-        )
-        s = pm.Deterministic(
-            "log_sd_spread", head["log_sd_spread"] * pm.HalfNormal("log_sd_spread_z", 1)
-        )
+        # Scaled outside of PyMC's named quantities: what is not drawn need not be compiled twice.
+        mu = head["mu_mean"] + head["mu_sd"] * pm.Normal("mu_z", 0, 1)
+        tau = head["tau_scale"] * pm.HalfNormal("tau_z", 1)
+        m = head["log_sd_mean"] + head["log_sd_sd"] * pm.Normal("log_sd_z", 0, 1)
+        s = head["log_sd_spread"] * pm.HalfNormal("log_sd_spread_z", 1)
         free = pm.TruncatedNormal("r", head["r_mean"], head["r_sd"], lower=-R_LIMIT, upper=R_LIMIT)
         r = head["r_fixed"] * head["r_value"] + (1 - head["r_fixed"]) * free
         eta = dict.fromkeys(BLOCKS, mu)
         if q:
             mean, sd = part("coefficient")[0], part("coefficient")[1]
-            beta = pm.Deterministic("beta", mean + sd * pm.Normal("beta_z", 0, 1, shape=q))
+            beta = mean + sd * pm.Normal("beta_z", 0, 1, shape=q)
             eta = {name: mu + pt.dot(beta, part(f"{name}_x")) for name in BLOCKS}
 
         numbers = rows["number"]
