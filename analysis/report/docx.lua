@@ -4,6 +4,9 @@ function Table(found)
   local function small(rows)
     for _, row in ipairs(rows) do
       for _, cell in ipairs(row.cells) do
+        if #cell.contents == 0 then -- an empty cell of the default style would be a tall one
+          cell.contents = pandoc.Blocks({pandoc.Para({pandoc.Str("\u{200b}")})})
+        end
         local style = pandoc.Attr("", {}, {["custom-style"] = "Table Text"})
         local blocks = cell.contents:walk({Plain = function(it) return pandoc.Para(it.content) end})
         cell.contents = pandoc.Blocks({pandoc.Div(blocks, style)})

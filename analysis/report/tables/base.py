@@ -10,6 +10,7 @@ no number is split in print.
 from __future__ import annotations
 
 import functools
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ TEXT = 18
 """A column of sentences gets at least so many letters."""
 PAGE = 132
 """Letters of table type in a line of the printed page."""
+ONE_LINE, LONG_WORD = 17, 15
+"""Letters up to which an interval stays on one line; from which on print may break a word."""
 
 _NUMBER = r"(?:(?:under|over|at least) )?[-−–±+<>≤≥~(]?\s?\d[-−–\d.,%/()≥≤<>:;\s\u00a0]*"
 _NUMERIC = re.compile(rf"{_NUMBER}(?: to {_NUMBER})?")
@@ -162,8 +165,9 @@ def column_widths(columns: Sequence[str], rows: Sequence[Sequence]) -> list[int]
     """
     least, wanted = [], []
     for name, column in zip(columns, zip(*rows, strict=True), strict=True):
-        seen = [_joined(str(cell)) for cell in column]
-        word = max(len(w) for text in (name, *seen) for w in re.split(r"[ \n]+", text))
+        seen = [_breakable(_joined(str(cell))) for cell in column]
+        bold = math.ceil(1.15 * max(map(len, name.split())))
+        word = max(bold, *(len(w) for text in seen for w in re.split(r"[ \n\u200b]+", text)))
         typical = int(np.quantile([len(text) for text in seen], 0.9))
         least.append(max(word, min(typical // 3, TEXT)) + MARGIN)
         wanted.append(max(least[-1], min(typical + MARGIN, WIDEST)))
@@ -176,9 +180,21 @@ def column_widths(columns: Sequence[str], rows: Sequence[Sequence]) -> list[int]
 def _joined(text: str) -> str:
     """A cell that holds a number or an interval keeps it on one line."""
     text = escape.line(text)
-    if len(text) <= 24 and _NUMERIC.fullmatch(text):
-        return text.replace(" ", "\u00a0")
+    if _NUMERIC.fullmatch(text):
+        if len(text) <= ONE_LINE:
+            return text.replace(" ", "\u00a0")
+        text = re.sub(r"(?<!to) (?!to\b)| (?=\d)", "\u00a0", text)
     return re.sub(r"(\d) %", "\\1\u00a0%", text)
+
+
+def _breakable(text: str) -> str:
+    """Places at which print may break a long word: after a slash or a star, else in its middle."""
+
+    def broken(word: re.Match) -> str:
+        parts = re.sub(r"([/*])(?=\w{3})", "\\1\u200b", word[0])
+        return re.sub(rf"(\w{{{LONG_WORD}}})(?=\w{{4}})", "\\1\u200b", parts)
+
+    return re.sub(rf"[^\s\u00a0]{{{LONG_WORD + 1},}}", broken, text)
 
 
 def _html(cell: object) -> str:
@@ -190,4 +206,4 @@ def _html(cell: object) -> str:
 def _markdown(cell: object) -> str:
     if isinstance(cell, Link | Strong | Chain):
         return cell.markdown()
-    return escape.markdown(_joined(str(cell)))
+    return escape.markdown(_breakable(_joined(str(cell))))
