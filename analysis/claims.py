@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import certainty as sure
-from analysis import outcomes, results, verdicts
+from analysis import outcomes, results, risk_of_bias, verdicts
 from analysis.evidence import Evidence
 from analysis.verdicts import (
     BEYOND,
@@ -236,7 +236,7 @@ def _more_than_controls(outcome: str, approach: str, population: str):
             return Finding(Grounds(), rows=rows, caveats=(why,), **beside)
         best = table.sort_values("n", ascending=False, kind="stable").iloc[0]
         grounds = Grounds(
-            probability=best["probability_higher"], certainty="very low",
+            probability=best["probability_higher"], certainty=_of_contrast(inputs, outcome, best),
             k_randomised=int((table["randomised"] == "yes").sum()), k_studies=len(table),
             k_numbers=len(table),
         )  # fmt: skip
@@ -247,6 +247,28 @@ def _more_than_controls(outcome: str, approach: str, population: str):
                        **beside)  # fmt: skip
 
     return ask
+
+
+def _of_contrast(inputs: Inputs, outcome: str, contrast: pd.Series) -> str:
+    """Certainty of a share compared with the controls of one study."""
+    studies = inputs.evidence.studies.set_index("study_id")
+    cohort = studies["cohort"].get(contrast["study_id"], "")
+    judged = risk_of_bias.overall(inputs.evidence)
+    own = judged[(judged["cohort"] == cohort)
+                 & (judged["outcome_family"] == outcomes.get(outcome).family)]  # fmt: skip
+    level, _ = sure.judge(
+        sure.Body(
+            randomised=contrast["randomised"] == "yes",
+            weights=(1.0,),
+            judgements=(own["overall"].iloc[0] if len(own) else "not judged",),
+            n_patients=contrast["n"] + contrast["n_control"],
+            ci_low=contrast["rr_low"],
+            ci_high=contrast["rr_high"],
+            neutral=1.0,
+            risk_ratio=contrast["risk_ratio"],
+        )
+    )
+    return level
 
 
 # --- occurrence ------------------------------------------------------------------------------
@@ -279,7 +301,11 @@ def _occurs(
                              scale="share")  # fmt: skip
         whole = pooled is not None and pooled["n_patients"] == n
         return Finding(
-            Grounds(most_in_a_cohort=facts["k"].max(), n_counted=n, certainty="moderate"),
+            Grounds(
+                most_in_a_cohort=facts["k"].max(),
+                n_counted=n,
+                certainty=_certainty(inputs, pooled["id"]) if whole else "",
+            ),
             ids=(pooled["id"],) if whole else (),
             rows=tuple(";".join(facts["source_rows"]).split(";")),
             value=k / n, unit="share", k=len(facts), n=n, seen=k,
