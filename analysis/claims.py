@@ -227,7 +227,7 @@ def _more_than_controls(outcome: str, approach: str, population: str):
     def ask(inputs: Inputs) -> Finding:
         table = inputs.table("share_contrasts")
         table = table[_matches(table, {"outcome": outcome, "approach": approach})]
-        table = table[table["population"].isin(_finer(population))]
+        table = table[table["population"].isin(finer(population))]
         facts = _facts(inputs, outcome, approach, population)
         beside = {"k": len(facts), "n": facts["n"].sum(), "seen": facts["k"].sum()}
         rows = tuple(";".join(facts["source_rows"]).split(";")) if len(facts) else ()
@@ -253,7 +253,7 @@ def _of_contrast(inputs: Inputs, outcome: str, contrast: pd.Series) -> str:
     """Certainty of a share compared with the controls of one study."""
     studies = inputs.evidence.studies.set_index("study_id")
     cohort = studies["cohort"].get(contrast["study_id"], "")
-    judged = risk_of_bias.overall(inputs.evidence)
+    judged = risk_of_bias.overalls(inputs.evidence.risk_of_bias)
     own = judged[(judged["cohort"] == cohort)
                  & (judged["outcome_family"] == outcomes.get(outcome).family)]  # fmt: skip
     level, _ = sure.judge(
@@ -319,10 +319,10 @@ def _occurs(
 def _facts(inputs: Inputs, outcome: str, approach: str, population: str) -> pd.DataFrame:
     table = inputs.table("share_facts")
     table = table[_matches(table, {"outcome": outcome, "approach": approach})]
-    return table[table["population"].isin(_finer(population))]
+    return table[table["population"].isin(finer(population))]
 
 
-def _finer(population: str) -> tuple[str, ...]:
+def finer(population: str) -> tuple[str, ...]:
     """A population and those within it."""
     within = {"t1d": ("t1d", "t1d_new_onset", "t1d_established"),
               "all": ("all", "t1d", "t1d_new_onset", "t1d_established", "t2d")}  # fmt: skip

@@ -21,6 +21,7 @@ from analysis import effects as effects_room
 from analysis import exact, outcomes, risk_of_bias
 from analysis.certainty import HIGH_RISK
 from analysis.effects import Rules
+from analysis.effects.select import mark
 from analysis.evidence import Evidence
 from analysis.exact.contrasts import ContrastPosterior, ContrastPriors, fit
 from analysis.stages.result import StageResult, Tell, stage_result
@@ -66,25 +67,25 @@ class Body:
         self._built = lru_cache(maxsize=None)(self._build)
 
     def _build(self, rules: Rules) -> pd.DataFrame:
+        if rules != self.rules and rules.same_reading(self.rules):
+            return mark(self.effects(), rules)
         return effects_room.build(self.evidence, rules).effects
 
     def effects(self, rules: Rules | None = None) -> pd.DataFrame:
-        """The effects table under these rules; built once for each reading of the facts."""
+        """The effects table under these rules, marked; built once for each reading of the facts."""
         return self._built(rules or self.rules)
 
     def rows(self, question: Question, rules: Rules | None = None) -> pd.DataFrame:
         """The effects that stand in a question, one a group of patients, sorted by id."""
-        rules = rules or self.rules
         found = effects_room.for_stratum(
             self.effects(rules), question.outcome, question.approach, question.population,
-            question.design, rules,
+            question.design,
         )  # fmt: skip
         return found.sort_values("effect_id", ignore_index=True)
 
     def teachers(self, question: Question, rules: Rules | None = None) -> pd.DataFrame:
-        """The contrasts that teach the SDs of a question: of its outcome and kind of design."""
-        controlled = question.design != "uncontrolled"
-        return effects_room.teachers(self.effects(rules), question.outcome, controlled=controlled)
+        """The contrasts that teach the SDs of a question: the controlled ones of its outcome."""
+        return effects_room.teachers(self.effects(rules), question.outcome)
 
 
 def run(evidence: Evidence, tell: Tell = lambda part: None) -> StageResult:
@@ -100,7 +101,7 @@ def run(evidence: Evidence, tell: Tell = lambda part: None) -> StageResult:
     StageResult with estimates and the tables headlines, study_estimates and densities.
     """
     body = Body(evidence)
-    judged = risk_of_bias.overall(evidence)
+    judged = risk_of_bias.overalls(evidence.risk_of_bias)
     rows: list[dict] = []
     tables: dict[str, list[dict]] = {"headlines": [], "study_estimates": [], "densities": []}
     for outcome in outcomes.of_kind(outcomes.CONTINUOUS):

@@ -1,28 +1,182 @@
-"""What follows from the results of all other stages: evidence still needed, and public claims."""
+"""What follows from all other stages: certainty of each headline, verdicts, where headlines stand.
+
+Reads the estimates and tables of the run and the evidence; fits nothing. Certainty is judged on
+the randomised row of a headline where that has two results, else on the controlled one; of shares,
+durations and harms on what there is.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
-from analysis import claims
+from analysis import certainty, claims, outcomes, results, risk_of_bias
 from analysis.evidence import Evidence
-from analysis.models import evidence_needed
-from analysis.models.result import ModelResult, estimates_table
+from analysis.results import ALL
+from analysis.stages.result import StageResult, Tell, stage_result
+
+CANNOT_HAPPEN = ("c_peptide_detectable", "ever_insulin_free", "insulin_free_12")
+"""Shares of what cannot happen by itself where C-peptide was undetectable at entry."""
+ENOUGH = 2
 
 
 def run(
-    evidence: Evidence,
-    *,
-    seed: int,
-    progress: Callable[[str], None],
     estimates: pd.DataFrame,
     tables: Mapping[str, pd.DataFrame],
-) -> ModelResult:
-    """Tables of `evidence_needed` and of `claims`, from the estimates and tables of the others."""
-    made = evidence_needed.from_estimates(
-        estimates, tables.get("safety_new_study_rates"), tables.get("effects")
+    evidence: Evidence,
+    tell: Tell = lambda part: None,
+) -> StageResult:
+    """Certainty, claims and their steps.
+
+    Parameters
+    ----------
+    estimates : all estimates of the run.
+    tables : the declared tables of the run, by name.
+    evidence : the validated tables.
+
+    Returns
+    -------
+    StageResult without estimates; tables certainty, certainty_steps, claims.
+    """
+    tell("certainty")
+    levels, steps = judgements(estimates, tables, evidence)
+    made = {"certainty": levels, "certainty_steps": steps}
+    tell("claims")
+    return stage_result(
+        (), {**made, "claims": claims.table(estimates, {**tables, **made}, evidence)}
     )
-    made["claims"] = claims.table(estimates, tables, evidence)
-    return ModelResult(estimates_table([]), made)
+
+
+def judgements(
+    estimates: pd.DataFrame, tables: Mapping[str, pd.DataFrame], evidence: Evidence
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The declared tables certainty and certainty_steps: one judgement a headline."""
+    judged = [
+        *_of_effects(estimates, tables, evidence),
+        *_of_shares(estimates, tables, evidence),
+        *_of_durations(estimates, tables, evidence),
+    ]
+    levels, steps = [], []
+    for row, design, body in judged:
+        level, taken = certainty.judge(body)
+        moved = [step for step in taken if step.domain != "start" and step.levels]
+        stratum = {name: row[name] for name in ("outcome", "approach", "population")}
+        levels.append({
+            **stratum, "estimate_id": row["id"], "design": design, "level": level,
+            "levels_down": -sum(step.levels for step in moved if step.levels < 0),
+            "levels_up": sum(step.levels for step in moved if step.levels > 0),
+            "reasons": "; ".join(step.reason for step in moved),
+        })  # fmt: skip
+        steps += [{"estimate_id": row["id"], "domain": step.domain, "levels": step.levels,
+                   "reason": step.reason} for step in taken]  # fmt: skip
+    return (
+        results.checked("certainty", _frame(levels, "certainty")),
+        results.checked("certainty_steps", _frame(steps, "certainty_steps")),
+    )
+
+
+def _frame(rows: list[dict], name: str) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=results.TABLES[name].names)
+
+
+def _of_effects(estimates, tables, evidence):
+    """Every printed mean against controls, judged on its randomised row where that has two."""
+    told = tables["headlines"]
+    studies = tables["study_estimates"]
+    silent = _share_silent(tables)
+    for headline in told[told["told"].eq("mean") & told["design"].eq("controlled")].to_dict(
+        "records"
+    ):
+        about = outcomes.get(headline["outcome"])
+        stratum = {name: headline[name] for name in ("outcome", "approach", "population")}
+        scale = "ratio" if about.is_ratio else about.scale
+        mean = results.one(estimates, **stratum, design="controlled", scale=scale)
+        design = "controlled"
+        beside = told[_where(told, {**stratum, "design": "randomised"})]
+        if len(beside) and beside["k_studies"].iloc[0] >= ENOUGH and (
+            results.get(estimates, **stratum, design="randomised", scale=scale) is not None
+        ):  # fmt: skip
+            design = "randomised"
+        row = told[_where(told, {**stratum, "design": design})].iloc[0]
+        figures = results.one(estimates, **stratum, design=design, scale=scale)
+        own = studies[_where(studies, {**stratum, "design": design})]
+        harm = np.nan
+        if about.important:
+            harm = certainty.harm_of(about.important[0], about.neutral)
+        n = max(row["n_patients"], 1)
+        body = certainty.Body(
+            randomised=design == "randomised",
+            weights=tuple(own["weight"]),
+            judgements=tuple(own["risk_of_bias"]),
+            n_patients=row["n_patients"],
+            ci_low=figures["ci_low"], ci_high=figures["ci_high"],
+            pred_low=figures["pred_low"], pred_high=figures["pred_high"],
+            neutral=about.neutral, harm=harm, good=about.good,
+            share_in_words=row["n_in_words"] / n,
+            share_unregistered=row["n_unregistered"] / n,
+            share_silent=silent.get((headline["approach"], headline["population"]), 0.0),
+        )  # fmt: skip
+        yield mean, design, body
+
+
+def _share_silent(tables: Mapping[str, pd.DataFrame]) -> dict[tuple[str, str], float]:
+    """Share of the patients of finished registered trials that are untold, by stratum."""
+    table = tables.get("registered_silence")
+    if table is None or table.empty:
+        return {}
+    return {
+        (row.approach, row.population): row.share_patients_silent
+        for row in table.itertuples()
+        if np.isfinite(row.share_patients_silent)
+    }
+
+
+def _of_shares(estimates, tables, evidence):
+    """Every pooled share, judged on the counts behind it."""
+    facts = tables.get("share_facts", results.TABLES["share_facts"].empty())
+    found = results.find(estimates, quantity="pooled_share", variant="headline")
+    for row in found.to_dict("records"):
+        own = facts[facts["outcome"].eq(row["outcome"]) & facts["approach"].eq(row["approach"])]
+        own = own[own["population"].isin(claims.finer(row["population"]))]
+        if row["cell_class"] != ALL:
+            own = own[own["cell_class"].eq(row["cell_class"])]
+        if own.empty:
+            continue
+        family = outcomes.get(row["outcome"]).family
+        shown = own["undetectable_at_entry"].eq("yes").all() and row["outcome"] in CANNOT_HAPPEN
+        yield pd.Series(row), ALL, certainty.Body(
+            randomised=False,
+            weights=tuple(own["n"]),
+            judgements=tuple(risk_of_bias.of_studies(evidence, own["study_id"], family)),
+            n_patients=own["n"].sum(),
+            ci_low=row["ci_low"], ci_high=row["ci_high"], neutral=np.nan,
+            by_itself=not shown,
+        )  # fmt: skip
+
+
+def _of_durations(estimates, tables, evidence):
+    """Every share still insulin-free on the stacked curve."""
+    facts = tables.get("duration_facts", results.TABLES["duration_facts"].empty())
+    found = results.find(estimates, quantity="survival", variant="stacked")
+    for row in found.to_dict("records"):
+        own = facts[facts["approach"].eq(row["approach"])]
+        own = own[own["population"].isin(claims.finer(row["population"]))]
+        own = own.drop_duplicates("study_id")
+        if own.empty:
+            continue
+        yield pd.Series(row), ALL, certainty.Body(
+            randomised=False,
+            weights=tuple(own["k_ever"].fillna(1)),
+            judgements=tuple(risk_of_bias.of_studies(evidence, own["study_id"], "insulin")),
+            n_patients=row["n_patients"],
+            ci_low=row["ci_low"], ci_high=row["ci_high"], neutral=np.nan,
+        )  # fmt: skip
+
+
+def _where(table: pd.DataFrame, parts: Mapping[str, object]) -> pd.Series:
+    chosen = pd.Series(True, index=table.index)
+    for name, value in parts.items():
+        chosen &= table[name] == value
+    return chosen
