@@ -10,8 +10,7 @@ a sensitivity. Beside each controlled mean stand the variants the protocol asks 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -19,73 +18,30 @@ from scipy import stats
 
 from analysis import effects as effects_room
 from analysis import exact, outcomes, risk_of_bias
-from analysis.certainty import HIGH_RISK
 from analysis.effects import Rules
-from analysis.effects.select import mark
 from analysis.evidence import Evidence
-from analysis.exact.contrasts import ContrastPosterior, ContrastPriors, fit
+from analysis.exact.contrasts import ContrastPosterior, ContrastPriors
+from analysis.questions import (
+    DESIGNS,
+    MEAN,
+    REVIEW_STRATA,
+    SIGNIFICANT,
+    STRATA,
+    WORDS,
+    Body,
+    Question,
+    direction,
+    is_number,
+    overall_risk,
+    posterior_of,
+    told_as,
+)
+from analysis.results import estimate_id
+from analysis.risk_of_bias import HIGH
 from analysis.stages.result import StageResult, Tell, stage_result
 
-APPROACHES = ("islet_replacement", "immune_reset", "cell_infusion")
-POPULATIONS = ("t1d_new_onset", "t1d_established", "t1d", "t2d")
-STRATA = tuple((approach, people) for approach in APPROACHES for people in POPULATIONS)
-REVIEW_STRATA = (("cell_infusion", "all"), ("all", "t1d"), ("all", "t2d"), ("all", "all"))
-"""Rows over both types or all approaches: only to stand beside earlier reviews that pooled so."""
-DESIGNS = ("controlled", "randomised", "uncontrolled")
 WORDS_SE = (0.5, 0.75, 1.5)
-SIGNIFICANT = float(stats.norm.isf(0.025))
 DENSITY_POINTS = 81
-MEAN, STUDY, WORDS, NONE = "mean", "study", "words", "none"
-
-
-@dataclass(frozen=True)
-class Question:
-    """One headline asked for: an outcome, a stratum and a design."""
-
-    outcome: str
-    approach: str
-    population: str
-    design: str
-
-    @property
-    def parts(self) -> dict[str, str]:
-        return {"outcome": self.outcome, "approach": self.approach, "population": self.population,
-                "design": self.design}  # fmt: skip
-
-
-class Body:
-    """The effects of one body of evidence under any rules, and the rows of any question.
-
-    Parameters
-    ----------
-    evidence : the validated tables.
-    rules : the choices of the headline.
-    """
-
-    def __init__(self, evidence: Evidence, rules: Rules | None = None):
-        self.evidence, self.rules = evidence, rules or Rules()
-        self._built = lru_cache(maxsize=None)(self._build)
-
-    def _build(self, rules: Rules) -> pd.DataFrame:
-        if rules != self.rules and rules.same_reading(self.rules):
-            return mark(self.effects(), rules)
-        return effects_room.build(self.evidence, rules).effects
-
-    def effects(self, rules: Rules | None = None) -> pd.DataFrame:
-        """The effects table under these rules, marked; built once for each reading of the facts."""
-        return self._built(rules or self.rules)
-
-    def rows(self, question: Question, rules: Rules | None = None) -> pd.DataFrame:
-        """The effects that stand in a question, one a group of patients, sorted by id."""
-        found = effects_room.for_stratum(
-            self.effects(rules), question.outcome, question.approach, question.population,
-            question.design,
-        )  # fmt: skip
-        return found.sort_values("effect_id", ignore_index=True)
-
-    def teachers(self, question: Question, rules: Rules | None = None) -> pd.DataFrame:
-        """The contrasts that teach the SDs of a question: the controlled ones of its outcome."""
-        return effects_room.teachers(self.effects(rules), question.outcome)
 
 
 def run(evidence: Evidence, tell: Tell = lambda part: None) -> StageResult:
@@ -126,51 +82,6 @@ def run(evidence: Evidence, tell: Tell = lambda part: None) -> StageResult:
                         rows += _variants(body, question, chosen, judged)
                 tables["study_estimates"] += _studies(question, chosen, posterior, judged)
     return stage_result(rows, tables)
-
-
-def told_as(outcome: str, rows: pd.DataFrame) -> str:
-    """How a headline is told: mean, study, words or none (see `results.tables.headlines.TOLD`).
-
-    A number counts where its standard error is known or can be learnt.
-    """
-    if rows.empty:
-        return NONE
-    if len(rows) == 1:
-        return STUDY
-    enough = int(is_number(rows).sum()) >= outcomes.get(outcome).min_results
-    return MEAN if enough else WORDS
-
-
-def is_number(rows: pd.DataFrame) -> pd.Series:
-    """Whether each result is a number whose standard error is known or can be learnt."""
-    known = np.isfinite(rows["var_a"].astype(float)) | np.isfinite(rows["n_factor"].astype(float))
-    return rows["kind"].eq("numeric") & known
-
-
-def posterior_of(
-    body: Body, question: Question, *, rules: Rules | None = None, rows: pd.DataFrame | None = None,
-    **choices,
-) -> ContrastPosterior:  # fmt: skip
-    """The posterior of a question; `choices` go to `exact.contrasts.fit`."""
-    chosen = body.rows(question, rules) if rows is None else rows
-    prior = choices.pop("prior", None) or ContrastPriors.of(question.outcome)
-    return fit(chosen, prior, teachers=body.teachers(question, rules), **choices)
-
-
-def direction(rows: pd.DataFrame) -> np.ndarray:
-    """1 clearly more, -1 clearly less, 0 neither: by each result's own test or interval.
-
-    A number by its interval at the centre of r (none known: by nothing, 0); an exact p-value by
-    its size; words by whether their bounds on z lie beyond the 5 % point.
-    """
-    y = rows["y"].to_numpy(dtype=float)
-    se = effects_room.se(rows)
-    with np.errstate(invalid="ignore"):
-        z = np.where(rows["kind"].eq("numeric"), y / se, np.nan)
-    low = np.where(np.isfinite(z), z, rows["z_low"].to_numpy(dtype=float))
-    high = np.where(np.isfinite(z), z, rows["z_high"].to_numpy(dtype=float))
-    edge = SIGNIFICANT - 1e-9
-    return np.select([low >= edge, high <= -edge], [1, -1], 0)
 
 
 def figures(
@@ -275,16 +186,9 @@ def variants(
         found = body.rows(question, changed)
         if list(found["effect_id"]) != list(rows["effect_id"]):
             yield name, found, changed, {}
-    sound = rows[~overall_risk(rows, question.outcome, judged).isin(HIGH_RISK)]
+    sound = rows[~overall_risk(rows, question.outcome, judged).isin(HIGH)]
     if len(sound) < len(rows):
         yield "low_risk", sound.reset_index(drop=True), rules, {}
-
-
-def overall_risk(rows: pd.DataFrame, outcome: str, judged: pd.DataFrame) -> pd.Series:
-    """Settled overall risk of bias of each row's cohort for an outcome; else "not judged"."""
-    family = outcomes.get(outcome).family
-    own = judged[judged["outcome_family"].eq(family)].set_index("cohort")["overall"]
-    return rows["cohort"].map(own).fillna("not judged")
 
 
 def _variants(body, question, rows, judged) -> list[dict]:
@@ -329,8 +233,6 @@ def _headline(question: Question, rows: pd.DataFrame, told: str, evidence: Evide
     patients = rows["n_patients"].astype(float)
     in_words = rows["kind"].ne("numeric")
     unregistered = rows["study_id"].map(registration(evidence)).eq("none_found")
-    from analysis.results import estimate_id
-
     scale = "ratio" if about.is_ratio else about.scale
     return {
         **question.parts,
