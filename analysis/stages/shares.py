@@ -1,0 +1,138 @@
+"""Shares of patients: ever insulin-free, insulin-free at one year, responders, by quadrature.
+
+For each approach and population: all patients counted together with an exact interval (no model),
+and, from two cohorts on, the binomial-normal model with zeros and lower bounds kept. Studies that
+count a control arm too are compared within themselves.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from analysis import exact, outcomes, priors, responders
+from analysis.cohorts import in_population
+from analysis.evidence import Evidence
+from analysis.exact import bounds
+from analysis.questions import STRATA
+from analysis.stages.result import StageResult, Tell, stage_result
+
+THRESHOLDS = (0.1, 0.5)
+FEWEST = 2
+DRAWS = 4001
+"""Points of the grid on which two Beta posteriors are compared."""
+
+
+def run(evidence: Evidence, tell: Tell = lambda part: None) -> StageResult:
+    """Every share of every stratum.
+
+    Returns
+    -------
+    StageResult with estimates (pooled_share, share, share_above) and the tables share_facts,
+    share_contrasts, share_exclusions.
+    """
+    counted = responders.table(evidence)
+    rows: list[dict] = []
+    facts = counted.facts.assign(ci_low=np.nan, ci_high=np.nan, shrunk_median=np.nan,
+                                 shrunk_low=np.nan, shrunk_high=np.nan)  # fmt: skip
+    for outcome in outcomes.of_kind(outcomes.COUNT):
+        tell(outcome)
+        mine = facts[facts["outcome"] == outcome]
+        for approach, population in STRATA:
+            own = mine[mine["approach"].eq(approach)]
+            own = own[in_population(own["population"], population)]
+            if own.empty:
+                continue
+            stratum = {"outcome": outcome, "approach": approach, "population": population}
+            rows += pooled(stratum, own)
+            for cell_class, part in own.groupby("cell_class"):
+                if own["cell_class"].nunique() > 1 and population in ("t1d", "t2d"):
+                    rows += pooled({**stratum, "cell_class": cell_class}, part)
+            if len(own) >= FEWEST:
+                made, shrunk = modelled(stratum, own)
+                rows += made
+                if population in ("t1d", "t2d"):
+                    facts.loc[own.index, ["shrunk_median", "shrunk_low", "shrunk_high"]] = shrunk
+    low, high = bounds.clopper_pearson(facts["k"].to_numpy(), facts["n"].to_numpy())
+    facts["ci_low"], facts["ci_high"] = low, np.where(facts["bound"] == "at_least", 1.0, high)
+    tables = {
+        "share_facts": facts.drop(columns=["patients", "randomised"]),
+        "share_contrasts": contrasts(facts),
+        "share_exclusions": counted.exclusions.drop_duplicates("source_row"),
+    }
+    return stage_result(rows, tables)
+
+
+def pooled(stratum: dict, facts: pd.DataFrame) -> list[dict]:
+    """All patients counted together: exact (Clopper–Pearson) interval, no model.
+
+    Where a count is a lower bound the share is one, and the interval has no upper end.
+    """
+    k, n = facts["k"].sum(), facts["n"].sum()
+    low, high = bounds.clopper_pearson(k, n)
+    at_least = facts["bound"].eq("at_least").any()
+    months = facts["month"].dropna()
+    note = [f"counted at {months.min():g} to {months.max():g} months"] if len(months) else []
+    if at_least:
+        note.append("at least: not all treated were counted in every cohort")
+    return [{**stratum, "quantity": "pooled_share", "scale": "share", "unit": "share",
+             "k_studies": len(facts), "n_patients": n, "mean": k / n, "median": k / n,
+             "ci_low": float(low), "ci_high": 1.0 if at_least else float(high),
+             "note": "; ".join(note)}]  # fmt: skip
+
+
+def modelled(stratum: dict, facts: pd.DataFrame) -> tuple[list[dict], np.ndarray]:
+    """The share of a typical study and of a new one, and each study's own given the others."""
+    mu, tau = (priors.get("ever_independent", name) for name in ("mu", "tau"))
+    post = exact.fit_shares(
+        facts["k"], facts["n"], mu_prior=exact.Normal(*mu.params),
+        tau_prior=exact.HalfNormal(tau.scale), at_least=facts["bound"].eq("at_least"),
+        labels=list(facts["study_id"]),
+    )  # fmt: skip
+    mean, new = post.mean_study, post.new_study
+    low, high = mean.interval()
+    pred_low, pred_high = new.interval()
+    base = {**stratum, "k_studies": len(facts), "n_patients": facts["n"].sum()}
+    rows = [{**base, "quantity": "share", "scale": "share", "unit": "share", "mean": mean.mean,
+             "median": mean.median, "sd": mean.sd, "ci_low": low, "ci_high": high,
+             "pred_low": pred_low, "pred_high": pred_high,
+             "tau": post.tau.median if post.tau is not None else np.nan}]  # fmt: skip
+    rows += [
+        {**base, "quantity": "share_above", "threshold": limit, "scale": "probability",
+         "unit": "probability", "mean": 1 - float(mean.cdf(limit))}
+        for limit in THRESHOLDS
+    ]  # fmt: skip
+    shrunk = post.shrinkage[["median", "ci_low", "ci_high"]].to_numpy()
+    return rows, shrunk
+
+
+def contrasts(facts: pd.DataFrame) -> pd.DataFrame:
+    """Studies that count a share in a treated and in a control arm (Jeffreys, by quadrature)."""
+    rows = []
+    both = facts[facts["n_control"].gt(0)]
+    for row in both.to_dict("records"):
+        ratio = ratio_of_shares(row["k"], row["n"], row["k_control"], row["n_control"])
+        rows.append({
+            **{name: row[name] for name in ("outcome", "approach", "population", "study_id",
+               "label", "k", "n", "k_control", "n_control", "source_rows")},
+            "randomised": "yes" if row["randomised"] else "no", **ratio,
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def ratio_of_shares(k: float, n: float, k_control: float, n_control: float) -> dict[str, float]:
+    """Ratio of two shares with independent Jeffreys posteriors, by quadrature on a fixed grid.
+
+    P(p1 / p2 <= x) = integral of F1(x p2) over the posterior of p2, evaluated at evenly spaced
+    quantiles of p2; the quantiles of the ratio by interpolation on its log.
+    """
+    from scipy import stats
+
+    first = stats.beta(k + 0.5, n - k + 0.5)
+    second = stats.beta(k_control + 0.5, n_control - k_control + 0.5)
+    p2 = second.ppf((np.arange(DRAWS) + 0.5) / DRAWS)
+    log_x = np.linspace(np.log(1e-3), np.log(1e4), 1601)
+    cdf = np.array([first.cdf(np.minimum(np.exp(x) * p2, 1.0)).mean() for x in log_x])
+    low, middle, high = np.exp(np.interp([0.025, 0.5, 0.975], cdf, log_x))
+    return {"risk_ratio": float(middle), "rr_low": float(low), "rr_high": float(high),
+            "probability_higher": float(1 - first.cdf(p2).mean())}  # fmt: skip
