@@ -46,7 +46,7 @@ def run(evidence: Evidence, tell: Tell = lambda part: None) -> StageResult:
             stratum = {"outcome": outcome, "approach": approach, "population": population}
             rows += pooled(stratum, own)
             for cell_class, part in own.groupby("cell_class"):
-                if own["cell_class"].nunique() > 1 and population in ("t1d", "t2d"):
+                if len(set(own["cell_class"])) > 1 and population in ("t1d", "t2d"):
                     rows += pooled({**stratum, "cell_class": cell_class}, part)
             if len(own) >= FEWEST:
                 made, shrunk = modelled(stratum, own)
