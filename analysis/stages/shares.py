@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis import exact, outcomes, priors, responders
+from analysis import durations, exact, outcomes, priors, responders
 from analysis.cohorts import in_population
+from analysis.cohorts import strata as strata_of
 from analysis.evidence import Evidence
 from analysis.exact import bounds
 from analysis.questions import STRATA
@@ -57,7 +58,7 @@ def run(evidence: Evidence, tell: Tell = lambda part: None) -> StageResult:
     facts["ci_low"], facts["ci_high"] = low, np.where(facts["bound"] == "at_least", 1.0, high)
     tables = {
         "share_facts": facts.drop(columns=["patients", "randomised"]),
-        "share_contrasts": contrasts(facts),
+        "share_contrasts": contrasts(evidence, facts),
         "share_exclusions": counted.exclusions.drop_duplicates("source_row"),
     }
     return stage_result(rows, tables)
@@ -106,16 +107,26 @@ def modelled(stratum: dict, facts: pd.DataFrame) -> tuple[list[dict], np.ndarray
     return rows, shrunk
 
 
-def contrasts(facts: pd.DataFrame) -> pd.DataFrame:
-    """Studies that count a share in a treated and in a control arm (Jeffreys, by quadrature)."""
+def contrasts(evidence: Evidence, facts: pd.DataFrame) -> pd.DataFrame:
+    """Studies that count a share in a treated and in a control arm (Jeffreys, by quadrature).
+
+    Freedom from insulin takes every study with a control arm, also where another report of the
+    same patients gives the pooled count: a contrast is within a study.
+    """
+    studies = evidence.studies.set_index("study_id")
+    strata = strata_of(evidence.studies).set_index(evidence.studies["study_id"].to_numpy())
+    free = durations.ever_contrasts(evidence).assign(outcome="ever_insulin_free")
+    goals = facts[facts["n_control"].gt(0) & facts["outcome"].ne("ever_insulin_free")]
     rows = []
-    both = facts[facts["n_control"].gt(0)]
-    for row in both.to_dict("records"):
+    for row in [*free.to_dict("records"), *goals.to_dict("records")]:
+        name = row["study_id"]
         ratio = ratio_of_shares(row["k"], row["n"], row["k_control"], row["n_control"])
+        counts = {key: row[key] for key in ("outcome", "study_id", "label", "k", "n", "k_control",
+                  "n_control", "source_rows")}  # fmt: skip
         rows.append({
-            **{name: row[name] for name in ("outcome", "approach", "population", "study_id",
-               "label", "k", "n", "k_control", "n_control", "source_rows")},
-            "randomised": "yes" if row["randomised"] else "no", **ratio,
+            **counts, **ratio, "approach": strata.loc[name, "approach"],
+            "population": strata.loc[name, "population"],
+            "randomised": "yes" if studies.loc[name, "design"] == "rct" else "no",
         })  # fmt: skip
     return pd.DataFrame(rows)
 
