@@ -65,6 +65,8 @@ def run(evidence: Evidence, tell: Tell = lambda part: None) -> StageResult:
         for approach, population in (*STRATA, *REVIEW_STRATA):
             review = (approach, population) in REVIEW_STRATA
             for design in DESIGNS:
+                if review and design != "controlled":
+                    continue
                 question = Question(outcome, approach, population, design)
                 chosen = body.rows(question)
                 if review and chosen.empty:
@@ -74,11 +76,11 @@ def run(evidence: Evidence, tell: Tell = lambda part: None) -> StageResult:
                 if chosen.empty:
                     continue
                 posterior = None
-                if told in (MEAN, WORDS):
+                if told == MEAN or (told == WORDS and design == "controlled"):
                     posterior = posterior_of(body, question)
                     rows += figures(question, posterior, chosen, told)
                     tables["densities"] += _densities(question, posterior, told)
-                    if not review:
+                    if told == MEAN and design == "controlled" and not review:
                         rows += _variants(body, question, chosen, judged)
                 tables["study_estimates"] += _studies(question, chosen, posterior, judged)
     return stage_result(rows, tables)
@@ -163,7 +165,7 @@ def _interval(posterior: ContrastPosterior, shown: Callable) -> dict[str, float]
 def variants(
     body: Body, question: Question, judged: pd.DataFrame
 ) -> Iterator[tuple[str, pd.DataFrame, Rules, dict]]:
-    """The analyses that stand beside a controlled or randomised mean: name, rows, rules, choices.
+    """The analyses that stand beside a controlled mean: name, rows, rules, choices.
 
     Those that leave the rows and the choices as they are, are not named.
     """
@@ -202,9 +204,7 @@ def _variants(body, question, rows, judged) -> list[dict]:
             continue
         posterior = posterior_of(body, question, rules=rules, rows=chosen, **choices)
         made += figures(question, posterior, chosen, told_as(question.outcome, chosen), name)
-    if question.design == "controlled":
-        made += _joint(body, question)
-    return made
+    return made + _joint(body, question)
 
 
 def _scale(question: Question) -> str:
