@@ -1,371 +1,328 @@
-"""The multiverse: thousands of defensible analyses of the same evidence, all of them shown.
+"""The multiverse: hundreds of defensible analyses of one headline, and where the headline stands.
 
-After Steegen et al. (2016, Perspectives on Psychological Science 11:702) and Simonsohn, Simmons
-and Nelson (2020, Nature Human Behaviour 4:1208). A specification is one level of each choice in
-`CHOICES`. All combinations would be hundreds of thousands, most of them alike; a balanced random
-part of them is taken, in which every level of a choice is as frequent as the others, with the
-headline and every specification that differs from it in one choice added in front. Shares over
-the multiverse describe how far a conclusion depends on choices; they are not probabilities.
+After Steegen et al. (2016, Perspectives on Psychological Science 11:702) and Simonsohn, Simmons and
+Nelson (2020, Nature Human Behaviour 4:1208). A specification is one level of each choice in
+`CHOICES`; the first level of each is the headline's own, words included. All combinations would be
+millions, most of them alike; a balanced part of them is taken, in which every level of a choice is
+about as frequent as the others, with the headline and every specification that differs from it in
+one choice in front. r and the SDs are plugged in at the headline's posterior means, so that a
+refit takes milliseconds. Shares over the multiverse describe how far a conclusion depends on
+choices; they are not probabilities. Common-effect specifications stand apart: they deny a
+heterogeneity that is there.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from analysis import exact, priors
-from analysis.sensitivity import batch, robust
-from analysis.sensitivity.data import DataChoices, EffectStore
-from analysis.sensitivity.refits import bias_prior, mu_prior, tau_priors
+from analysis import exact, outcomes, priors, risk_of_bias
+from analysis.effects import Rules
+from analysis.exact.contrasts import ContrastPosterior, ContrastPriors, fit
+from analysis.questions import Body, Question, overall_risk
+from analysis.sensitivity.refits import plug_in, tau_priors
 
-N_SPECS = 2400
-USABLE = 5 / 6
-"""Share of `N_SPECS` that must leave two studies or more; where fewer do, more are drawn."""
-MOST_DRAWN = 3
-"""At most so many times `N_SPECS` are drawn."""
+N_SPECS = 600
+SEED = 20261128
+"""Seed of the balanced sample: fixed, so that every machine takes the same specifications."""
 FEWEST = 2
-DECIMALS = 4
-CENTRE_R, SPREAD_R = priors.get("change", "r").params
+DECIMALS = 5
+TOLERANCE = 0.02
+"""Posterior SDs by which the last level of the quadrature may still move a specification."""
+SEEN_FIRST_HAND = ("full_text", "registry", "abstract")
 
-DATA_CHOICES = {
-    "design": {
-        "controlled": "controlled studies alone",
-        "uncontrolled": "uncontrolled studies alone: the change from baseline",
-        "both": "all studies, the uncontrolled ones with a bias term: effect in controlled ones",
-    },
-    "words": {
-        "left_out": "results in words left out",
-        "null_zero": "words without a significant difference entered as zero",
-        "at_bound": "all results in words entered at their least extreme value",
-    },
-    "missing_spread": {
-        "modelled": "a missing spread is modelled from the other studies",
-        "left_out": "numbers without a spread left out",
+RULES = {
+    "unstated_spread": {
+        "sd": ("an unlabelled spread is a standard deviation", {}),
+        "se": ("an unlabelled spread is a standard error", {"unstated_spread": "se"}),
     },
     "medians": {
-        "converted": "medians converted to means",
-        "as_mean": "medians taken as means",
-        "left_out": "medians left out",
+        "converted": ("medians converted to means", {}),
+        "as_mean": ("medians taken as means", {"medians": False}),
     },
-    "unstated_spread": {
-        "sd": "an unlabelled spread is a standard deviation",
-        "se": "an unlabelled spread is a standard error",
-    },
-    "r": {
-        round(CENTRE_R, 3): "pre-post correlation at the centre of its prior",
-        round(CENTRE_R - SPREAD_R, 3): "one prior SD below",
-        round(CENTRE_R + SPREAD_R, 3): "one prior SD above",
+    "se_source": {
+        "protocol": ("standard errors as the protocol says", {}),
+        "spread": ("printed spreads before p-values", {"se_source": "spread"}),
+        "larger": ("the larger of two standard errors", {"se_source": "larger"}),
     },
     "window": {
-        "6-18": "months: nearest to 12 within 6 to 18",
-        "9-15": "months: nearest to 12 within 9 to 15",
-        "3-24": "months: nearest to 12 within 3 to 24",
+        "6-18": ("months: nearest to 12 within 6 to 18", {}),
+        "9-15": ("months: nearest to 12 within 9 to 15", {"window": (9.0, 15.0)}),
+        "3-24": ("months: nearest to 12 within 3 to 24", {"window": (3.0, 24.0)}),
+    },
+    "tolerance": {
+        "half_month": ("visits up to half a month outside count", {}),
+        "none": ("no tolerance at the ends of the window", {"tolerance": 0.0}),
+    },
+    "visit_open": {
+        "in": ("claims about the whole follow-up count as month 12", {}),
+        "out": ("claims without a visit left out", {"visit_open": "out"}),
     },
     "overlaps": {
-        "declared": "possibly shared patients counted once",
-        "shared": "only surely shared patients counted once",
+        "declared": ("possibly shared patients counted once", {}),
+        "shared": ("only surely shared patients counted once", {"overlaps": "shared"}),
     },
-    "sources": {
-        "any": "facts wherever they were seen",
-        "primary": "no fact seen only in a review, news or a release",
-        "full_text": "facts seen in full texts only",
+    "untested": {
+        "out": ("signs without a test left out", {}),
+        "in": ("signs without a test let in", {"untested": True}),
     },
-    "measure": {
-        "any": "any C-peptide measure, stimulated preferred",
-        "stimulated": "stimulated peak or area under the curve only",
-        "fasting": "fasting only",
+    "nulls": {
+        "placed": ("nulls only where group, size and journal are known", {}),
+        "all": ("every known null", {"all_nulls": True}),
     },
-    "new_onset": {
-        "kept": "uncontrolled changes from a baseline at diagnosis kept",
-        "left_out": "uncontrolled changes from a baseline at diagnosis left out",
+    "unstated_measure": {
+        "in": ("C-peptide of unstated measure pooled", {}),
+        "out": ("C-peptide of unstated measure left out", {"unstated_measure": "out"}),
     },
 }
-MODEL_CHOICES = {
-    "mu_prior": {
-        "normal": "prior of the mean effect as in the headline",
-        "sceptical": "its SD halved",
-        "wide": "its SD times five",
-    },
-    "tau_prior": {
-        "half_normal": "half-normal prior of tau as in the headline",
-        "half_normal_narrow": "half-normal, scale halved",
-        "half_cauchy": "half-Cauchy with half the scale",
-        "empirical": "log-normal after Rhodes et al. 2015",
-    },
-    "family": {
-        "normal": "normal random effects",
-        "student_t": "Student-t random effects, 4 degrees of freedom",
-        "fixed": "one common effect, tau = 0",
+"""Choices of how facts are read and who speaks: level -> meaning, changes of `Rules`."""
+ROWS = {
+    "design": {"controlled": "all controlled contrasts", "randomised": "randomised ones alone"},
+    "words": {"in": "results in words as censored data", "out": "numbers alone"},
+    "risk_of_bias": {"any": "any risk of bias", "low": "without high, serious or critical risk"},
+    "sources": {"any": "facts wherever seen", "first_hand": "no fact seen second-hand only"},
+    "silent_trials": {
+        "out": "published results only",
+        "null": "every unreported registered controlled trial as a null of its planned size",
     },
 }
-CHOICES = {**DATA_CHOICES, **MODEL_CHOICES}
-NUMBERS = ["mean", "sd", "ci_low", "ci_high", "pred_low", "pred_high"]
-COLUMNS = ["outcome", "spec", *CHOICES, "dataset", "k_studies", "n_patients", *NUMBERS, "p_good",
-           "p_important", "conclusion"]  # fmt: skip
-MU_FACTORS = {
-    "normal": 1.0,
-    "sceptical": priors.get("sensitivity", "mu_sceptical").scale,
-    "wide": priors.get("sensitivity", "mu_wide").scale,
-}
-ONLY = {  # levels of outcomes for which a choice does not arise
-    "hba1c": {"measure": ("any",), "new_onset": ("left_out",)},
-    "insulin_dose": {"measure": ("any",)},
-}
+MODEL = {
+    "words_se": {"1": "standard error of words as it is", "0.5": "halved", "0.75": "times 0.75",
+                 "1.5": "times 1.5"},
+    "r": {"posterior": "pre-post correlation at its posterior mean", "low": "one prior SD lower",
+          "high": "one prior SD higher"},
+    "mu_prior": {"normal": "prior of the mean as in the headline", "sceptical": "its SD halved",
+                 "wide": "its SD times five"},
+    "tau_prior": {"half_normal": "prior of tau as in the headline",
+                  "half_normal_narrow": "its scale halved", "half_cauchy": "half-Cauchy",
+                  "empirical": "log-normal after Rhodes et al. 2015"},
+    "effects": {"normal": "normal random effects", "student_t": "Student-t, 4 degrees of freedom"},
+}  # fmt: skip
+CHOICES = {
+    **{choice: {level: what for level, (what, _) in levels.items()}
+       for choice, levels in RULES.items()},
+    **ROWS,
+    **MODEL,
+}  # fmt: skip
 
 
-def levels(store: EffectStore, outcome: str) -> pd.DataFrame:
-    """Every level of every choice: its meaning and whether these data offer it.
-
-    A level of a data choice is offered when at least two studies remain with that level alone
-    changed, both designs and results in words counted. `default` marks the headline's level.
-
-    Returns
-    -------
-    DataFrame: outcome, choice, level, meaning, default, k_most, offered.
-    """
-    rows = []
-    most = DataChoices(design="both", words="at_bound")
-    for choice, meanings in CHOICES.items():
-        arises = ONLY.get(outcome, {}).get(choice, tuple(meanings))
-        first = True
-        for level, meaning in meanings.items():
-            if level not in arises:
-                continue
-            k = math.nan
-            if choice in DATA_CHOICES:
-                k = len(store.numbers(outcome, replace(most, **{choice: level}))[0])
-            rows.append(
-                {"outcome": outcome, "choice": choice, "level": level, "meaning": meaning,
-                 "default": first, "k_most": k, "offered": first or not k < FEWEST}
-            )  # fmt: skip
-            first = False
-    return pd.DataFrame(rows)
-
-
-def specifications(offered: dict[str, list], n: int, seed: int) -> pd.DataFrame:
+def specifications(offered: dict[str, list[str]], n: int = N_SPECS) -> pd.DataFrame:
     """Specifications to be run, one row each: the headline, its neighbours, a balanced sample.
 
     Parameters
     ----------
     offered : levels of each choice, the headline's first.
     n : number of specifications, or all combinations where these are fewer.
-    seed : seed of the sample.
     """
-    possible = math.prod(len(options) for options in offered.values())
-    if possible <= n:
-        every = itertools.product(*offered.values())
-        return pd.DataFrame(every, columns=list(offered), dtype=object)
-    default = {choice: options[0] for choice, options in offered.items()}
-    near = [
-        {**default, choice: level} for choice, options in offered.items() for level in options[1:]
-    ]
-    specs = pd.DataFrame([default, *near]).astype(object)
-    rng = np.random.default_rng(seed)
-    while len(specs) < n:
+    possible = math.prod(len(levels) for levels in offered.values())
+    default = {choice: levels[0] for choice, levels in offered.items()}
+    near = [{**default, choice: level} for choice, levels in offered.items()
+            for level in levels[1:]]  # fmt: skip
+    specs = pd.DataFrame([default, *near])
+    rng = np.random.default_rng(SEED)
+    for _ in range(20):
+        if len(specs) >= min(n, possible):
+            break
         sample = {}
-        for choice, options in offered.items():
-            codes = np.resize(np.arange(len(options)), n)
-            sample[choice] = np.array(options, dtype=object)[rng.permutation(codes)]
+        for choice, levels in offered.items():
+            codes = np.resize(np.arange(len(levels)), n)
+            sample[choice] = np.array(levels, dtype=object)[rng.permutation(codes)]
         specs = pd.concat([specs, pd.DataFrame(sample)]).drop_duplicates()
-    return specs.iloc[:n].reset_index(drop=True)
+    return specs.iloc[: min(n, possible)].reset_index(drop=True)
 
 
-def run(
-    store: EffectStore,
-    outcome: str,
-    *,
-    good: int,
-    important: float | None,
-    seed: int,
-    n: int | None = None,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Every specification with its result, and the table of levels.
+class Fork:
+    """One headline with the rows and choices of any specification.
 
     Parameters
     ----------
-    good : 1 where a rise is good, -1 where a fall is.
-    important : clinically important effect with its sign, or None where none is agreed.
-    n : number of specifications; default `N_SPECS`, or as many more as leave `USABLE` of them two
-        studies or more.
+    body : the effects under any rules.
+    question : the headline, of controlled contrasts.
+    whole : its posterior.
+    nulls : rows of unreported registered trials of the stratum, as effects; may be empty.
+    """
+
+    def __init__(
+        self, body: Body, question: Question, whole: ContrastPosterior, nulls: pd.DataFrame
+    ):
+        self.body, self.question, self.nulls = body, question, nulls
+        self.fixed = plug_in(whole)
+        self.judged = risk_of_bias.overalls(body.evidence.risk_of_bias)
+        self._rows: dict[tuple, pd.DataFrame] = {}
+
+    def offered(self) -> dict[str, list[str]]:
+        """Levels that change something in this headline, the headline's own first.
+
+        A level of a row choice is offered where it changes the rows and leaves two results.
+        """
+        default = {choice: next(iter(levels)) for choice, levels in CHOICES.items()}
+        own = self._fingerprint(self.rows(default))
+        offered = {}
+        for choice, levels in CHOICES.items():
+            kept = [next(iter(levels))]
+            for level in list(levels)[1:]:
+                if choice in MODEL:
+                    kept.append(level)
+                    continue
+                rows = self.rows({**default, choice: level})
+                if len(rows) >= FEWEST and self._fingerprint(rows) != own:
+                    kept.append(level)
+            offered[choice] = kept
+        if not self.rows(default)["kind"].ne("numeric").any():
+            offered["words_se"] = ["1"]
+        return offered
+
+    def rows(self, spec: dict[str, str]) -> pd.DataFrame:
+        """The results that a specification pools."""
+        key = tuple(spec[choice] for choice in (*RULES, *ROWS))
+        if key not in self._rows:
+            changes: dict = {}
+            for choice, levels in RULES.items():
+                changes |= levels[spec[choice]][1]
+            rules = replace(self.body.rules, **changes) if changes else self.body.rules
+            self._rows[key] = self._filtered(spec, rules)
+        return self._rows[key]
+
+    def _filtered(self, spec: dict[str, str], rules: Rules) -> pd.DataFrame:
+        rows = self.body.rows(replace(self.question, design=spec["design"]), rules)
+        if spec["words"] == "out":
+            rows = rows[rows["kind"].eq("numeric")]
+        if spec["sources"] == "first_hand":
+            rows = rows[rows["seen_in"].isin(SEEN_FIRST_HAND)]
+        if spec["risk_of_bias"] == "low":
+            risk = overall_risk(rows, self.question.outcome, self.judged)
+            rows = rows[~risk.isin(risk_of_bias.HIGH)]
+        if spec["silent_trials"] == "null" and len(self.nulls):
+            rows = pd.concat([rows, self.nulls], ignore_index=True)
+        return rows.reset_index(drop=True)
+
+    @staticmethod
+    def _fingerprint(rows: pd.DataFrame) -> tuple:
+        columns = ["effect_id", "y", "var_a", "var_b", "z_low", "z_high", "n_factor"]
+        return tuple(map(str, rows[columns].round(9).to_numpy().ravel()))
+
+    def key(self, spec: dict[str, str]) -> tuple:
+        """What tells apart specifications that come down to different fits."""
+        return (self._fingerprint(self.rows(spec)), *(spec[choice] for choice in MODEL))
+
+    def fit(self, spec: dict[str, str]) -> ContrastPosterior:
+        """The posterior of a specification; r and SDs plugged in."""
+        outcome = self.question.outcome
+        own = priors.get(outcome, "mu")
+        factor = {"normal": 1.0, "sceptical": priors.get("sensitivity", "mu_sceptical").scale,
+                  "wide": priors.get("sensitivity", "mu_wide").scale}[spec["mu_prior"]]  # fmt: skip
+        shift = {"posterior": 0.0, "low": -1.0, "high": 1.0}[spec["r"]]
+        r = self.fixed["r"] + shift * priors.get("change", "r").scale
+        prior = ContrastPriors.of(outcome).with_(
+            mu=exact.Normal(own.params[0], factor * own.scale),
+            tau=tau_priors(outcome)[spec["tau_prior"]],
+        )
+        sd = self.fixed.get("sd", math.exp(priors.get(outcome, "log_sd").params[0]))
+        return fit(
+            self.rows(spec), prior, r=float(np.clip(r, -0.9, 0.9)), sd=sd,
+            words_se=float(spec["words_se"]), robust=spec["effects"] == "student_t",
+            tolerance=TOLERANCE,
+        )  # fmt: skip
+
+
+def multiverse(
+    body: Body, question: Question, whole: ContrastPosterior, nulls: pd.DataFrame,
+    n: int = N_SPECS,
+) -> tuple[pd.DataFrame, pd.DataFrame]:  # fmt: skip
+    """Every specification of a headline with its result, and the levels of the choices.
 
     Returns
     -------
-    The specifications (outcome, spec, one column a choice, dataset, k_studies, n_patients, mean,
-    sd, ci_low, ci_high, pred_low, pred_high, p_good, p_important, conclusion) and `levels`.
-    `dataset` numbers the distinct sets of data; `conclusion` is good, open or harm as the 95 %
-    interval lies beyond zero or not, and too_few below two studies.
+    specifications : the declared table `multiverse`: one column a choice, k_studies, n_patients,
+        mean, ci_low, ci_high (model scale), p_good, conclusion (good, open, harm, too_few).
+    levels : the declared table `multiverse_levels`.
     """
-    known = levels(store, outcome)
-    if store.table(outcome).empty:
-        return pd.DataFrame(columns=COLUMNS), known
-    offered = {
-        choice: part["level"].tolist()
-        for choice, part in known[known["offered"]].groupby("choice", sort=False)
-    }
-    specs = specifications(offered, n or N_SPECS, seed)
-    data, cases, place = _analyses(store, outcome, specs)
-    share = float((data["k_studies"] >= 2).sum()) / N_SPECS
-    if n is None and 0 < share < USABLE:
-        # A twentieth more than the share found asks for: another sample may fall a little short.
-        more = math.ceil(N_SPECS * min(MOST_DRAWN, 1.05 * USABLE / share))
-        specs = specifications(offered, more, seed)
-        data, cases, place = _analyses(store, outcome, specs)
-    bounds = [0.0] if important is None else [0.0, important]
-    answers = _fit(cases, bounds).iloc[place].reset_index(drop=True)
-    table = pd.concat([specs, data, answers], axis=1)
-    table.insert(0, "outcome", outcome)
-    table.insert(1, "spec", np.arange(len(table)))
-    below = table[batch.below_name(0.0)]
-    table["p_good"] = 1 - below if good > 0 else below
-    table["p_important"] = math.nan
-    if important is not None:
-        beyond = table[batch.below_name(important)]
-        table["p_important"] = 1 - beyond if good > 0 else beyond
-    table["conclusion"] = _conclusion(table, good)
-    numbers = [*NUMBERS, "p_good", "p_important"]
-    table[numbers] = table[numbers].round(DECIMALS)
-    return table[COLUMNS], known
-
-
-Analysis = tuple[bool, batch.Case]
-"""Whether the random effects are Student-t, and the case to fit."""
-
-
-def _analyses(
-    store: EffectStore, outcome: str, specs: pd.DataFrame
-) -> tuple[pd.DataFrame, list[Analysis], list[int]]:
-    """What every specification comes down to; specifications that are alike share one analysis.
-
-    Returns
-    -------
-    One row a specification (dataset, k_studies, n_patients); the distinct analyses; for each
-    specification the position of its analysis.
-    """
-    taus = tau_priors(outcome)
-    datasets: dict[tuple, int] = {}
-    positions: dict[tuple, int] = {}
-    cases: list[Analysis] = []
-    rows, place = [], []
+    fork = Fork(body, question, whole, nulls)
+    offered = fork.offered()
+    specs = specifications(offered, n)
+    good = outcomes.get(question.outcome).good
+    answers: dict[tuple, dict] = {}
+    found = []
     for spec in specs.to_dict("records"):
-        choices = DataChoices(**{name: spec[name] for name in DATA_CHOICES})
-        index, y, se, _ = store.numbers(outcome, choices)
-        columns = store.columns(outcome, choices)
-        order = np.lexsort([se, y])
-        y, se, controlled = y[order], se[order], columns["controlled"][index][order]
-        data = (choices.design == "both", y.tobytes(), se.tobytes(), controlled.tobytes())
-        number = datasets.setdefault(data, len(datasets))
-        n_patients = int(np.nansum(columns["n_patients"][index]))
-        rows.append({"dataset": number, "k_studies": len(index), "n_patients": n_patients})
-        fixed, student = spec["family"] == "fixed", spec["family"] == "student_t"
-        key = (number, spec["mu_prior"], None if fixed else spec["tau_prior"], student)
-        if key not in positions:
-            positions[key] = len(cases)
-            mu = mu_prior(outcome, MU_FACTORS[spec["mu_prior"]])
-            tau = exact.Fixed(0.0) if fixed else taus[spec["tau_prior"]]
-            bias = bias_prior(outcome) if choices.design == "both" else None
-            cases.append((student, batch.Case(y, se, controlled, mu, tau, bias)))
-        place.append(positions[key])
-    return pd.DataFrame(rows), cases, place
-
-
-def _fit(cases: list[Analysis], bounds: list[float]) -> pd.DataFrame:
-    """The answers of both families of random effects, in the order of the cases."""
-    parts = []
-    for family, fit in ((False, batch.fit_cases), (True, robust.fit_cases)):
-        index = [position for position, (student, _) in enumerate(cases) if student == family]
-        part = fit([cases[position][1] for position in index], bounds)
-        part.index = pd.Index(index, dtype=int)
-        parts.append(part)
-    return pd.concat([part for part in parts if len(part)]).sort_index()
-
-
-def _conclusion(table: pd.DataFrame, good: int) -> np.ndarray:
-    near = table["ci_low"] if good > 0 else -table["ci_high"]
-    far = table["ci_high"] if good > 0 else -table["ci_low"]
-    few = table["k_studies"] < FEWEST
-    return np.select([few, near > 0, far < 0], ["too_few", "good", "harm"], "open")
-
-
-def choices_table(table: pd.DataFrame) -> pd.DataFrame:
-    """What each choice does to the results of one outcome, specifications of two studies or more.
-
-    Returns
-    -------
-    DataFrame: outcome, choice, level, n, share_good_clear (95 % interval on the good side),
-    median_mean, range (of median_mean over the levels of the choice), variance_explained (share
-    of the variance of the means between the levels of the choice alone: eta squared).
-    """
+        key = fork.key(spec)
+        if key not in answers:
+            answers[key] = _answer(fork, spec, good)
+        found.append(answers[key])
+    table = pd.concat([specs, pd.DataFrame(found)], axis=1)
+    for place, (name, value) in enumerate(question.parts.items()):
+        if name != "design":
+            table.insert(min(place, 2), name, value)
+    table.insert(3, "spec", np.arange(len(table)))
     usable = table[table["conclusion"] != "too_few"]
-    total = float(((usable["mean"] - usable["mean"].mean()) ** 2).sum())
-    rows = []
-    for choice in CHOICES:
-        grouped = usable.groupby(choice, sort=False)
-        between = float(
-            (grouped.size() * (grouped["mean"].mean() - usable["mean"].mean()) ** 2).sum()
-        )
-        medians = grouped["mean"].median()
-        for level, part in grouped:
-            rows.append(
-                {
-                    "outcome": part["outcome"].iloc[0],
-                    "choice": choice,
-                    "level": str(level),
-                    "n": len(part),
-                    "share_good_clear": float((part["conclusion"] == "good").mean()),
-                    "median_mean": float(medians[level]),
-                    "range": float(medians.max() - medians.min()),
-                    "variance_explained": between / total if total > 0 else math.nan,
-                }
-            )
-    columns = ["outcome", "choice", "level", "n", "share_good_clear", "median_mean", "range",
-               "variance_explained"]  # fmt: skip
-    return pd.DataFrame(rows, columns=columns)
+    levels = [
+        {"outcome": question.outcome, "approach": question.approach,
+         "population": question.population, "choice": choice, "level": level, "meaning": meaning,
+         "offered": level in offered[choice], "default": level == offered[choice][0],
+         **_of_level(usable[usable[choice] == level])}
+        for choice, meanings in CHOICES.items()
+        for level, meaning in meanings.items()
+    ]  # fmt: skip
+    return table, pd.DataFrame(levels)
 
 
-def summary(table: pd.DataFrame, known: pd.DataFrame, choices: pd.DataFrame) -> pd.DataFrame:
-    """One row for all specifications of one outcome and one for each design.
+def _of_level(part: pd.DataFrame) -> dict[str, float]:
+    if part.empty:
+        return {"n": 0, "share_good_clear": np.nan, "median_mean": np.nan}
+    return {"n": len(part), "share_good_clear": float((part["conclusion"] == "good").mean()),
+            "median_mean": float(part["mean"].median())}  # fmt: skip
 
-    Returns
-    -------
-    DataFrame: outcome, design, n_specs, n_possible (combinations of the levels offered),
-    n_distinct (sets of data), n_too_few, n_usable, share_good_clear (95 % interval beyond zero on
-    the good side), share_harm_clear, share_p95 (P(good side) >= 0.95), share_important
-    (P(clinically important) >= 0.5; NaN where no such difference is agreed), median, min, max (of
-    the means), most_influential (the choice that explains most of the variance of the means) and
-    variance_explained by it. Shares are of the usable specifications.
+
+def _answer(fork: Fork, spec: dict[str, str], good: int) -> dict:
+    rows = fork.rows(spec)
+    base = {"k_studies": len(rows), "n_patients": float(rows["n_patients"].sum())}
+    if len(rows) < FEWEST:
+        none = dict.fromkeys(("mean", "ci_low", "ci_high", "p_good"), np.nan)
+        return {**base, **none, "conclusion": "too_few"}
+    mu = fork.fit(spec).mu
+    low, high = mu.interval()
+    below = float(mu.cdf(0.0))
+    near, far = (low, high) if good > 0 else (-high, -low)
+    word = "good" if near > 0 else "harm" if far < 0 else "open"
+    return {**base, "mean": round(mu.mean, DECIMALS), "ci_low": round(low, DECIMALS),
+            "ci_high": round(high, DECIMALS),
+            "p_good": round(1 - below if good > 0 else below, DECIMALS),
+            "conclusion": word}  # fmt: skip
+
+
+def standing(table: pd.DataFrame, question: Question) -> dict:
+    """Where a headline stands among all defensible analyses: a row of the table `standing`.
+
+    `share_as_favourable` is the share of the usable specifications whose mean is at least as far on
+    the good side as the headline's.
     """
-    possible = math.prod(known[known["offered"]].groupby("choice").size())
-    table = table.astype({name: float for name in [*NUMBERS, "p_good", "p_important"]})
-    strongest = choices.sort_values("variance_explained", ascending=False, kind="stable").head(1)
-    rows = []
-    for design in ("all", *DATA_CHOICES["design"]):
-        part = table if design == "all" else table[table["design"] == design]
-        usable = part[part["conclusion"] != "too_few"]
-        important = usable["p_important"].dropna()
-        rows.append(
-            {
-                "outcome": known["outcome"].iloc[0],
-                "design": design,
-                "n_specs": len(part),
-                "n_possible": possible if design == "all" else math.nan,
-                "n_distinct": part["dataset"].nunique(),
-                "n_too_few": len(part) - len(usable),
-                "n_usable": len(usable),
-                "share_good_clear": (usable["conclusion"] == "good").mean(),
-                "share_harm_clear": (usable["conclusion"] == "harm").mean(),
-                "share_p95": (usable["p_good"] >= 0.95).mean() if len(usable) else math.nan,
-                "share_important": (important >= 0.5).mean() if len(important) else math.nan,
-                "median": usable["mean"].median(),
-                "min": usable["mean"].min(),
-                "max": usable["mean"].max(),
-                "most_influential": strongest["choice"].iloc[0] if len(strongest) else "",
-                "variance_explained": strongest["variance_explained"].iloc[0]
-                if len(strongest)
-                else math.nan,
-            }
-        )
-    return pd.DataFrame(rows)
+    good = outcomes.get(question.outcome).good
+    usable = table[table["conclusion"] != "too_few"]
+    own = usable.iloc[0]["mean"] if len(usable) and usable.index[0] == 0 else np.nan
+    means = usable["mean"]
+    as_good = (good * means >= good * own - 1e-9).mean() if len(usable) else np.nan
+    spread = {choice: usable.groupby(choice)["mean"].mean().var(ddof=0)
+              for choice in CHOICES if choice in usable}  # fmt: skip
+    strongest = max(spread, key=lambda name: spread[name] if spread[name] > 0 else 0.0)
+    return {
+        "outcome": question.outcome, "approach": question.approach,
+        "population": question.population, "n_specs": len(table), "n_usable": len(usable),
+        "headline": own, "median": means.median(), "low": means.quantile(0.05),
+        "high": means.quantile(0.95), "least": means.min(), "most": means.max(),
+        "share_as_favourable": float(as_good),
+        "share_good_clear": float((usable["conclusion"] == "good").mean()),
+        "share_harm_clear": float((usable["conclusion"] == "harm").mean()),
+        "strongest_choice": strongest,
+    }  # fmt: skip
+
+
+def common_effect(body: Body, question: Question, whole: ContrastPosterior) -> dict:
+    """The headline with one common effect (tau = 0): apart from the multiverse."""
+    prior = ContrastPriors.of(question.outcome).with_(tau=exact.Fixed(0.0))
+    mu = fit(body.rows(question), prior, **plug_in(whole)).mu
+    low, high = mu.interval()
+    return {"outcome": question.outcome, "approach": question.approach,
+            "population": question.population, "mean": mu.mean, "ci_low": low,
+            "ci_high": high}  # fmt: skip

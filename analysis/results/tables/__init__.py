@@ -1,5 +1,13 @@
 """The declarations of every table beside the estimates, one module a stage that makes them."""
 
-from analysis.results.tables import counts, durations, effects, harms, headlines, synthesis
+from analysis.results.tables import (
+    counts,
+    durations,
+    effects,
+    harms,
+    headlines,
+    robustness,
+    synthesis,
+)
 
-__all__ = ["counts", "durations", "effects", "harms", "headlines", "synthesis"]
+__all__ = ["counts", "durations", "effects", "harms", "headlines", "robustness", "synthesis"]
