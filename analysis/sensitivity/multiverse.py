@@ -23,15 +23,19 @@ from analysis import exact, outcomes, priors, risk_of_bias
 from analysis.effects import Rules
 from analysis.exact.contrasts import ContrastPosterior, ContrastPriors, fit
 from analysis.questions import Body, Question, overall_risk
-from analysis.sensitivity.refits import plug_in, tau_priors
+from analysis.sensitivity.plane import Marginal
+from analysis.sensitivity.refits import plane_of, plug_in, tau_priors
 
 N_SPECS = 600
 SEED = 20261128
 """Seed of the balanced sample: fixed, so that every machine takes the same specifications."""
 FEWEST = 2
 DECIMALS = 5
-TOLERANCE = 0.02
-"""Posterior SDs by which the last level of the quadrature may still move a specification."""
+MU_FACTORS = {
+    "normal": 1.0,
+    "sceptical": priors.get("sensitivity", "mu_sceptical").scale,
+    "wide": priors.get("sensitivity", "mu_wide").scale,
+}
 SEEN_FIRST_HAND = ("full_text", "registry", "abstract")
 
 RULES = {
@@ -149,7 +153,7 @@ class Fork:
         self, body: Body, question: Question, whole: ContrastPosterior, nulls: pd.DataFrame
     ):
         self.body, self.question, self.nulls = body, question, nulls
-        self.fixed = plug_in(whole)
+        self.fixed, self.plane = plug_in(whole), plane_of(question, whole)
         self.judged = risk_of_bias.overalls(body.evidence.risk_of_bias)
         self._rows: dict[tuple, pd.DataFrame] = {}
 
@@ -208,27 +212,22 @@ class Fork:
         """What tells apart specifications that come down to different fits."""
         return (self._fingerprint(self.rows(spec)), *(spec[choice] for choice in MODEL))
 
-    def fit(self, spec: dict[str, str]) -> ContrastPosterior:
-        """The posterior of a specification; r and SDs plugged in."""
+    def fit(self, spec: dict[str, str]) -> Marginal:
+        """The posterior of mu of a specification; r and SDs plugged in."""
         outcome = self.question.outcome
         own = priors.get(outcome, "mu")
-        factor = {"normal": 1.0, "sceptical": priors.get("sensitivity", "mu_sceptical").scale,
-                  "wide": priors.get("sensitivity", "mu_wide").scale}[spec["mu_prior"]]  # fmt: skip
         shift = {"posterior": 0.0, "low": -1.0, "high": 1.0}[spec["r"]]
         r = self.fixed["r"] + shift * priors.get("change", "r").scale
-        prior = ContrastPriors.of(outcome).with_(
-            mu=exact.Normal(own.params[0], factor * own.scale),
-            tau=tau_priors(outcome)[spec["tau_prior"]],
-        )
         sd = self.fixed.get("sd", math.exp(priors.get(outcome, "log_sd").params[0]))
-        return fit(
-            self.rows(spec), prior, r=float(np.clip(r, -0.9, 0.9)), sd=sd,
+        return self.plane.posterior(
+            self.rows(spec).to_dict("records"),
+            exact.Normal(own.params[0], MU_FACTORS[spec["mu_prior"]] * own.scale),
+            tau_priors(outcome)[spec["tau_prior"]], r=float(np.clip(r, -0.9, 0.9)), sd=sd,
             words_se=float(spec["words_se"]), robust=spec["effects"] == "student_t",
-            tolerance=TOLERANCE,
         )  # fmt: skip
 
 
-def multiverse(
+def explore(
     body: Body, question: Question, whole: ContrastPosterior, nulls: pd.DataFrame,
     n: int = N_SPECS,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:  # fmt: skip
@@ -281,9 +280,9 @@ def _answer(fork: Fork, spec: dict[str, str], good: int) -> dict:
     if len(rows) < FEWEST:
         none = dict.fromkeys(("mean", "ci_low", "ci_high", "p_good"), np.nan)
         return {**base, **none, "conclusion": "too_few"}
-    mu = fork.fit(spec).mu
+    mu = fork.fit(spec)
     low, high = mu.interval()
-    below = float(mu.cdf(0.0))
+    below = mu.cdf(0.0)
     near, far = (low, high) if good > 0 else (-high, -low)
     word = "good" if near > 0 else "harm" if far < 0 else "open"
     return {**base, "mean": round(mu.mean, DECIMALS), "ci_low": round(low, DECIMALS),
@@ -296,10 +295,13 @@ def standing(table: pd.DataFrame, question: Question) -> dict:
     """Where a headline stands among all defensible analyses: a row of the table `standing`.
 
     `share_as_favourable` is the share of the usable specifications whose mean is at least as far on
-    the good side as the headline's.
+    the good side as the headline's. Specifications that enter unreported trials as nulls are a
+    bound, not a defensible reading of what is known: they stand apart in `share_clear_with_nulls`.
     """
     good = outcomes.get(question.outcome).good
     usable = table[table["conclusion"] != "too_few"]
+    bound = usable[usable["silent_trials"] == "null"]
+    usable = usable[usable["silent_trials"] == "out"]
     own = usable.iloc[0]["mean"] if len(usable) and usable.index[0] == 0 else np.nan
     means = usable["mean"]
     as_good = (good * means >= good * own - 1e-9).mean() if len(usable) else np.nan
@@ -314,6 +316,8 @@ def standing(table: pd.DataFrame, question: Question) -> dict:
         "share_as_favourable": float(as_good),
         "share_good_clear": float((usable["conclusion"] == "good").mean()),
         "share_harm_clear": float((usable["conclusion"] == "harm").mean()),
+        "share_clear_with_nulls": float((bound["conclusion"] == "good").mean())
+        if len(bound) else np.nan,
         "strongest_choice": strongest,
     }  # fmt: skip
 

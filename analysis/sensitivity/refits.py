@@ -10,12 +10,15 @@ import numpy as np
 import pandas as pd
 
 from analysis import exact, outcomes, priors
-from analysis.exact.contrasts import ContrastPosterior, ContrastPriors, fit
+from analysis.exact.contrasts import ContrastPosterior, ContrastPriors
 from analysis.exact.contrasts import leave_one_out as _loo
 from analysis.questions import Body, Question, posterior_of
+from analysis.sensitivity.plane import Plane
 
 GRID_MU = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Factors on the SD of the prior of the mean."""
+TOLERANCE = 0.005
+"""Posterior SDs by which the last level of the quadrature may still move a refit."""
 ALPHAS = (0.5, 0.8, 1.0, 1.25, 2.0)
 SENSITIVE = 0.05
 """Power-scaling sensitivity from which on a posterior is called sensitive (Kallioinen 2024)."""
@@ -55,7 +58,8 @@ def leave_one_out(body: Body, question: Question) -> list[dict]:
     Returns rows of the declared table `leave_one_out`.
     """
     rows = body.rows(question)
-    without = _loo(rows, ContrastPriors.of(question.outcome), teachers=body.teachers(question))
+    without = _loo(rows, ContrastPriors.of(question.outcome), teachers=body.teachers(question),
+                   tolerance=TOLERANCE)  # fmt: skip
     return [
         {**question.parts, "left_out": row["study_id"], "label": row["label"],
          **figures(posterior), "k_studies": len(rows) - 1,
@@ -70,7 +74,7 @@ def cumulative(body: Body, question: Question) -> list[dict]:
     made = []
     for last in range(1, len(rows) + 1):
         part = rows.iloc[:last].reset_index(drop=True)
-        posterior = posterior_of(body, question, rows=part)
+        posterior = posterior_of(body, question, rows=part, tolerance=TOLERANCE)
         newest = part.iloc[-1]
         made.append({**question.parts, "place": last, "study_id": newest["study_id"],
                      "label": newest["label"], "year": newest["year"], **figures(posterior),
@@ -109,22 +113,31 @@ def plug_in(whole: ContrastPosterior) -> dict[str, float]:
     return choices
 
 
+def plane_of(question: Question, whole: ContrastPosterior) -> Plane:
+    """The grid on which analyses of a headline with r and SDs plugged in are computed."""
+    widest = max(GRID_MU) * priors.get(question.outcome, "mu").scale
+    tau = priors.get(question.outcome, "tau").scale
+    return Plane(whole.mu.mean, whole.mu.sd, widest, 0.5 * tau)
+
+
 def prior_grid(body: Body, question: Question, whole: ContrastPosterior) -> list[dict]:
     """The mean under every pair of a prior of mu and a prior of tau; r and SDs plugged in."""
-    about = outcomes.get(question.outcome)
-    rows, base = body.rows(question), ContrastPriors.of(question.outcome)
+    good = outcomes.get(question.outcome).good
+    rows = body.rows(question).to_dict("records")
     own = priors.get(question.outcome, "mu")
-    fixed = plug_in(whole)
+    fixed = {"sd": np.nan, **plug_in(whole)}
+    plane = plane_of(question, whole)
     made = []
     for factor in GRID_MU:
         for name, tau in tau_priors(question.outcome).items():
-            prior = base.with_(mu=exact.Normal(own.params[0], factor * own.scale), tau=tau)
-            posterior = fit(rows, prior, **fixed)
-            below = float(posterior.mu.cdf(0.0))
-            made.append({**question.parts, "mu_prior_sd": factor * own.scale, "tau_prior": name,
-                         **figures(posterior),
-                         "p_good": 1 - below if about.good > 0 else below,
-                         "log_marginal_likelihood": posterior.log_marginal_likelihood})  # fmt: skip
+            mu = exact.Normal(own.params[0], factor * own.scale)
+            found = plane.posterior(rows, mu, tau, **fixed)
+            below = found.cdf(0.0)
+            low, high = found.interval()
+            made.append({**question.parts, "mu_prior_sd": mu.sd, "tau_prior": name,
+                         "mean": found.mean, "ci_low": low, "ci_high": high, "tau": found.tau,
+                         "p_good": 1 - below if good > 0 else below,
+                         "log_marginal_likelihood": found.log_marginal_likelihood})  # fmt: skip
     return made
 
 

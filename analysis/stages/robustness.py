@@ -39,7 +39,7 @@ def run(evidence: Evidence, tell: Tell = lambda part: None) -> StageResult:
         nulls = silent_nulls(evidence, body, question)
         if len(nulls):
             estimates += _with_nulls(body, question, nulls)
-        table, levels_of = sensitivity.multiverse(body, question, whole, nulls)
+        table, levels_of = sensitivity.explore(body, question, whole, nulls)
         specs.append(table)
         levels.append(levels_of)
         tables["standing"].append(sensitivity.standing(table, question))
