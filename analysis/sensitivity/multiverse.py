@@ -38,6 +38,9 @@ MU_FACTORS = {
 }
 SEEN_FIRST_HAND = ("full_text", "registry", "abstract")
 
+USED = ["kind", "y", "var_a", "var_b", "n_factor", "z_low", "z_high"]
+"""What the likelihood of a result reads of the effects table."""
+
 RULES = {
     "unstated_spread": {
         "sd": ("an unlabelled spread is a standard deviation", {}),
@@ -220,7 +223,7 @@ class Fork:
         r = self.fixed["r"] + shift * priors.get("change", "r").scale
         sd = self.fixed.get("sd", math.exp(priors.get(outcome, "log_sd").params[0]))
         return self.plane.posterior(
-            self.rows(spec).to_dict("records"),
+            self.rows(spec)[USED].to_dict("records"),
             exact.Normal(own.params[0], MU_FACTORS[spec["mu_prior"]] * own.scale),
             tau_priors(outcome)[spec["tau_prior"]], r=float(np.clip(r, -0.9, 0.9)), sd=sd,
             words_se=float(spec["words_se"]), robust=spec["effects"] == "student_t",
