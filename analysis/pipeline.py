@@ -69,18 +69,19 @@ class Stage:
 
 
 _CONTINUOUS = ("studies.csv", "outcomes.csv", "directions.csv")
+_JUDGED = ("risk_of_bias.csv", "trial_conduct.csv")
+_REGISTERED = ("registered_trials.csv", "publication_search.csv")
 _COUNTED = ("responders.csv", "independence.csv", "safety.csv")
 STAGES = (
-    Stage("change", _CONTINUOUS, "analysis.stages.change", sampled=True),
-    Stage("independence", ("studies.csv", "independence.csv"), "analysis.models.independence",
-          sampled=True),
-    Stage("safety", ("studies.csv", "safety.csv"), "analysis.models.safety", sampled=True),
-    Stage("trajectory", _CONTINUOUS, "analysis.models.trajectory", sampled=True),
-    Stage("joint", _CONTINUOUS, "analysis.models.joint", sampled=True),
-    Stage("sensitivity", _CONTINUOUS, "analysis.sensitivity"),
-    Stage("selection", _CONTINUOUS, "analysis.models.selection"),
+    Stage("robustness", (*_CONTINUOUS, *_JUDGED, *_REGISTERED), "analysis.stages.robustness"),
+    Stage("headlines", (*_CONTINUOUS, *_JUDGED), "analysis.stages.headlines"),
+    Stage("harms", ("studies.csv", "safety.csv"), "analysis.stages.harms"),
+    Stage("shares", ("studies.csv", "independence.csv", "responders.csv"),
+          "analysis.stages.shares"),
+    Stage("publication", _CONTINUOUS, "analysis.stages.publication"),
     Stage("effects", _CONTINUOUS, "analysis.stages.effects"),
-    Stage("synthesis", (*_CONTINUOUS, *_COUNTED), "analysis.stages.synthesis", last=True),
+    Stage("synthesis", (*_CONTINUOUS, *_COUNTED, *_JUDGED, *_REGISTERED),
+          "analysis.stages.synthesis", last=True),
 )  # fmt: skip
 """The longest first, so that the workers finish at about the same time."""
 STAGE_NAMES = tuple(stage.name for stage in STAGES)

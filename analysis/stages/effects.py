@@ -1,16 +1,61 @@
-"""The effects of every study, what was left out of them and why, and classical pooled estimates."""
+"""The effects of every study, what was left out and why, and classical means beside the headlines.
+
+DerSimonian–Laird, Paule–Mandel and Hartung–Knapp pool the numbers of each controlled and randomised
+question (`crosscheck`): a second, independent way to the same answer, without results in words.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import numpy as np
 
-from analysis import crosscheck, effects
+from analysis import crosscheck, effects, outcomes
 from analysis.evidence import Evidence
-from analysis.models.result import ModelResult
+from analysis.questions import STRATA, Body, Question
+from analysis.stages.result import StageResult, Tell, stage_result
+
+DESIGNS = ("controlled", "randomised", "uncontrolled")
+FEWEST = 2
 
 
-def run(evidence: Evidence, *, seed: int, progress: Callable[[str], None]) -> ModelResult:
-    """Tables `effects` and `exclusions`, and the estimates of `crosscheck`."""
+def run(
+    evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None
+) -> StageResult:  # fmt: skip
+    """Tables `effects` and `exclusions`, and the classical estimates of every question.
+
+    Parameters
+    ----------
+    evidence : the validated tables.
+    seed : of no consequence: nothing is drawn.
+    progress : called with the name of each part before it starts.
+    """
+    progress("effects")
     built = effects.build(evidence)
-    tables = {"effects": built.effects, "exclusions": built.exclusions}
-    return ModelResult(crosscheck.run(built.effects), tables)
+    body = Body(evidence)
+    rows: list[dict] = []
+    progress("classical means")
+    for outcome in outcomes.of_kind(outcomes.CONTINUOUS):
+        for approach, population in STRATA:
+            for design in DESIGNS:
+                question = Question(outcome, approach, population, design)
+                rows += classical(question, body)
+    return stage_result(rows, {"effects": built.effects, "exclusions": built.exclusions})
+
+
+def classical(question: Question, body: Body) -> list[dict]:
+    """Three classical means of the numbers of a question, from two on; ratios as ratios too."""
+    about = outcomes.get(question.outcome)
+    chosen = body.rows(question)
+    if chosen.empty:
+        return []
+    made = []
+    for found in crosscheck.figures(chosen):
+        if found["k_studies"] < FEWEST:
+            continue
+        base = {**question.parts, "variant": "numbers_only"}
+        made.append({**base, **found, "scale": about.scale, "unit": about.unit})
+        if about.is_ratio:
+            ends = ("mean", "ci_low", "ci_high", "pred_low", "pred_high")
+            shown = {name: float(np.exp(found[name])) for name in ends}
+            made.append({**base, **found, **shown, "sd": np.nan, "tau": np.nan, "scale": "ratio",
+                         "unit": "ratio"})  # fmt: skip
+    return made

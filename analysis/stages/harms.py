@@ -31,7 +31,7 @@ FEWEST = 2
 MOST_ADDED, STEPS = 5000.0, 24
 
 
-def run(evidence: Evidence, tell: Tell = lambda part: None) -> StageResult:
+def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None) -> StageResult:
     """Every harm of every approach.
 
     Returns
@@ -39,7 +39,7 @@ def run(evidence: Evidence, tell: Tell = lambda part: None) -> StageResult:
     StageResult with estimates (rate, rate_bound, rate_below, pooled_rate) and the tables
     harm_facts, harm_events, harm_summary, harm_controls, harm_exclusions, evidence_needed.
     """
-    tell("counting")
+    progress("counting")
     counted = harms.table(evidence)
     facts = _facts(evidence, counted.rows)
     rows: list[dict] = []
@@ -47,7 +47,7 @@ def run(evidence: Evidence, tell: Tell = lambda part: None) -> StageResult:
     for event in vocabulary.EVENT_CATEGORIES:
         if event in harms.NOT_COUNTED:
             continue
-        tell(event)
+        progress(event)
         for relation in RELATIONS:
             for approach in APPROACHES:
                 own = facts[

@@ -44,13 +44,14 @@ WORDS_SE = (0.5, 0.75, 1.5)
 DENSITY_POINTS = 81
 
 
-def run(evidence: Evidence, tell: Tell = lambda part: None) -> StageResult:
+def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None) -> StageResult:
     """Every headline of every continuous outcome, with its variants.
 
     Parameters
     ----------
     evidence : the validated tables.
-    tell : called with the name of each outcome before it starts.
+    seed : of no consequence: nothing is drawn.
+    progress : called with the name of each outcome before it starts.
 
     Returns
     -------
@@ -61,7 +62,7 @@ def run(evidence: Evidence, tell: Tell = lambda part: None) -> StageResult:
     rows: list[dict] = []
     tables: dict[str, list[dict]] = {"headlines": [], "study_estimates": [], "densities": []}
     for outcome in outcomes.of_kind(outcomes.CONTINUOUS):
-        tell(outcome)
+        progress(outcome)
         for approach, population in (*STRATA, *REVIEW_STRATA):
             review = (approach, population) in REVIEW_STRATA
             for design in DESIGNS:

@@ -12,7 +12,7 @@ from analysis.sensitivity.multiverse import common_effect
 from analysis.stages.result import StageResult, Tell, stage_result
 
 
-def run(evidence: Evidence, tell: Tell = lambda part: None) -> StageResult:
+def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None) -> StageResult:
     """Every robustness analysis of every controlled mean.
 
     Returns
@@ -27,7 +27,7 @@ def run(evidence: Evidence, tell: Tell = lambda part: None) -> StageResult:
     tables: dict[str, list] = {name: [] for name in names}
     specs, levels, estimates = [], [], []
     for question in questions.headlines(body):
-        tell(f"{question.outcome}, {question.population}")
+        progress(f"{question.outcome}, {question.population}")
         whole = posterior_of(body, question)
         without = sensitivity.leave_one_out(body, question)
         tables["leave_one_out"] += without

@@ -24,7 +24,7 @@ DRAWS = 4001
 """Points of the grid on which two Beta posteriors are compared."""
 
 
-def run(evidence: Evidence, tell: Tell = lambda part: None) -> StageResult:
+def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None) -> StageResult:
     """Every share of every stratum.
 
     Returns
@@ -37,7 +37,7 @@ def run(evidence: Evidence, tell: Tell = lambda part: None) -> StageResult:
     facts = counted.facts.assign(ci_low=np.nan, ci_high=np.nan, shrunk_median=np.nan,
                                  shrunk_low=np.nan, shrunk_high=np.nan)  # fmt: skip
     for outcome in outcomes.of_kind(outcomes.COUNT):
-        tell(outcome)
+        progress(outcome)
         mine = facts[facts["outcome"] == outcome]
         for approach, population in STRATA:
             own = mine[mine["approach"].eq(approach)]

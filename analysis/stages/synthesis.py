@@ -23,27 +23,33 @@ ENOUGH = 2
 
 
 def run(
+    evidence: Evidence,
+    *,
     estimates: pd.DataFrame,
     tables: Mapping[str, pd.DataFrame],
-    evidence: Evidence,
-    tell: Tell = lambda part: None,
+    seed: int = 0,
+    progress: Tell = lambda part: None,
 ) -> StageResult:
     """Certainty, claims and their steps.
 
     Parameters
     ----------
+    evidence : the validated tables.
     estimates : all estimates of the run.
     tables : the declared tables of the run, by name.
-    evidence : the validated tables.
+    seed : of no consequence: nothing is drawn.
+    progress : called with the name of each part before it starts.
 
     Returns
     -------
     StageResult without estimates; tables certainty, certainty_steps, claims.
     """
-    tell("certainty")
+    estimates = results.checked("estimates", estimates)
+    tables = {name: results.checked(name, table) for name, table in tables.items()}
+    progress("certainty")
     levels, steps = judgements(estimates, tables, evidence)
     made = {"certainty": levels, "certainty_steps": steps}
-    tell("claims")
+    progress("claims")
     return stage_result(
         (), {**made, "claims": claims.table(estimates, {**tables, **made}, evidence)}
     )

@@ -6,8 +6,10 @@ from analysis.results.tables import (
     effects,
     harms,
     headlines,
+    publication,
     robustness,
     synthesis,
 )
 
-__all__ = ["counts", "durations", "effects", "harms", "headlines", "robustness", "synthesis"]
+__all__ = ["counts", "durations", "effects", "harms", "headlines", "publication", "robustness",
+           "synthesis"]  # fmt: skip
