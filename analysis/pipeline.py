@@ -41,6 +41,9 @@ PRINTED = frozenset({"notes", "extraction", "title", "journal", "doi", "pmid", "
 """Columns of the evidence that are only ever shown. No stage is given them, so that a change in
 them makes nothing run again."""
 
+TOLD_IN_FULL = ("registered_trials", "publication_search")
+"""Tables that results retell as they are, titles and notes included."""
+
 _FILES = {"published": "published_meta_analyses.csv", "changes": "CHANGES.csv"}
 
 Progress = Callable[[str, str, str], None]
@@ -271,7 +274,8 @@ def given(evidence: Evidence, reads: Iterable[str]) -> Evidence:
     shown = {}
     for name, table in _tables(evidence).items():
         file = _file(name)
-        kept = table.drop(columns=[column for column in table if column in PRINTED])
+        hidden = PRINTED if name not in TOLD_IN_FULL else ()
+        kept = table.drop(columns=[column for column in table if column in hidden])
         shown[name] = kept if file in reads else _NotDeclared(file)
     return dataclasses.replace(evidence, **shown)
 
