@@ -23,6 +23,7 @@ BIAS_MODELS = declare(
         column("log_marginal_likelihood", NUMBER, "log probability of the data"),
         column("mean", NUMBER, "posterior mean of the effect", MODEL),
         column("sd", NUMBER, "its posterior SD", MODEL),
+        column("tau", NUMBER, "SD between studies", MODEL),
     ),
     (*KEY, "effect", "heterogeneity", "bias"),
 )
