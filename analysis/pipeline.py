@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import evidence as evidence_module
-from analysis import store, workers
+from analysis import results, store, workers
 from analysis.closure import code_digest
 from analysis.escape import csv_table
 from analysis.evidence import Evidence
@@ -225,11 +225,13 @@ def faults_of_results(raw: Path, out: Path, known: Iterable[str] = ()) -> tuple[
 
 def read_table(out: Path, name: str) -> pd.DataFrame:
     """A table of data/processed: blank words are "", blank numbers NaN; may have no columns."""
-    return read_text((Path(out) / f"{name}.csv").read_text(encoding="utf-8"))
+    return read_text((Path(out) / f"{name}.csv").read_text(encoding="utf-8"), name)
 
 
-def read_text(text: str) -> pd.DataFrame:
-    """A table from the text of its file, as `read_table`."""
+def read_text(text: str, name: str = "") -> pd.DataFrame:
+    """A table from the text of its file, as `read_table`; a declared one by its declaration."""
+    if name in results.TABLES:
+        return results.parse(name, text)
     try:
         table = pd.read_csv(io.StringIO(text))
     except pd.errors.EmptyDataError:
@@ -398,12 +400,13 @@ class _Work:
         last = {stage.name for stage in self.stages if stage.last}
         parts = {n: text for n, text in self._parts_in_force().items() if n not in last}
         tables = {
-            table: read_text(self._bytes(table).decode("utf-8"))
+            table: read_text(self._bytes(table).decode("utf-8"), table)
             for name, record in self.in_force().items()
             if name not in last
             for table in record["tables"]
         }
-        return {"estimates": read_text(store.join_estimates(parts)[0]), "tables": tables}
+        joined = store.join_estimates(parts)[0]
+        return {"estimates": read_text(joined, "estimates"), "tables": tables}
 
     def _bytes(self, table: str) -> bytes:
         path = self.staging / f"{table}.csv"

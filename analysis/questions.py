@@ -8,7 +8,7 @@ multiverse and `diff` all ask here, so that a robustness analysis speaks of the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -18,6 +18,7 @@ from scipy import special
 from analysis import effects as effects_room
 from analysis import outcomes
 from analysis.effects import Rules
+from analysis.effects.rules import SELECTING
 from analysis.effects.select import mark
 from analysis.evidence import Evidence
 from analysis.exact.contrasts import ContrastPosterior, ContrastPriors, fit
@@ -60,21 +61,26 @@ class Body:
     def __init__(self, evidence: Evidence, rules: Rules | None = None):
         self.evidence, self.rules = evidence, rules or Rules()
         self._built = lru_cache(maxsize=None)(self._build)
+        self._marked = lru_cache(maxsize=4096)(self._mark)
 
     def _build(self, rules: Rules) -> pd.DataFrame:
-        if rules != self.rules and rules.same_reading(self.rules):
-            return mark(self.effects(), rules)
         return effects_room.build(self.evidence, rules).effects
 
+    def _mark(self, outcome: str, rules: Rules) -> pd.DataFrame:
+        reading = self.effects(rules)
+        return mark(reading[reading["outcome"] == outcome], rules)
+
     def effects(self, rules: Rules | None = None) -> pd.DataFrame:
-        """The effects table under these rules, marked; built once for each reading of the facts."""
-        return self._built(rules or self.rules)
+        """The effects table as these rules read the facts; built once for each reading."""
+        rules = rules or self.rules
+        chosen = {name: getattr(self.rules, name) for name in SELECTING}
+        return self._built(replace(rules, **chosen))
 
     def rows(self, question: Question, rules: Rules | None = None) -> pd.DataFrame:
         """The effects that stand in a question, one a group of patients, sorted by id."""
         found = effects_room.for_stratum(
-            self.effects(rules), question.outcome, question.approach, question.population,
-            question.design,
+            self._marked(question.outcome, rules or self.rules),
+            question.outcome, question.approach, question.population, question.design,
         )  # fmt: skip
         return found.sort_values("effect_id", ignore_index=True)
 

@@ -7,6 +7,7 @@ from analysis.results.contract import (
     ContractError,
     Table,
     checked,
+    parse,
     read,
     write,
 )
@@ -32,5 +33,5 @@ from analysis.results.estimates import (
 __all__ = [
     "ALL", "APPROACHES", "DEFAULTS", "DESIGNS", "ESTIMATES", "METHODS", "PARTS", "POPULATIONS",
     "QUANTITIES", "TABLES", "VARIANTS", "Column", "ContractError", "EstimateMissing", "Table",
-    "checked", "estimate_id", "estimates", "find", "get", "one", "read", "tables", "write",
+    "checked", "estimate_id", "estimates", "find", "get", "one", "parse", "read", "tables", "write",
 ]  # fmt: skip

@@ -26,11 +26,12 @@ from analysis.questions import Body, Question, overall_risk
 from analysis.sensitivity.plane import Marginal
 from analysis.sensitivity.refits import plane_of, plug_in, tau_priors
 
-N_SPECS = 600
+N_SPECS = 400
 SEED = 20261128
 """Seed of the balanced sample: fixed, so that every machine takes the same specifications."""
 FEWEST = 2
 DECIMALS = 5
+WORDS_SE = {"as_is": 1.0, "half": 0.5, "three_quarters": 0.75, "one_and_a_half": 1.5}
 MU_FACTORS = {
     "normal": 1.0,
     "sceptical": priors.get("sensitivity", "mu_sceptical").scale,
@@ -93,12 +94,12 @@ ROWS = {
     "sources": {"any": "facts wherever seen", "first_hand": "no fact seen second-hand only"},
     "silent_trials": {
         "out": "published results only",
-        "null": "every unreported registered controlled trial as a null of its planned size",
+        "entered": "every unreported registered controlled trial as a null of its planned size",
     },
 }
 MODEL = {
-    "words_se": {"1": "standard error of words as it is", "0.5": "halved", "0.75": "times 0.75",
-                 "1.5": "times 1.5"},
+    "words_se": {"as_is": "standard error of words as it is", "half": "halved",
+                 "three_quarters": "times 0.75", "one_and_a_half": "times 1.5"},
     "r": {"posterior": "pre-post correlation at its posterior mean", "low": "one prior SD lower",
           "high": "one prior SD higher"},
     "mu_prior": {"normal": "prior of the mean as in the headline", "sceptical": "its SD halved",
@@ -179,7 +180,7 @@ class Fork:
                     kept.append(level)
             offered[choice] = kept
         if not self.rows(default)["kind"].ne("numeric").any():
-            offered["words_se"] = ["1"]
+            offered["words_se"] = ["as_is"]
         return offered
 
     def rows(self, spec: dict[str, str]) -> pd.DataFrame:
@@ -202,7 +203,7 @@ class Fork:
         if spec["risk_of_bias"] == "low":
             risk = overall_risk(rows, self.question.outcome, self.judged)
             rows = rows[~risk.isin(risk_of_bias.HIGH)]
-        if spec["silent_trials"] == "null" and len(self.nulls):
+        if spec["silent_trials"] == "entered" and len(self.nulls):
             rows = pd.concat([rows, self.nulls], ignore_index=True)
         return rows.reset_index(drop=True)
 
@@ -226,7 +227,7 @@ class Fork:
             self.rows(spec)[USED].to_dict("records"),
             exact.Normal(own.params[0], MU_FACTORS[spec["mu_prior"]] * own.scale),
             tau_priors(outcome)[spec["tau_prior"]], r=float(np.clip(r, -0.9, 0.9)), sd=sd,
-            words_se=float(spec["words_se"]), robust=spec["effects"] == "student_t",
+            words_se=WORDS_SE[spec["words_se"]], robust=spec["effects"] == "student_t",
         )  # fmt: skip
 
 
@@ -303,7 +304,7 @@ def standing(table: pd.DataFrame, question: Question) -> dict:
     """
     good = outcomes.get(question.outcome).good
     usable = table[table["conclusion"] != "too_few"]
-    bound = usable[usable["silent_trials"] == "null"]
+    bound = usable[usable["silent_trials"] == "entered"]
     usable = usable[usable["silent_trials"] == "out"]
     own = usable.iloc[0]["mean"] if len(usable) and usable.index[0] == 0 else np.nan
     means = usable["mean"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis import questions, registered, sensitivity
+from analysis import outcomes, questions, registered, sensitivity
 from analysis.evidence import Evidence
 from analysis.questions import Body, Question, posterior_of
 from analysis.sensitivity.multiverse import common_effect
@@ -27,6 +27,8 @@ def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None
     tables: dict[str, list] = {name: [] for name in names}
     specs, levels, estimates = [], [], []
     for question in questions.headlines(body):
+        if question.outcome not in outcomes.HEADLINES:
+            continue
         progress(f"{question.outcome}, {question.population}")
         whole = posterior_of(body, question)
         without = sensitivity.leave_one_out(body, question)
