@@ -71,9 +71,9 @@ class Stage:
     function: str = "run"
 
 
-_CONTINUOUS = ("studies.csv", "outcomes.csv", "directions.csv")
+_CONTINUOUS = ("studies.csv", "outcomes.csv", "directions.csv", "registered_trials.csv")
 _JUDGED = ("risk_of_bias.csv", "trial_conduct.csv")
-_REGISTERED = ("registered_trials.csv", "publication_search.csv")
+_REGISTERED = ("publication_search.csv",)
 _COUNTED = ("responders.csv", "independence.csv", "safety.csv")
 STAGES = (
     Stage("robustness", (*_CONTINUOUS, *_JUDGED, *_REGISTERED), "analysis.stages.robustness"),
