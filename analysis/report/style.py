@@ -147,8 +147,9 @@ def as_svg(figure: Figure) -> str:
 
 def _lay_out(figure: Figure) -> None:
     """Lay the figure out once: each further drawing would move it a little, format by format."""
-    if figure.get_layout_engine() is not None:
-        figure.draw_without_rendering()
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
         figure.set_layout_engine("none")
 
 
