@@ -175,7 +175,8 @@ def test_an_unknown_format_is_refused(tmp_path):
 
 
 def test_a_clean_page_has_no_fault():
-    page = "<main><p>None of 5 reported; a@b.org; 3 in all.</p><code>\\x</code></main>"
+    page = "<a href='' onclick='window.quartoToggleColorScheme()'>o</a>"
+    page += "<main><p>None of 5 reported; a@b.org; 3 in all.</p><code>\\x</code></main>"
     assert render.audit_html(page) == []
 
 
