@@ -1,10 +1,9 @@
 """The pictures of the report. Each function takes `Results` and gives one matplotlib figure."""
 
-from analysis.report.figures.change import at_diagnosis, by_type, forest, ridges, trajectory
-from analysis.report.figures.durability import durability, ever, families, swimmer
-from analysis.report.figures.overview import claims, evidence_map
+from analysis.report.figures.counts import durability, shares, swimmer
+from analysis.report.figures.effects import densities, forest
+from analysis.report.figures.evidence import evidence_map, flow, risk_bars, traffic_light
 from analysis.report.figures.robustness import (
-    calibration,
     cumulative,
     earlier,
     funnel,
@@ -12,30 +11,7 @@ from analysis.report.figures.robustness import (
     multiverse,
     prior_grid,
 )
-from analysis.report.figures.safety import bounds, needed, next_trial, silence, strategies
 
-__all__ = [
-    "at_diagnosis",
-    "bounds",
-    "by_type",
-    "calibration",
-    "claims",
-    "cumulative",
-    "durability",
-    "earlier",
-    "ever",
-    "evidence_map",
-    "families",
-    "forest",
-    "funnel",
-    "leave_one_out",
-    "multiverse",
-    "needed",
-    "next_trial",
-    "prior_grid",
-    "ridges",
-    "silence",
-    "strategies",
-    "swimmer",
-    "trajectory",
-]
+__all__ = ["cumulative", "densities", "durability", "earlier", "evidence_map", "flow", "forest",
+           "funnel", "leave_one_out", "multiverse", "prior_grid", "risk_bars", "shares",
+           "swimmer", "traffic_light"]  # fmt: skip

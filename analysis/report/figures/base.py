@@ -12,8 +12,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analysis.outcomes import Outcome
 from analysis.report import style
-from analysis.report.outcomes import Outcome
 
 RATIO_TICKS = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 
@@ -94,7 +94,7 @@ def limits_of(numbers, about: Outcome, *, cut: float = 0.0) -> tuple[float, floa
     low, high = np.quantile(values, [cut, 1 - cut]) if values.size else (0.0, 0.0)
     low, high = min(low, 0.0), max(high, 0.0)
     pad = 0.08 * (high - low) or 0.5
-    return float(about.shown(low - pad)), float(about.shown(high + pad))
+    return about.shown(float(low - pad)), about.shown(float(high + pad))
 
 
 def span(axes: Axes, low: float, high: float, y: float, **words) -> None:

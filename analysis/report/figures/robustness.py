@@ -1,301 +1,198 @@
-"""Figures of what the answers depend on: choices, single studies, priors, small studies."""
+"""What a headline depends on: all analyses, each study, the order of publication, priors."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
+from analysis import outcomes
 from analysis.report import style
 from analysis.report.figures import base
-from analysis.report.outcomes import OUTCOMES, Outcome
 from analysis.report.results import Results
-from analysis.report.words import count, review
+from analysis.report.words import study
 
-SHOWN = ("hba1c", "c_peptide_ratio")
-PANELS = 8
-"""Quantities whose ranks are drawn: the least even ones; the table has all."""
-CONCLUSION = {"good": style.BLUE, "open": "#B8B8B8", "harm": style.RED}
-CHOICES = (
-    "design", "words", "missing_spread", "medians", "unstated_spread", "r", "window", "overlaps",
-    "sources", "measure", "new_onset", "mu_prior", "tau_prior", "family",
-)  # fmt: skip
-NAMES = {
-    "missing_spread": "no spread", "unstated_spread": "spread ±", "r": "correlation r",
-    "overlaps": "overlap", "new_onset": "at diagnosis", "mu_prior": "prior of mean",
-    "tau_prior": "prior of τ", "family": "random effects", "window": "months",
-    "words": "in words", "sources": "read in",
-}  # fmt: skip
-BINS, INTERVALS = 60, 400
+PEOPLE = {"t1d": "type 1", "t2d": "type 2"}
+OUTLINE = 200
+"""Points a curve of specifications is thinned to."""
+
+
+def headlines(results: Results) -> list[dict]:
+    """Outcome, approach and population of every headline that has a multiverse."""
+    table = results.table("standing")
+    order = {name: place for place, name in enumerate(outcomes.HEADLINES)}
+    table = table.assign(_o=table["outcome"].map(order)).sort_values(["_o", "population"])
+    return table[["outcome", "approach", "population"]].to_dict("records")
+
+
+def name(parts: dict) -> str:
+    """`HbA1c, type 2`."""
+    return f"{outcomes.get(parts['outcome']).title}, {PEOPLE.get(parts['population'], '')}"
 
 
 @base.drawn_from("multiverse")
-def multiverse(results: Results, outcome: str) -> Figure:
-    """Specification curve: results in order with intervals, and where each choice lies.
-
-    Of the intervals an even sample is drawn. Below, the height of each strip is the share of the
-    analyses around that place of the curve that made the choice.
-    """
-    about = OUTCOMES[outcome]
-    table = results.rows("multiverse")
-    table = table[(table["outcome"] == outcome) & (table["conclusion"] != "too_few")]
-    if table.empty:
-        return base.in_words(f"No multiverse of {about.label}.")
-    table = table.sort_values("mean", kind="stable").reset_index(drop=True)
-    levels = [(choice, level) for choice in CHOICES if choice in table
-              for level in _levels(table[choice])]  # fmt: skip
-    height = 0.155 * len(levels) + 0.06 * len({choice for choice, _ in levels})
-    figure, (top, below) = base.new(2.1 + height + 0.5, nrows=2, sharex=True,
-                                    gridspec_kw={"height_ratios": [2.1, height]})  # fmt: skip
-    _draw_curve(top, table, about)
-    _draw_choices(below, table, levels)
+def multiverse(results: Results) -> Figure:
+    """Means of all analyses in order, one panel a headline; diamond: the headline."""
+    parts = headlines(results)
+    figure, grid = base.new(1.15 * len(parts) + 0.2, nrows=len(parts), squeeze=False)
+    for axes, one in zip(grid[:, 0], parts, strict=True):
+        about = outcomes.get(one["outcome"])
+        table = results.rows("multiverse", **one)
+        table = table[(table["conclusion"] != "too_few") & (table["silent_trials"] == "out")]
+        table = table.sort_values("mean", ignore_index=True)
+        own = table.index[table["spec"] == 0]
+        step = max(1, len(table) // OUTLINE)
+        kept = table.iloc[::step]
+        low, mean, high = (
+            np.array([about.shown(value) for value in kept[column]])
+            for column in ("ci_low", "mean", "ci_high")
+        )
+        clear = kept["conclusion"].eq("good").to_numpy()
+        x = kept.index.to_numpy()
+        axes.vlines(x[~clear], low[~clear], high[~clear], color="#B8B8B8", lw=0.6)
+        axes.vlines(x[clear], low[clear], high[clear], color=style.SKY, lw=0.6)
+        axes.plot(x, mean, color=style.INK, lw=1.1)
+        if len(own):
+            axes.plot(own[0], about.shown(table.loc[own[0], "mean"]), "D", color=style.RED, ms=5)
+        axes.axhline(about.neutral, color=style.GREY, lw=0.8, zorder=0)
+        if about.is_ratio:
+            axes.set_yscale("log")
+            axes.yaxis.set_major_formatter(lambda v, _: f"{v:g}")
+            axes.yaxis.set_minor_formatter(lambda v, _: "")
+        axes.set_title(name(one), fontsize=style.TEXT)
+        axes.set_xticks([])
+    grid[-1, 0].set_xlabel("analyses, in order of their result", loc="right")
     return figure
 
 
-def _levels(column: pd.Series) -> list:
-    """The levels of a choice, most frequent meaning first kept; a choice with one is left out."""
-    found = sorted(column.unique(), key=str)
-    return found if len(found) > 1 else []
-
-
-def _draw_curve(axes, table: pd.DataFrame, about: Outcome) -> None:
-    step = max(len(table) // INTERVALS, 1)
-    sample = table.iloc[::step]
-    for conclusion, colour in CONCLUSION.items():
-        part = sample[sample["conclusion"] == conclusion]
-        segments = [[(x, about.shown(low)), (x, about.shown(high))] for x, low, high in
-                    zip(part.index, part["ci_low"], part["ci_high"], strict=True)]  # fmt: skip
-        axes.add_collection(LineCollection(segments, colors=colour, linewidths=0.45, alpha=0.6))
-    axes.plot(table.index, about.shown(table["mean"].to_numpy()), color=style.INK, lw=1.4)
-    axes.axhline(about.neutral, color=style.INK, lw=0.8, linestyle="--", zorder=0)
-    low, high = base.limits_of(table[["ci_low", "ci_high"]], about, cut=0.02)
-    if about.is_ratio:
-        axes.set_yscale("log")
-        ticks = [tick for tick in base.RATIO_TICKS if low <= tick <= high]
-        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-        axes.yaxis.minorticks_off()
-    axes.set_ylim(low, high)
-    axes.set_xlim(0, len(table))
-    axes.tick_params(axis="x", length=0, labelbottom=False)
-    axes.set_ylabel(about.axis.split(" (")[0].replace(", percentage", ",\npercentage"))
-
-
-def _draw_choices(axes, table: pd.DataFrame, levels: list[tuple]) -> None:
-    edges = np.linspace(0, len(table), min(BINS, len(table)) + 1)
-    place = np.digitize(np.arange(len(table)), edges[1:-1])
-    total = np.bincount(place, minlength=len(edges) - 1)
-    names, ticks, y, before = [], [], 0.0, ""
-    for choice, level in levels:
-        y += 0.4 if before not in ("", choice) else 0.0
-        made = np.bincount(place, weights=(table[choice] == level), minlength=len(edges) - 1)
-        share = np.append(made / total, made[-1] / total[-1])
-        axes.fill_between(edges, y + 0.45, y + 0.45 - 0.9 * share, step="post", color=style.BLUE,
-                          lw=0)  # fmt: skip
-        text = str(level).replace("_", " ")
-        title = NAMES.get(choice, choice.replace("_", " "))
-        names.append(f"{title}: {text}" if choice != before else text)
-        ticks.append(y)
-        before = choice
-        y += 1
-    axes.set_yticks(ticks, names, fontsize=style.SMALL)
-    axes.set_ylim(y - 0.4, -0.7)
-    axes.set_xlabel(f"{len(table)} analyses, in order of their result")
-    axes.tick_params(axis="y", length=0)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_visible(False)
-    axes.set_xticks([])
-
-
-def _panels(results: Results, name: str, rows, label) -> Figure:
-    """One forest of controlled means for each of `SHOWN`, from a table of the sensitivity stage."""
-    table = results.rows(name)
-    table = table[table["design"] == "controlled"]
-    parts = {outcome: rows(table[table["outcome"] == outcome]) for outcome in SHOWN}
-    parts = {outcome: part for outcome, part in parts.items() if len(part)}
-    if not parts:
-        return base.in_words("Too few controlled studies print a number.")
-    figure, grid = base.new(
-        sum(0.22 * len(part) + 0.8 for part in parts.values()), nrows=len(parts), squeeze=False,
-        gridspec_kw={"height_ratios": [0.22 * len(part) + 0.3 for part in parts.values()]},
-    )  # fmt: skip
-    for axes, (outcome, part) in zip(grid[:, 0], parts.items(), strict=True):
-        about = OUTCOMES[outcome]
-        base.label_rows(axes, [label(row) for row in part.to_dict("records")])
-        base.value_axis(axes, about, base.limits_of(part[["ci_low", "ci_high"]], about, cut=0.02))
-        for y, row in enumerate(part.to_dict("records")):
-            if not np.isfinite(row["mean"]):
-                axes.text(0.5, y, "too few studies", transform=axes.get_yaxis_transform(),
-                          ha="center", va="center", fontsize=style.SMALL,
-                          color=style.GREY)  # fmt: skip
-                continue
+def _panels(results: Results, table: str, label, order: list[str]) -> Figure:
+    parts = headlines(results)
+    shown = [(one, results.rows(table, **one, design="controlled").sort_values(order))
+             for one in parts]  # fmt: skip
+    shown = [(one, rows) for one, rows in shown if len(rows)]
+    if not shown:
+        return base.in_words("Nothing to draw in this run.")
+    heights = [len(rows) + 1.6 for _, rows in shown]
+    figure, grid = base.new(0.2 * sum(heights) + 0.3, nrows=len(shown), squeeze=False,
+                            gridspec_kw={"height_ratios": heights})  # fmt: skip
+    for axes, (one, rows) in zip(grid[:, 0], shown, strict=True):
+        about = outcomes.get(one["outcome"])
+        base.label_rows(axes, [label(row) for row in rows.to_dict("records")])
+        whole = results.one(**one, design="controlled", scale=about.scale)
+        ends = [*rows["ci_low"], *rows["ci_high"], whole["ci_low"], whole["ci_high"]]
+        base.value_axis(axes, about, base.limits_of(ends, about))
+        axes.set_xlabel("")
+        axes.axvspan(about.shown(whole["ci_low"]), about.shown(whole["ci_high"]),
+                     color=style.PALE, alpha=0.7, lw=0, zorder=0)  # fmt: skip
+        for y, row in enumerate(rows.to_dict("records")):
             base.span(axes, about.shown(row["ci_low"]), about.shown(row["ci_high"]), y,
-                      color=style.BLUE, lw=1.6)  # fmt: skip
-            axes.plot(about.shown(row["mean"]), y, "o", ms=4, color=style.BLUE)
-        whole = results.get(about.published, "mean_controlled", "controlled", group_kind="design",
-                            scale=about.scale, method="exact")  # fmt: skip
-        if whole is not None and name == "leave_one_out":
-            axes.axvspan(about.shown(whole["ci_low"]), about.shown(whole["ci_high"]),
-                         color=style.PALE, zorder=0, lw=0)  # fmt: skip
-            axes.axvline(about.shown(whole["mean"]), color=style.GREY, lw=1, zorder=0)
-        axes.set_title(about.label)
+                      color=style.INK, lw=1.1)  # fmt: skip
+            axes.plot(about.shown(row["mean"]), y, "o", ms=3.6, color=style.INK)
+        axes.set_title(name(one), fontsize=style.TEXT)
     return figure
 
 
-@base.drawn_from("leave_one_out")
 def leave_one_out(results: Results) -> Figure:
-    """The controlled means without each study in turn."""
-    return _panels(
-        results,
-        "leave_one_out",
-        lambda table: table[table["kind"] == "study"],
-        lambda row: f"without {row['label']} · k {count(row['k_studies'])}",
-    )
+    """Each controlled mean without each study in turn; the band is the mean with all."""
+    return _panels(results, "leave_one_out", lambda row: f"without {study(row['label'])}",
+                   ["mean", "left_out"])  # fmt: skip
 
 
-@base.drawn_from("cumulative")
 def cumulative(results: Results) -> Figure:
-    """The controlled means as studies came in, by year."""
-    return _panels(
-        results,
-        "cumulative",
-        lambda table: table,
-        lambda row: f"with {row['label']} · k {count(row['k_studies'])}",
-    )
-
-
-TAU_PRIORS = {
-    "half_normal": "half-normal, as in the headline",
-    "half_normal_narrow": "half-normal, scale halved",
-    "half_cauchy": "half-Cauchy",
-    "empirical": "empirical (Rhodes 2015)",
-    "zero": "τ = 0: one common effect",
-}
+    """Each controlled mean as studies were published."""
+    return _panels(results, "cumulative", lambda row: f"+ {study(row['label'])}", ["place"])
 
 
 @base.drawn_from("prior_grid")
 def prior_grid(results: Results) -> Figure:
-    """The controlled means under a grid of priors of the mean and of heterogeneity."""
-    table = results.rows("prior_grid")
-    table = table[(table["design"] == "controlled") & table["mean"].notna()]
-    shown = [outcome for outcome in SHOWN if (table["outcome"] == outcome).any()]
-    if not shown:
-        return base.in_words("Too few controlled studies print a number.")
-    figure, grid = base.new(2.3 * len(shown) + 0.4, nrows=len(shown), squeeze=False)
-    for axes, outcome in zip(grid[:, 0], shown, strict=True):
-        about, part = OUTCOMES[outcome], table[table["outcome"] == outcome]
-        names = [name for name in TAU_PRIORS if name in set(part["tau_prior"])]
-        base.label_rows(axes, [TAU_PRIORS[name] for name in names])
-        base.value_axis(axes, about, base.limits_of(part[["ci_low", "ci_high"]], about, cut=0.02))
-        spreads = sorted(part["mu_prior_sd"].unique())
-        for y, name in enumerate(names):
-            own = part[part["tau_prior"] == name].set_index("mu_prior_sd")
-            for place, spread in enumerate(spreads):
-                row, shift = own.loc[spread], 0.7 * (place / (len(spreads) - 1 or 1) - 0.5)
-                colour = style.FAMILY_COLOURS[place % len(style.FAMILY_COLOURS)]
-                base.span(axes, about.shown(row["ci_low"]), about.shown(row["ci_high"]), y + shift,
-                          color=colour, lw=1.3)  # fmt: skip
-                axes.plot(about.shown(row["mean"]), y + shift, "o", ms=2.6, color=colour,
-                          label=f"{spread:g}" if y == 0 else None)  # fmt: skip
-        axes.set_title(about.label)
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    words = [f"SD of the mean's prior {label}" for label in labels]
-    figure.legend(handles, words, loc="outside lower center", ncols=2)
+    """Each controlled mean under other priors of the mean and of the heterogeneity."""
+    parts = headlines(results)
+    names = {"half_normal": "as in the headline", "half_normal_narrow": "half as wide",
+             "half_cauchy": "half-Cauchy", "empirical": "empirical (Rhodes 2015)"}  # fmt: skip
+    colours = dict(zip(names, style.FAMILY_COLOURS, strict=False))
+    figure, grid = base.new(1.1 * len(parts) + 0.5, nrows=len(parts), squeeze=False)
+    for axes, one in zip(grid[:, 0], parts, strict=True):
+        about = outcomes.get(one["outcome"])
+        table = results.rows("prior_grid", **one, design="controlled")
+        widths = sorted(table["mu_prior_sd"].unique())
+        for j, (prior, words) in enumerate(names.items()):
+            for i, width in enumerate(widths):
+                row = table[(table["tau_prior"] == prior) & (table["mu_prior_sd"] == width)]
+                if row.empty:
+                    continue
+                x = i + 0.16 * (j - 1.5)
+                low, mean, high = (about.shown(row[c].iloc[0]) for c in ("ci_low", "mean",
+                                                                         "ci_high"))  # fmt: skip
+                axes.plot([x, x], [low, high], color=colours[prior], lw=1.1)
+                axes.plot(x, mean, "o", ms=3, color=colours[prior],
+                          label=words if (i, axes) == (0, grid[0, 0]) else None)  # fmt: skip
+        axes.axhline(about.neutral, color=style.GREY, lw=0.8, zorder=0)
+        axes.set_xticks(range(len(widths)), [f"{w:.2g}" for w in widths])
+        axes.set_title(name(one), fontsize=style.TEXT)
+    grid[-1, 0].set_xlabel("SD of the prior of the mean (model scale); colours: prior of tau",
+                           loc="right", fontsize=style.SMALL)  # fmt: skip
+    base.legend_below(figure, grid[0, 0], 2)
     return figure
 
 
 @base.drawn_from("funnel")
 def funnel(results: Results) -> Figure:
-    """Study effects against their standard errors, designs apart by colour and shape."""
-    table = results.rows("funnel")
-    parts = {o: table[(table["outcome"] == o) & table["y"].notna()] for o in SHOWN}
-    parts = {outcome: part for outcome, part in parts.items() if len(part)}
-    if not parts:
-        return base.in_words("Too few studies print a number and a spread.")
-    figure, grid = base.new(2.6 * len(parts), nrows=len(parts), squeeze=False)
-    marks = {"controlled": ("o", style.BLUE), "uncontrolled": ("^", "#B37400")}
-    for axes, (outcome, part) in zip(grid[:, 0], parts.items(), strict=True):
-        about = OUTCOMES[outcome]
-        largest = 1.1 * part["se"].max()
-        for design, (marker, colour) in marks.items():
-            own = part[part["design"] == design]
-            added = own["filled"].astype(str).isin(["True", "1", "1.0"])
-            if len(own):
-                axes.plot(about.shown(own.loc[~added, "y"].to_numpy()), own.loc[~added, "se"],
-                          marker, color=colour, ms=5, linestyle="none",
-                          label=f"{design} (k {(~added).sum()})")  # fmt: skip
-            if added.any():
-                axes.plot(about.shown(own.loc[added, "y"].to_numpy()), own.loc[added, "se"], marker,
-                          color=colour, mfc="white", ms=5, linestyle="none",
-                          label="trim and fill would add")  # fmt: skip
-        pooled = results.pooled(outcome, True) or results.pooled(outcome, False)
-        if pooled is not None:
-            centre = np.log(pooled.mean) if about.is_ratio else pooled.mean
-            se = np.linspace(0, largest, 30)
-            for sign in (-1.96, 0, 1.96):
-                axes.plot(about.shown(centre + sign * se), se, color=style.GREY, lw=0.9,
-                          linestyle="-" if sign == 0 else "--", zorder=0)  # fmt: skip
-        axes.set_ylim(largest, 0)
-        axes.set_ylabel("standard error")
-        span = [centre - 1.96 * largest, centre + 1.96 * largest] if pooled is not None else []
-        low, high = base.limits_of([*part["y"], *span], about)
-        base.value_axis(axes, about, (low, high))
-        axes.set_title(about.label)
-        axes.legend(loc="upper right", fontsize=style.SMALL)
+    """Numbers against their standard errors; crosses: studies that trim and fill adds."""
+    parts = [one for one in headlines(results) if len(results.rows("funnel", **one))]
+    figure, grid = base.new(1.35 * len(parts) + 0.3, nrows=len(parts), squeeze=False)
+    for axes, one in zip(grid[:, 0], parts, strict=True):
+        about = outcomes.get(one["outcome"])
+        table = results.rows("funnel", **one)
+        mean = results.one(**one, design="controlled", scale=about.scale)["mean"]
+        top = 1.1 * table["se"].max()
+        axes.plot([mean - 1.96 * top, mean, mean + 1.96 * top], [top, 0, top], color=style.GREY,
+                  lw=0.8)  # fmt: skip
+        for filled, marker in ((False, "o"), (True, "x")):
+            own = table[table["filled"] == filled]
+            axes.plot(own["y"], own["se"], marker, color=style.INK, ms=4)
+        axes.set_ylim(top, 0)
+        axes.set_title(f"{name(one)} (model scale)", fontsize=style.TEXT)
+        axes.set_ylabel("standard error", fontsize=style.SMALL)
     return figure
 
 
+@base.drawn_from("estimates")
 def earlier(results: Results) -> Figure:
-    """Earlier reviews' pooled HbA1c differences, signs turned alike, then this report's means."""
-    about = OUTCOMES["hba1c"]
-    table = results.evidence.published
-    table = table[(table["outcome"] == "HbA1c") & table["measure"].isin(["MD", "WMD"])]
-    table = table[table["estimate_signed"].notna()].sort_values(["year", "study_id", "line"])
-    rows: list[tuple] = [
-        (f"{review(r)}, {r['population'].replace(' and ', '+')}",
-         (r["estimate_signed"], r["ci_low_signed"], r["ci_high_signed"]), style.GREY)
-        for r in table.to_dict("records")
-    ]  # fmt: skip
-    for controlled, words in ((True, "this report, controlled"), (False, "uncontrolled")):
-        found = results.pooled("hba1c", controlled)
-        if found is not None:
-            label = f"{words} · k {count(found.k)} · n {count(found.n)}"
-            rows.append((label, (found.mean, found.low, found.high), style.BLUE))
+    """Earlier reviews beside ours that pools as they did, and beside our headlines."""
+    rows = review_rows(results)
     if not rows:
-        return base.in_words("No earlier review prints a mean difference of HbA1c.")
-    figure, axes = base.new(0.25 * len(rows) + 0.8)
-    base.label_rows(axes, [text for text, _, _ in rows])
-    ends = [value for _, values, _ in rows for value in values]
+        return base.in_words("No earlier review pooled HbA1c as a difference.")
+    figure, axes = base.new(0.27 * len(rows) + 0.8)
+    base.label_rows(axes, [text for text, *_ in rows])
+    about = outcomes.get("hba1c")
+    ends = [value for _, _, *numbers in rows for value in numbers]
     base.value_axis(axes, about, base.limits_of(ends, about))
-    for y, (_, (mean, low, high), colour) in enumerate(rows):
-        if np.isfinite(low) and np.isfinite(high):
-            base.span(axes, low, high, y, color=colour, lw=1.6)
-        axes.plot(mean, y, "o" if colour == style.GREY else "D", ms=4, color=colour)
+    for y, (_, colour, mean, low, high) in enumerate(rows):
+        base.span(axes, low, high, y, color=colour, lw=1.3)
+        axes.plot(mean, y, "o", ms=4, color=colour)
     return figure
 
 
-def calibration(results: Results) -> Figure:
-    """Rank histograms of the quantities that look least calibrated, with the band of good ones."""
-    from scipy import stats
+def review_rows(results: Results) -> list[tuple[str, str, float, float, float]]:
+    """HbA1c of earlier reviews (grey) and ours: label, colour, mean, low, high."""
+    from analysis.report.words import review
 
-    table = results.calibration()
-    if table.empty:
-        return base.in_words("Simulation-based calibration was not run (make calibrate).")
-    table = table.nsmallest(PANELS, "ecdf_p")
-    columns = 2
-    lines = int(np.ceil(len(table) / columns))
-    figure, grid = base.new(1.0 * lines + 0.3, nrows=lines, ncols=columns, squeeze=False)
-    for axes, row in zip(grid.ravel(), table.to_dict("records"), strict=False):
-        counts = np.array([float(n) for n in str(row["histogram"]).split(";")])
-        low, high = stats.binom.ppf([0.005, 0.995], counts.sum(), 1 / len(counts))
-        axes.axhspan(low, high, color=style.PALE, lw=0, zorder=0)
-        axes.bar(np.arange(len(counts)), counts, width=0.9, color=style.BLUE)
-        axes.set_title(
-            f"{row['model']}\n{row['parameter']}".replace("_", " "), fontsize=style.SMALL
-        )
-        axes.set_xticks([])
-        axes.set_yticks([])
-    for axes in grid.ravel()[len(table) :]:
-        axes.set_visible(False)
-    figure.supxlabel("rank of the true value among posterior draws", fontsize=style.TEXT)
-    return figure
+    table = results.evidence.published
+    table = table[table["outcome"].eq("hba1c") & table["estimate_signed"].notna()]
+    rows = [
+        (f"{review(row)} · {row['population']!s}", style.GREY, row["estimate_signed"],
+         row["ci_low_signed"], row["ci_high_signed"])
+        for row in table.to_dict("records")
+        if pd.notna(row["ci_low_signed"])
+    ]  # fmt: skip
+    ours = (("all", "all", "all approaches, both types"), ("all", "t1d", "all approaches, type 1"),
+            ("all", "t2d", "all approaches, type 2"),
+            ("cell_infusion", "t1d", "cell infusion, type 1: headline"),
+            ("cell_infusion", "t2d", "cell infusion, type 2: headline"))  # fmt: skip
+    for approach, population, words in ours:
+        row = results.get(outcome="hba1c", approach=approach, population=population,
+                          design="controlled", scale="difference")  # fmt: skip
+        if row is not None:
+            rows.append((f"this report · {words}", style.RED, row["mean"], row["ci_low"],
+                         row["ci_high"]))  # fmt: skip
+    return rows

@@ -1,167 +1,156 @@
-"""Tables of the methods and the appendix: priors, diagnostics, checks, versions."""
+"""Tables of the methods: priors, versions, choices, refits, publication bias, witnesses."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from analysis import priors as prior_table
-from analysis.patient_level import TELLINGS
-from analysis.report.outcomes import OUTCOMES
+from analysis import outcomes, priors, risk_of_bias
+from analysis.report.figures.robustness import headlines, name
 from analysis.report.results import Results
 from analysis.report.tables.base import Table, grid, made_from
-from analysis.report.words import count, interval, number, percent
+from analysis.report.words import count, factor, interval, number, percent
 
 
-def _label(outcome: str) -> str:
-    return OUTCOMES[outcome].label if outcome in OUTCOMES else outcome.replace("_", " ")
-
-
-def priors() -> Table:
+def prior_table() -> Table:
     """Every prior with its reason."""
-    table = prior_table.table().map(lambda value: str(value).replace("_", " "))
-    table.columns = [name.capitalize() for name in table.columns]
-    return grid(table)
-
-
-@made_from("prior_posterior")
-def prior_posterior(results: Results) -> Table:
-    """Prior beside posterior of the shared parameters: where they agree, the data are silent."""
-    rows = [
-        {
-            "Outcome": _label(row.outcome),
-            "Parameter": row.parameter.replace("_", " "),
-            "Prior mean (SD)": f"{number(row.prior_mean)} ({number(row.prior_sd)})",
-            "Posterior mean (SD)": f"{number(row.posterior_mean)} ({number(row.posterior_sd)})",
-            "SD left": number(row.posterior_sd / row.prior_sd),
-        }
-        for row in results.rows("prior_posterior").itertuples()
-    ]
-    return grid(pd.DataFrame(rows), ("SD left",))
-
-
-@made_from("change_checks")
-def predictive(results: Results) -> Table:
-    """Would the model have produced such studies: before and after seeing them."""
-    rows = [
-        {
-            "Outcome": _label(row.outcome),
-            "Check": f"{row.check} predictive",
-            "Statistic": row.statistic.replace("_", " "),
-            "Observed": number(row.observed),
-            "Predicted, 95 %": f"{number(row.predicted)} ({interval(row.pred_low, row.pred_high)})",
-            "P (replicated ≥ observed)": number(row.tail_probability),
-        }
-        for row in results.rows("change_checks").itertuples()
-    ]
-    return grid(pd.DataFrame(rows), ("Observed", "P (replicated ≥ observed)"))
-
-
-@made_from("change_loo")
-def leave_one_out_scores(results: Results) -> Table:
-    """How well a study is predicted by the others (PSIS-LOO)."""
-    rows = [
-        {
-            "Outcome": _label(row.outcome),
-            "k": count(row.k_studies),
-            "elpd": number(row.elpd, 1),
-            "SE": number(row.se, 1),
-            "Effective parameters": number(row.p, 1),
-            "Worst Pareto k": number(row.worst_pareto_k),
-        }
-        for row in results.rows("change_loo").itertuples()
-    ]
-    return grid(pd.DataFrame(rows), ("k", "elpd", "SE", "Effective parameters",
-                                         "Worst Pareto k"))  # fmt: skip
-
-
-@made_from("change_exact")
-def exact(results: Results) -> Table:
-    """NUTS against the exact posterior on the model both can fit."""
-    rows = [
-        {
-            "Outcome": _label(row.outcome),
-            "Quantity": f"{row.statistic} of {row.quantity}",
-            "NUTS": number(row.nuts, 4),
-            "Exact": number(row.exact, 4),
-            "Monte-Carlo error": number(row.mcse, 4),
-            "Apart, in errors": number(row.difference_in_mcse, 1),
-            "k": count(row.k_studies),
-        }
-        for row in results.rows("change_exact").itertuples()
-    ]
-    return grid(pd.DataFrame(rows), ("NUTS", "Exact", "Monte-Carlo error",
-                                         "Apart, in errors", "k"))  # fmt: skip
-
-
-def diagnostics(results: Results) -> Table:
-    """Every fit and the worst of its diagnostics."""
-    rows = [
-        {
-            "Fit": name.replace("_", " "),
-            "R-hat": number(_known(figures["max_rhat"]), 3),
-            "Bulk ESS": count(_known(figures["min_ess_bulk"])),
-            "Tail ESS": count(_known(figures["min_ess_tail"])),
-            "Divergences": count(figures["divergences"]),
-            "Used": "withheld" if figures.get("withheld") else "yes",
-        }
-        for stage in results.manifest.get("stages", {}).values()
-        for name, figures in stage["fits"].items()
-    ]
-    return grid(pd.DataFrame(rows), ("R-hat", "Bulk ESS", "Tail ESS", "Divergences"))
-
-
-def _known(figure: float | None) -> float:
-    return float("nan") if figure is None else figure
+    table = priors.table()
+    return grid(table.rename(columns=lambda text: str(text).capitalize()), tools=True)
 
 
 def versions(results: Results) -> Table:
-    """What the numbers were made with."""
+    """What the numbers were made with, and from which evidence."""
     manifest = results.manifest
-    rows = {
-        "isletmeta": manifest.get("isletmeta"),
-        "Python": manifest.get("python"),
-        **manifest.get("packages", {}),
-        "seed": manifest.get("seed"),
-        "code digest": manifest.get("code"),
-        "lock digest": manifest.get("lock"),
-        **{f"data/raw/{name}": digest[:16] for name, digest in manifest.get("data", {}).items()},
-    }
-    known = {what: str(value) for what, value in rows.items() if value is not None}
-    return grid(pd.DataFrame({"What": list(known), "Value": list(known.values())}))
+    rows = [{"What": "isletmeta", "Version or digest": manifest.get("isletmeta", "")}]
+    rows += [{"What": "Python", "Version or digest": manifest.get("python", "")}]
+    rows += [{"What": package, "Version or digest": version}
+             for package, version in manifest.get("packages", {}).items()]  # fmt: skip
+    return grid(pd.DataFrame(rows))
 
 
-def patient_level(results: Results) -> Table:
-    """The same simulated patients told in different ways: coverage, width and error of S(t)."""
-    rows = [
-        {
-            "Study told as": TELLINGS.get(row.telling, row.telling),
-            "Month": count(row.months),
-            "95 % band held the truth": percent(row.coverage_95),
-            "Band, times as wide": number(row.width_ratio),
-            "Error, times as large": number(row.rmse_ratio),
-            "Bias, points of 100": number(100 * row.bias, 1),
-            "Simulated": count(row.n_replicates),
-        }
-        for row in results.patient_level().itertuples()
-    ]
-    numeric = ("Month", "95 % band held the truth", "Band, times as wide",
-               "Error, times as large", "Bias, points of 100", "Simulated")  # fmt: skip
-    return grid(pd.DataFrame(rows), numeric)
+@made_from("standing")
+def standing(results: Results) -> Table:
+    """Where each headline stands among all analyses."""
+    rows = []
+    for one in headlines(results):
+        about = outcomes.get(one["outcome"])
+        row = results.rows("standing", **one).iloc[0]
+        rows.append({
+            "Headline": name(one), "Analyses": count(row["n_usable"]),
+            "Middle": number(about.shown(row["median"]), about.digits),
+            "90 of 100 lie in": interval(about.shown(row["low"]), about.shown(row["high"]),
+                                         about.digits),
+            "As good or better": percent(row["share_as_favourable"]),
+            "Clearly better": percent(row["share_good_clear"]),
+            "Clearly worse": percent(row["share_harm_clear"]),
+            "Clearly better, silent trials as nulls": percent(row["share_clear_with_nulls"]),
+            "Moves it most": str(row["strongest_choice"]).replace("_", " "),
+        })  # fmt: skip
+    return grid(pd.DataFrame(rows), ("Analyses", "Middle", "As good or better"))
 
 
-def calibration(results: Results) -> Table:
-    """Simulation-based calibration: how often intervals hold the true value, and two tests."""
-    rows = [
-        {
-            "Model": row.model.replace("_", " "),
-            "Quantity": row.parameter.replace("_", " "),
-            "Simulated": count(row.n_replicates),
-            "In 50 % intervals": percent(row.coverage_50),
-            "In 90 %": percent(row.coverage_90),
-            "In 95 %": percent(row.coverage_95),
-            "P (uniform ranks)": number(row.ecdf_p),
-        }
-        for row in results.calibration().itertuples()
-    ]
-    return grid(pd.DataFrame(rows), ("Simulated", "In 50 % intervals", "In 90 %", "In 95 %",
-                                         "P (uniform ranks)"))  # fmt: skip
+@made_from("multiverse_levels")
+def choices(results: Results) -> Table:
+    """What each level of each choice does to each headline."""
+    rows = []
+    for one in headlines(results):
+        about = outcomes.get(one["outcome"])
+        table = results.rows("multiverse_levels", **one)
+        table = table[table["offered"] & ~table["default"]]
+        for row in table.to_dict("records"):
+            rows.append({
+                "Headline": name(one), "Choice": row["meaning"], "Analyses": count(row["n"]),
+                "Middle of their means": number(about.shown(row["median_mean"]), about.digits),
+                "Clearly better": percent(row["share_good_clear"]),
+            })  # fmt: skip
+    return grid(pd.DataFrame(rows), ("Analyses", "Middle of their means"), tools=True)
+
+
+@made_from("bias_summary")
+def publication(results: Results) -> Table:
+    """The average over models of publication bias, and the classical tests."""
+    rows = []
+    for one in headlines(results):
+        about = outcomes.get(one["outcome"])
+        found = results.rows("bias_summary", **one)
+        if found.empty:
+            continue
+        row = found.iloc[0]
+        rows.append({
+            "Headline": name(one), "Numbers": count(row["k_studies"]),
+            "Left out": count(row["k_left_out"]),
+            "Mean, bias averaged": number(about.shown(row["mean"]), about.digits),
+            "95 % interval": interval(about.shown(row["ci_low"]), about.shown(row["ci_high"]),
+                                      about.digits),
+            "Bayes factor for bias": factor(row["bf_bias"]), "What it is worth": row["statement"],
+        })  # fmt: skip
+    return grid(pd.DataFrame(rows), ("Numbers", "Left out", "Mean, bias averaged"))
+
+
+@made_from("small_study")
+def small_study(results: Results) -> Table:
+    """Classical tests of asymmetry, each with what it is worth."""
+    names = {"egger": "Egger", "begg": "Begg", "trim_and_fill": "trim and fill"}
+    rows = []
+    for one in headlines(results):
+        for row in results.rows("small_study", **one).to_dict("records"):
+            rows.append({
+                "Headline": name(one), "Test": names.get(row["test"], row["test"]),
+                "k": count(row["k_studies"]), "P": number(row["p_value"], 2), "Note": row["note"],
+            })  # fmt: skip
+    return grid(pd.DataFrame(rows), ("k", "P"))
+
+
+@made_from("bias_to_nullify")
+def nullify(results: Results) -> Table:
+    """The bias, the same in every study, that would take each headline away."""
+    rows = []
+    for one in headlines(results):
+        about = outcomes.get(one["outcome"])
+        row = results.rows("bias_to_nullify", **one).iloc[0]
+        rows.append({
+            "Headline": name(one),
+            "Takes the mean away": number(about.shown(row["bias_for_mean"]), about.digits),
+            "Lets the interval include no effect": "none needed"
+            if row["bias_for_interval"] == 0
+            else number(about.shown(row["bias_for_interval"]), about.digits),
+            "In SDs of change": number(row["mean_in_change_sds"]),
+            "E-value": number(row["e_value_mean"], 1),
+        })  # fmt: skip
+    return grid(pd.DataFrame(rows), ("Takes the mean away", "In SDs of change", "E-value"))
+
+
+@made_from("power_scaling")
+def power(results: Results) -> Table:
+    """How sensitive each headline is to the strength of the prior and of the data."""
+    table = results.table("power_scaling").drop_duplicates(["outcome", "population", "component"])
+    rows = []
+    for one in headlines(results):
+        own = table[(table["outcome"] == one["outcome"])
+                    & (table["population"] == one["population"])]  # fmt: skip
+        sense = dict(zip(own["component"], own["psense"], strict=True))
+        rows.append({"Headline": name(one), "Prior": number(sense.get("prior", float("nan"))),
+                     "Data": number(sense.get("likelihood", float("nan")))})  # fmt: skip
+    return grid(pd.DataFrame(rows), ("Prior", "Data"))
+
+
+@made_from("witness")
+def witnesses(results: Results) -> Table:
+    """Each headline by quadrature beside its sampled witness."""
+    table = results.table("witness")
+    return grid(table.rename(columns=lambda text: str(text).replace("_", " ").capitalize()))
+
+
+def judgements(results: Results) -> Table:
+    """Eligible cohorts without a settled judgement of risk of bias: they count as high."""
+    table = risk_of_bias.not_judged(results.evidence)
+    if table.empty:
+        return grid(pd.DataFrame())
+    table = table.groupby("cohort")["outcome_family"].agg(", ".join).reset_index()
+    return grid(table.set_axis(["Cohort", "Not judged for"], axis=1))
+
+
+def changes(results: Results) -> Table:
+    """Corrections of the evidence, counted by table."""
+    table = results.evidence.changes
+    counted = table.groupby("file").size().reset_index(name="cells")
+    return grid(counted.set_axis(["Table", "Cells changed"], axis=1), ("Cells changed",))

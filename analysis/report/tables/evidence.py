@@ -127,28 +127,10 @@ def _plain(value: object) -> str:
     return str(value).replace("_", " ")
 
 
-def by_study(results: Results, outcome: str) -> Table:
-    """Each effect of an outcome, study by study: what is too rarely reported to be pooled."""
-    effects = results.effects
-    chosen = effects[(effects["outcome"] == outcome) & effects["headline"].astype(bool)]
-    rows = [
-        {
-            "Study": row.label,
-            "Cells": short(row.cell_class),
-            "Compared with": "control group" if row.controlled else "own baseline",
-            "Month": number(row.months, 0),
-            "n": count(row.n_patients),
-            "Change": number(row.y, 1) if row.kind == "numeric" else "in words only",
-        }
-        for row in chosen.itertuples()
-    ]
-    return grid(pd.DataFrame(rows), ("Month", "n", "Change"))
-
-
 @made_from("exclusions")
 def exclusions(results: Results) -> Table:
     """Why rows of evidence did not enter a pooled estimate, counted by reason."""
-    table = results.rows("exclusions").groupby(["table", "reason"]).size()
+    table = results.table("exclusions").groupby(["table", "reason"]).size()
     table = table.reset_index(name="rows").sort_values("rows", ascending=False, kind="stable")
     table.columns = ["Table", "Reason", "Rows"]
     return grid(table, ("Rows",))

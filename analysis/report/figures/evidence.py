@@ -1,0 +1,192 @@
+"""What the evidence is: who informs what, the way from reports to estimates, risk of bias."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis import cohorts, outcomes, risk_of_bias, vocabulary
+from analysis.evidence import label_of
+from analysis.report import style
+from analysis.report.figures import base
+from analysis.report.results import Results
+from analysis.report.words import short
+
+MAPPED = ("c_peptide_ratio", "hba1c", "insulin_dose", "ever_insulin_free")
+RISK_COLOURS = {"low": style.GREEN, "moderate": "#E3B505", "some_concerns": "#E3B505",
+                "high": style.RED, "serious": style.RED, "critical": "#7A1F0F",
+                "no_information": "#B8B8B8"}  # fmt: skip
+RISK_SIGNS = {"low": "+", "moderate": "~", "some_concerns": "~", "high": "−", "serious": "−",
+              "critical": "!", "no_information": "?"}  # fmt: skip
+
+
+def map_counts(results: Results) -> pd.DataFrame:
+    """Groups of patients that inform each outcome of each cell class (rows), none twice."""
+    studies = results.evidence.studies
+    groups = cohorts.patient_groups(studies)
+    eligible = studies[studies["include"] == "yes"]
+    classes = [name for name in vocabulary.CELL_CLASSES if name in set(eligible["cell_class"])]
+    counts = pd.DataFrame(0, index=classes, columns=[*MAPPED, "safety"])
+    effects = results.table("effects")
+    effects = effects[effects["pool"] | effects["apart"]]
+    for name in MAPPED[:3]:
+        own = effects[effects["outcome"] == name]
+        size = own.groupby("cell_class")["patients"].nunique()
+        counts[name] = size.reindex(classes).fillna(0).astype(int)
+    shares = results.rows("share_facts", outcome="ever_insulin_free")
+    counts["ever_insulin_free"] = (
+        shares.groupby("cell_class").size().reindex(classes).fillna(0).astype(int)
+    )
+    told = eligible[eligible["study_id"].isin(results.evidence.safety["study_id"])]
+    told = told.assign(patients=told["study_id"].map(groups))
+    safety = told.groupby("cell_class")["patients"].nunique()
+    counts["safety"] = safety.reindex(classes).fillna(0).astype(int)
+    return counts
+
+
+def evidence_map(results: Results) -> Figure:
+    """Bubbles of the number of groups of patients; an empty cell is nobody."""
+    counts = map_counts(results)
+    figure, axes = base.new(0.27 * len(counts) + 1.0)
+    base.label_rows(axes, [short(name) for name in counts.index])
+    names = [outcomes.get(name).title.split(",")[0] for name in MAPPED] + ["Harms"]
+    axes.set_xticks(range(len(names)), [n.replace(" ", "\n", 1) for n in names],
+                    fontsize=style.SMALL)  # fmt: skip
+    axes.xaxis.tick_top()
+    axes.tick_params(axis="x", length=0)
+    axes.spines["bottom"].set_visible(False)
+    for y, name in enumerate(counts.index):
+        approach = vocabulary.APPROACH_OF_CLASS.get(name) or "cell_infusion"
+        for x, n in enumerate(counts.loc[name]):
+            if n:
+                axes.scatter(x, y, s=26 * n + 50, color=style.APPROACH_COLOURS[approach],
+                             alpha=0.85, lw=0)  # fmt: skip
+                axes.text(x, y, str(n), color="white", ha="center", va="center",
+                          fontsize=style.SMALL, fontweight="bold")  # fmt: skip
+            else:
+                axes.text(x, y, "·", color=style.GREY, ha="center", va="center")
+    axes.set_xlim(-0.6, len(names) - 0.4)
+    return figure
+
+
+def flow_counts(results: Results) -> list[tuple[str, int, list[tuple[str, int]]]]:
+    """From reports to pooled results: (what is left, how many, what left and why)."""
+    studies = results.evidence.studies
+    left = studies[studies["include"] != "yes"]
+    why = [
+        (vocabulary.INCLUDE[word], int((left["include"] == word).sum()))
+        for word in ("context", "no")
+    ]
+    eligible = studies[studies["include"] == "yes"]
+    groups = pd.Series(cohorts.patient_groups(studies)).reindex(eligible["study_id"])
+    effects = results.table("effects")
+    pooled = effects[effects["headline_controlled"] | effects["headline_uncontrolled"]]
+    outs = results.table("exclusions")["stage"].value_counts()
+    controlled = results.table("study_estimates")
+    controlled = controlled[
+        controlled["design"].eq("controlled") & controlled["approach"].ne("all")
+    ]
+    return [
+        ("reports looked at", len(studies), why),
+        ("eligible reports", len(eligible), [("further reports on the same patients",
+                                              len(eligible) - groups.nunique())]),
+        ("separate groups of patients", groups.nunique(), []),
+        ("effects of continuous outcomes", len(effects),
+         [(f"rows left out: {stage}", int(n)) for stage, n in outs.items()]),
+        ("effects that speak for their patients", len(pooled), []),
+        ("of them against control groups, in a stratum", controlled["effect_id"].nunique(), []),
+    ]  # fmt: skip
+
+
+def flow(results: Results) -> Figure:
+    """Boxes from reports to pooled results, with what left on the way and why."""
+    steps = flow_counts(results)
+    figure, axes = base.new(0.62 * len(steps) + 0.2)
+    axes.set_axis_off()
+    axes.set_xlim(0, 10)
+    axes.set_ylim(-len(steps) + 0.4, 0.6)
+    for i, (what, n, out) in enumerate(steps):
+        axes.text(0.1, -i, f"{n} {what}", va="center", fontsize=style.TEXT,
+                  bbox={"facecolor": "white", "edgecolor": style.INK, "pad": 3.5})  # fmt: skip
+        if i + 1 < len(steps):
+            axes.annotate("", (0.5, -i - 0.72), (0.5, -i - 0.26),
+                          arrowprops={"arrowstyle": "->", "color": style.GREY})  # fmt: skip
+        words = "\n".join(f"{m} {reason}" for reason, m in out[:3] if m)
+        if words:
+            axes.text(9.9, -i - 0.5, words, va="center", ha="right", fontsize=style.SMALL,
+                      color=style.GREY)  # fmt: skip
+    return figure
+
+
+def risk_bars(results: Results) -> Figure:
+    """Share of judged cohorts by overall judgement, for each family of outcomes and tool."""
+    table = risk_of_bias.overalls(results.evidence.risk_of_bias)
+    if table.empty:
+        return base.in_words("No cohort has been judged.")
+    order = ("low", "moderate", "some_concerns", "no_information", "high", "serious", "critical")
+    rows = [
+        (f"{vocabulary.RISK_TOOLS[tool]}, {family}", part["overall"].value_counts())
+        for (tool, family), part in table.groupby(["tool", "outcome_family"], sort=True)
+    ]
+    figure, axes = base.new(0.34 * len(rows) + 0.9)
+    base.label_rows(axes, [text for text, _ in rows])
+    seen: set[str] = set()
+    for y, (_, counts) in enumerate(rows):
+        start, total = 0.0, counts.sum()
+        for word in order:
+            n = counts.get(word, 0)
+            if not n:
+                continue
+            width = 100 * n / total
+            label = None if word in seen else word.replace("_", " ")
+            axes.barh(y, width, left=start, height=0.7, color=RISK_COLOURS[word], label=label,
+                      edgecolor="white", lw=0.5)  # fmt: skip
+            axes.text(start + width / 2, y, str(n), ha="center", va="center",
+                      fontsize=style.SMALL, color="white", fontweight="bold")  # fmt: skip
+            seen.add(word)
+            start += width
+    axes.set_xlim(0, 100)
+    axes.set_xlabel("cohorts, % (numbers in the bars)", loc="right")
+    base.legend_below(figure, axes, 3)
+    return figure
+
+
+def traffic_light(results: Results, family: str = "objective") -> Figure:
+    """Judgements by cohort and domain for a family of outcomes, and overall."""
+    table = results.evidence.risk_of_bias
+    table = table[table["outcome_family"] == family]
+    if table.empty:
+        return base.in_words("No cohort has been judged.")
+    overall = risk_of_bias.lookup(results.evidence.risk_of_bias)
+    studies = results.evidence.studies.set_index("study_id", drop=False)
+    rows = []
+    for (tool, cohort), part in table.groupby(["tool", "cohort"], sort=True):
+        words = dict(zip(part["domain"], part["settled"], strict=True))
+        name = label_of(studies.loc[part["study_id"].iloc[0]])
+        rows.append((tool, name, words, overall.get((cohort, family), "no_information")))
+    rows.sort(key=lambda row: (row[0] != "rob2", row[1]))
+    width = max(len(vocabulary.RISK_DOMAINS[tool]) for tool, *_ in rows)
+    figure, axes = base.new(0.2 * len(rows) + 0.9)
+    base.label_rows(axes, [f"{name}{' R' if tool == 'rob2' else ''}" for tool, name, *_ in rows])
+    for y, (tool, _, words, whole) in enumerate(rows):
+        for x, domain in enumerate(vocabulary.RISK_DOMAINS[tool]):
+            _light(axes, x, y, words.get(domain, "no_information"))
+        _light(axes, width + 0.6, y, whole)
+    axes.set_xlim(-0.7, width + 1.3)
+    axes.set_xticks([*range(width), width + 0.6], [*(f"D{i + 1}" for i in range(width)), "all"])
+    axes.xaxis.tick_top()
+    axes.tick_params(axis="x", length=0)
+    axes.spines["bottom"].set_visible(False)
+    return figure
+
+
+def _light(axes, x: float, y: float, word: str) -> None:
+    axes.scatter(x, y, s=52, color=RISK_COLOURS.get(word, "#B8B8B8"), lw=0)
+    axes.text(x, y, RISK_SIGNS.get(word, "?"), ha="center", va="center", color="white",
+              fontsize=style.SMALL, fontweight="bold")  # fmt: skip
+
+
+def domains(results: Results) -> np.ndarray:
+    """The words of the overall judgements, for alt texts."""
+    return risk_of_bias.overalls(results.evidence.risk_of_bias)["overall"].unique()

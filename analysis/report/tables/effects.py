@@ -1,0 +1,72 @@
+"""Numbers of an outcome in a stratum: the headline and everything that stands beside it."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analysis import outcomes
+from analysis.report.results import Results
+from analysis.report.tables.base import Table, grid
+from analysis.report.words import chance, count, interval, number
+from analysis.results import METHODS, VARIANTS
+
+DESIGNS = {"controlled": "against controls", "randomised": "randomised alone",
+           "uncontrolled": "no control group"}  # fmt: skip
+ORDER = ("headline", "numbers_only", "all_nulls", "low_risk", "strict_window", "visit_open_out",
+         "stated_measure", "with_untested", "words_se_0.5", "words_se_0.75", "words_se_1.5",
+         "robust", "joint", "bias_average", "registered_nulls")  # fmt: skip
+
+
+def numbers(results: Results, outcome: str, approach: str, population: str) -> Table:
+    """The headline of an outcome in a stratum and every analysis beside it, one a row."""
+    about = outcomes.get(outcome)
+    scale = "ratio" if about.is_ratio else about.scale
+    parts = {"outcome": outcome, "approach": approach, "population": population}
+    table = results.find(**parts, quantity="mean", scale=scale)
+    place = {word: i for i, word in enumerate(ORDER)}
+    designs = {word: i for i, word in enumerate(DESIGNS)}
+    table = table[table["design"].isin(DESIGNS)]
+    table = table.assign(
+        _d=table["design"].map(designs), _v=table["variant"].map(place).fillna(99),
+        _m=table["method"].ne("exact"),
+    ).sort_values(["_d", "_v", "_m", "method"], kind="stable")  # fmt: skip
+    rows, ids = [], []
+    for row in table.to_dict("records"):
+        good = results.get(**parts, design=row["design"], quantity="probability",
+                           threshold=about.neutral, variant=row["variant"],
+                           method=row["method"])  # fmt: skip
+        what = VARIANTS[row["variant"]]
+        if row["method"] != "exact":
+            what = f"{what}: {METHODS[row['method']]}"
+        rows.append({
+            "Analysis": what, "Compared": DESIGNS[row["design"]],
+            "Mean": number(row["mean"], about.digits),
+            "95 % interval": interval(row["ci_low"], row["ci_high"], about.digits),
+            "New study": interval(row["pred_low"], row["pred_high"], about.digits),
+            "Better": "–" if good is None else chance(good["mean"]),
+            "k": count(row["k_studies"]), "n": count(row["n_patients"]), "Mind": row["note"],
+        })  # fmt: skip
+        ids.append(row["id"])
+    return grid(pd.DataFrame(rows), ("Mean", "k", "n", "Better"), ids=ids)
+
+
+def told(results: Results, approach: str, population: str) -> Table:
+    """How every outcome of a stratum is told, by design: results, directions, and the mean."""
+    from analysis.report.chapters import value_words
+
+    rows = []
+    for name in outcomes.of_kind(outcomes.CONTINUOUS):
+        for design, words in DESIGNS.items():
+            found = results.rows("headlines", outcome=name, approach=approach,
+                                 population=population, design=design)  # fmt: skip
+            if found.empty or found["told"].iloc[0] == "none":
+                continue
+            row = found.iloc[0]
+            rows.append({
+                "Outcome": outcomes.get(name).title, "Compared": words,
+                "Result": value_words(results, row.to_dict()),
+                "Better": count(row["k_better"]), "No clear difference": count(row["k_null"]),
+                "Worse": count(row["k_worse"]), "k": count(row["k_studies"]),
+                "n": count(row["n_patients"]),
+            })  # fmt: skip
+    return grid(pd.DataFrame(rows), ("Better", "No clear difference", "Worse", "k", "n"))
