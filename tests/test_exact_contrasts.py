@@ -340,3 +340,56 @@ def test_a_lone_number_without_a_spread_still_settles_to_its_own_symmetry():
     post = contrasts.fit(frame(y=0.0, var_a=NAN), PRIOR)
     assert post.mu.mean == pytest.approx(0.0, abs=1e-6)
     assert post.moved < 0.02
+
+
+def simulated(rng, mu, tau, r, m, s, k=11, in_words=8) -> pd.DataFrame:
+    """Contrasts of `k` studies: three print a value and pre-post spreads, the others a sentence."""
+    n_treated, n_control = rng.integers(8, 50, k), rng.integers(8, 50, k)
+    n_factor = 1 / n_treated + 1 / n_control
+    sd = np.exp(m + s * rng.standard_normal(k))
+    y = mu + tau * rng.standard_normal(k) + sd * np.sqrt(n_factor) * rng.standard_normal(k)
+    freedom = n_treated + n_control - 1
+    seen = sd**2 * rng.chisquare(freedom) / freedom
+    z = y / np.sqrt(seen * n_factor)
+    rows = frame(
+        kind=np.where(np.arange(k) < in_words, "interval", "numeric"), y=y,
+        var_a=seen * n_factor * (1 + r / 2), var_b=seen * n_factor / 2, n_factor=n_factor,
+        n_patients=freedom + 1,
+    )  # fmt: skip
+    words = np.arange(k) < in_words
+    edge = stats.norm.isf(0.025)
+    rows["z_low"] = np.where(z > edge, edge, np.where(z < -edge, -np.inf, -edge))
+    rows["z_high"] = np.where(z > edge, np.inf, np.where(z < -edge, -edge, edge))
+    rows.loc[words, ["y", "var_a", "var_b"]] = np.nan
+    return rows
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("drawn", ["from_the_prior", "as_in_the_evidence"])
+def test_simulated_evidence_mostly_in_words_is_covered_without_bias(drawn):
+    replicates = 400
+    inside, errors = np.zeros(replicates), np.zeros(replicates)
+    for i in range(replicates):
+        rng = np.random.default_rng([2026, i])
+        mu, tau, r, m, s = -0.6, 0.3, 0.3, 0.1, 0.25
+        if drawn == "from_the_prior":
+            mu, tau = rng.normal(0, 2), abs(rng.normal(0, 0.75))
+            r = stats.truncnorm.rvs(-4.5, 0.55 / 0.3, 0.4, 0.3, random_state=rng)
+            m, s = rng.normal(0.2, 0.7), abs(rng.normal(0, 0.5))
+        post = contrasts.fit(simulated(rng, mu, tau, r, m, s), PRIOR)
+        low, high = post.mu.interval()
+        inside[i], errors[i] = low <= mu <= high, post.mu.mean - mu
+    noise = errors.std() / np.sqrt(replicates)
+    assert inside.mean() == pytest.approx(0.95, abs=0.02)
+    assert abs(errors.mean()) < 0.03 + 2 * noise
+
+
+def test_rows_that_contradict_each_other_or_teach_very_surely_are_fitted():
+    """Many patients leave no room for the SDs to be alike: their likelihood underflows there."""
+    sure = frame(y=[0.1, -0.4, 0.3], var_a=[0.001, 0.04, 0.9], n_factor=0.01, n_patients=4000)
+    words = frame(
+        kind="interval", z_low=[-np.inf, 1.96], z_high=[-1.96, np.inf], n_factor=[0.01, 0.02]
+    )
+    post = contrasts.fit(pd.concat([sure, words], ignore_index=True), PRIOR)
+    assert np.isfinite(figures(post)).all()
+    assert np.isfinite(post.shrinkage.to_numpy()).all()

@@ -361,6 +361,8 @@ def _narrow(log_value: np.ndarray, node: np.ndarray, depth: float) -> tuple[floa
     Where the part touches an end of the grid the box grows there by a quarter of its width.
     """
     n = log_value.size
+    if not np.isfinite(log_value.max()):
+        return node[0], node[-1], True  # nothing to be seen here: its mass is zero
     seen = np.flatnonzero(log_value > log_value.max() - depth)
     first, last = seen[0] - 1, seen[-1] + 1
     width = node[-1] - node[0]
@@ -373,6 +375,8 @@ def _narrow(log_value: np.ndarray, node: np.ndarray, depth: float) -> tuple[floa
 def _core(log_value: np.ndarray, node: np.ndarray) -> tuple[float, float]:
     """Centre and width of the stretch: where the value is within exp(-2) of its peak (2 SDs)."""
     n = log_value.size
+    if not np.isfinite(log_value.max()):
+        return 0.5 * (node[0] + node[-1]), node[-1] - node[0]
     seen = np.flatnonzero(log_value > log_value.max() - 2.0)
     low = 0.5 * (node[seen[0]] + node[max(seen[0] - 1, 0)])
     high = 0.5 * (node[seen[-1]] + node[min(seen[-1] + 1, n - 1)])

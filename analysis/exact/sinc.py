@@ -16,6 +16,8 @@ from scipy.special import ndtri, sici
 
 BLOCK = 400_000  # nodes times points evaluated at once
 NEWTON_STEPS = 100
+SMALL_STEP = 1e-6
+NOISE = 1e-15  # rounding of a distribution function
 
 
 def sinc_cdf(z: np.ndarray) -> np.ndarray:
@@ -100,7 +102,9 @@ class Slices:
 def solve_quantiles(
     p: np.ndarray, cdf: Any, pdf: Any, mean: float, sd: float, low: float, high: float
 ) -> np.ndarray:
-    """Quantiles of a distribution by Newton steps inside a bracket that shrinks.
+    """Quantiles of a distribution by Newton steps on the probit scale, inside a shrinking bracket.
+
+    On that scale a normal distribution is a straight line, and others are nearly one.
 
     Parameters
     ----------
@@ -114,17 +118,23 @@ def solve_quantiles(
     if not inside.any():
         return result
     wanted = p[inside]
+    z = ndtri(wanted)
     below, above = np.full(wanted.size, low), np.full(wanted.size, high)
-    x = np.clip(mean + sd * ndtri(wanted), low, high)
+    x = np.clip(mean + sd * z, low, high)
     for _ in range(NEWTON_STEPS):
-        gap = cdf(x) - wanted
+        reached = cdf(x)
+        gap = reached - wanted
         below, above = np.where(gap < 0, x, below), np.where(gap < 0, above, x)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            new = x - gap / pdf(x)
-        new = np.where((new > below) & (new < above), new, 0.5 * (below + above))
-        step = np.abs(new - x)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            probit = ndtri(reached)
+            step = (z - probit) * np.exp(-0.5 * probit**2) / (np.sqrt(2 * np.pi) * pdf(x))
+        trusted = (x + step > below) & (x + step < above) | (np.abs(gap) < NOISE)
+        step = np.where(np.abs(gap) < NOISE, 0.0, step)
+        new = np.where(trusted, x + step, 0.5 * (below + above))
+        moved = np.abs(new - x)
         x = new
-        if np.all(step <= 1e-11 * sd):
+        # Newton's error squares at each step: after one this small nothing is left to gain.
+        if np.all((trusted & (np.abs(step) <= SMALL_STEP * sd)) | (moved <= 1e-12 * sd)):
             break
     result[inside] = x
     return result
