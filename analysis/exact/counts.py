@@ -137,6 +137,7 @@ class AtLeast:
     """
 
     def __init__(self, count: Share | Events | PatientsWithEvent):
+        self.count = count
         self.centre, self.precision = count.centre, 0.5 * count.precision
         self._k = count.events
         self._low, self._high = self.centre - TABLE_REACH, self.centre + TABLE_REACH
@@ -201,6 +202,7 @@ class CountPosterior:
     tau : distribution of the SD between studies on that scale; None for a Fixed prior.
     log_marginal_likelihood : log p(counts).
     k : number of studies, copies counted.
+    studies, copies : the counts as likelihoods, and how many studies each stands for.
     level : levels of nodes that were needed, from 1.
     """
 
@@ -216,7 +218,7 @@ class CountPosterior:
         self._hierarchy = Hierarchy(
             studies, copies, mu_prior, tau_prior, power=0.0 if scale.bounded else 2.0
         )
-        self._studies, self._copies, self._scale = studies, copies, scale
+        self.studies, self.copies, self._scale = studies, copies, scale
         self.mu_prior, self.tau_prior = mu_prior, tau_prior
         self.labels = list(labels) if labels is not None else list(range(len(studies)))
         self.k = float(copies.sum())
@@ -249,7 +251,7 @@ class CountPosterior:
     def shrinkage(self) -> pd.DataFrame:
         """Each study's own share (rate) given all data: mean, sd, median, ci_low, ci_high."""
         rows = []
-        for i in range(len(self._studies)):
+        for i in range(len(self.studies)):
             own = self.effect(i)
             low, high = own.interval()
             rows.append(
@@ -274,10 +276,10 @@ class CountPosterior:
 
     def without(self, row: int) -> CountPosterior:
         """The posterior without the study in position `row` (with all its copies)."""
-        if len(self._studies) == 1:
+        if len(self.studies) == 1:
             raise ValueError("the only study cannot be left out")
         return CountPosterior(
-            self._studies[:row] + self._studies[row + 1 :], np.delete(self._copies, row),
+            self.studies[:row] + self.studies[row + 1 :], np.delete(self.copies, row),
             self.mu_prior, self.tau_prior, self._scale,
             self.labels[:row] + self.labels[row + 1 :],
         )  # fmt: skip
@@ -288,7 +290,7 @@ class CountPosterior:
         A study of several copies is left out with all of them.
         """
         rows = []
-        for i in range(len(self._studies)):
+        for i in range(len(self.studies)):
             rest = self.without(i)
             gain = self.log_marginal_likelihood - rest.log_marginal_likelihood
             rows.append(rest.mean_study.summary() | {"log_predictive": gain})

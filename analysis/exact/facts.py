@@ -219,6 +219,7 @@ def _mean(survival, printed: float, limit: float, count: float, reading: float) 
     for t, weight in zip(nodes, weights, strict=True):
         s = survival(t)
         first, second = first + weight * s, second + weight * t * s
+    first = np.maximum(first, 1e-12)
     variance = np.maximum(2.0 * second - first**2, 1e-6)
     spread = variance / first**2 / count + reading**2
     return -0.5 * (np.log(printed) - np.log(first)) ** 2 / spread - 0.5 * np.log(spread)

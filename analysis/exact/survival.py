@@ -314,6 +314,7 @@ class SurvivalPosterior(Curves):
     Attributes
     ----------
     family, studies : the family; the studies' ids.
+    facts, ever : each study's facts; mean and SD of its log odds of ever becoming free.
     log_marginal_likelihood : log p(facts), up to a constant common to all families.
     elpd : (k,) log p(facts of study i | the others).
     mu, tau, theta, logit_cure : distributions of the parameters; None where a family has no such.
@@ -324,9 +325,9 @@ class SurvivalPosterior(Curves):
         self.family, self.priors = family, priors
         groups = list(published.by_study(rows))
         self.studies = tuple(str(study) for study, _ in groups)
-        self._facts = [own for _, own in groups]
-        self._reading = reading
-        self._ever = [_ever_of(ever, study) for study in self.studies]
+        self.facts = [own for _, own in groups]
+        self.reading = reading
+        self.ever = [_ever_of(ever, study) for study in self.studies]
         ranges = self._ranges()
         before = None
         for level, sizes in enumerate(LEVELS):
@@ -346,9 +347,9 @@ class SurvivalPosterior(Curves):
         values = np.array(
             [
                 published.study_log_likelihood(
-                    own, self.family, axes.eta[:, None], axes.theta, axes.cure, self._reading, ever
+                    own, self.family, axes.eta[:, None], axes.theta, axes.cure, self.reading, ever
                 )
-                for own, ever in zip(self._facts, self._ever, strict=True)
+                for own, ever in zip(self.facts, self.ever, strict=True)
             ]
         )
         top = values.max(axis=(1, 2))
@@ -471,6 +472,19 @@ class SurvivalPosterior(Curves):
         weight = self._weight.sum(axis=(0, 1)).reshape(-1, axis.size).sum(axis=0)
         return GridDistribution(axis[0], axis[1] - axis[0], weight)
 
+    def own_medians(self) -> tuple[np.ndarray, np.ndarray]:
+        """Location and precision of eta each study's facts give on their own, each (k,).
+
+        The shape is averaged over its prior; facts that say nothing have a precision near zero.
+        """
+        axes = self.axes
+        prior = np.exp(axes.log_q - axes.log_q.max())
+        flat = _spread_of(axes.eta, np.ones_like(axes.eta))[1]
+        found = [_spread_of(axes.eta, table @ prior) for table in self._tables(axes)[0]]
+        variance = np.array([spread for _, spread in found])
+        precision = np.maximum(1.0 / variance - 1.0 / flat, 0.0)
+        return np.array([mean for mean, _ in found]), precision
+
     def effect(self, study: str) -> GridDistribution:
         """The study's own median duration, months, given all data (of those who resume: cure)."""
         i = self.studies.index(study)
@@ -482,6 +496,13 @@ class SurvivalPosterior(Curves):
         for t in range(axes.tau.size):
             density += ((axes.kernel(t).T @ pull[:, t]) * table).sum(axis=1)
         return GridDistribution(axes.eta[0], axes.step, density, multiple(1.0))
+
+
+def _spread_of(eta: np.ndarray, density: np.ndarray) -> tuple[float, float]:
+    """Mean and variance of a density on an even grid."""
+    weight = density / density.sum()
+    mean = float(weight @ eta)
+    return mean, float(weight @ (eta - mean) ** 2)
 
 
 def fit(

@@ -13,7 +13,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
+
+from analysis.exact import Distribution
+from analysis.models.sampling import Diagnostics
 
 MCSE_ALLOWED = 4.0
 SD_ALLOWED = 0.01
@@ -115,6 +119,38 @@ def compare(exact: Mapping[str, float], draws: ArrayLike, name: str = "") -> Com
         for figure in FIGURES
     }
     return Comparison(name, known, sampled, mcse, gaps)
+
+
+@dataclass(frozen=True)
+class Testimony:
+    """What NUTS says of one posterior.
+
+    Attributes
+    ----------
+    name : of the posterior.
+    silent : why there is no witness; empty when it testified.
+    comparisons : exact beside sampled, one a quantity; empty when there is no witness.
+    diagnostics : of the fit; None when nothing was sampled.
+    attempts : how often it was sampled.
+    """
+
+    name: str
+    silent: str = ""
+    comparisons: tuple[Comparison, ...] = ()
+    diagnostics: Diagnostics | None = None
+    attempts: int = 0
+
+    def table(self) -> pd.DataFrame:
+        """One row a quantity (`Comparison.record`), with the name of the posterior."""
+        table = pd.DataFrame([one.record() for one in self.comparisons])
+        table.insert(0, "fit", self.name)
+        return table
+
+
+def figures_of(distribution: Distribution) -> dict[str, float]:
+    """Mean, SD and the ends of the 95 % interval of an exact distribution, as `compare` takes."""
+    low, high = distribution.interval()
+    return {"mean": distribution.mean, "sd": distribution.sd, "q025": low, "q975": high}
 
 
 def require_agreement(comparisons: Iterable[Comparison]) -> None:

@@ -1,0 +1,249 @@
+"""NUTS as the witness of `exact.counts`: the same posterior of a share or a rate, sampled by PyMC.
+
+The own effect of a study with an exact count is integrated out inside the graph over even nodes of
+its standardised deviation: no funnel, and padding carries no parameter. "At least k of n" is the
+sum of the probabilities of k, ..., n; it is flat on one side and steep on the other, which such
+nodes would miss, so the effects of these few studies are sampled, non-centred. All data are one
+vector, sliced inside the graph, which is compiled once for many posteriors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from scipy import special
+
+from analysis.exact.counts import AtLeast, CountPosterior, Events, Nothing, PatientsWithEvent, Share
+from analysis.exact.priors import HalfNormal
+from analysis.models.compare import Testimony, compare, figures_of, require_agreement
+from analysis.models.sampling import Sampler, compile_model
+from analysis.models.tabulated import standardised
+
+NODES = np.linspace(-6.5, 6.5, 41)
+HEAD = ("mu_mean", "mu_sd", "tau_scale")
+COLUMNS = ("copies", "share", "poisson", "events", "total", "log_time", "centre", "precision")
+IMPOSSIBLE = -1e30
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Rows a compiled graph has room for: exact counts, lower bounds, terms of a bound."""
+
+    exact: int
+    bound: int
+    terms: int
+
+    def layout(self) -> dict[str, tuple[int, tuple[int, ...]]]:
+        """Where each part of the vector begins, and its shape."""
+        shapes = {
+            "head": (len(HEAD),),
+            "exact": (len(COLUMNS), self.exact),
+            "bound": (len(COLUMNS), self.bound),
+            "more": (self.bound, self.terms),
+            "log_ways": (self.bound, self.terms),
+        }
+        starts = np.cumsum([0, *(int(np.prod(shape)) for shape in shapes.values())])
+        return {
+            name: (int(start), shape)
+            for start, (name, shape) in zip(starts, shapes.items(), strict=False)
+        }
+
+    @property
+    def length(self) -> int:
+        return sum(int(np.prod(shape)) for _, shape in self.layout().values())
+
+
+def compile_witness(posteriors: Iterable[CountPosterior]) -> tuple[Sampler, Sizes]:
+    """One compiled graph with room for all of these posteriors."""
+    exact, bound, terms = 1, 1, 1
+    for posterior in posteriors:
+        exact = max(exact, sum(not isinstance(s, AtLeast) for s in posterior.studies))
+        bounds = [s.count for s in posterior.studies if isinstance(s, AtLeast)]
+        bound = max(bound, len(bounds))
+        terms = max([terms, *(int(_total(c) - c.events + 1) for c in bounds)])
+    sizes = Sizes(exact, bound, terms)
+    return compile_model(partial(build, exact, bound, terms), "counts"), sizes
+
+
+def witness(
+    name: str, posterior: CountPosterior, sampler: Sampler, sizes: Sizes, *, seed: int,
+    draws: int = 1000,
+) -> Testimony:  # fmt: skip
+    """Sample the posterior that was had by quadrature, and compare.
+
+    Parameters
+    ----------
+    posterior : by quadrature.
+    sampler, sizes : from `compile_witness`.
+    seed, draws : seed of the fit; draws of each of its four chains.
+
+    Returns
+    -------
+    Testimony, silent with its reason where the sampler cannot say anything.
+
+    Raises
+    ------
+    DisagreementError : mean, SD or an end of the interval of mu, tau or a new study's theta differ
+        by more than `compare` allows.
+    """
+    found = testify(name, posterior, sampler, sizes, seed=seed, draws=draws)
+    require_agreement(found.comparisons)
+    return found
+
+
+def testify(
+    name: str, posterior: CountPosterior, sampler: Sampler, sizes: Sizes, *, seed: int,
+    draws: int = 1000, gate: bool = True,
+) -> Testimony:  # fmt: skip
+    """As `witness`, a disagreement only told; without `gate` sampled once."""
+    reason = _cannot(posterior)
+    if reason:
+        return Testimony(name, reason)
+    data = {"packed": packed(posterior, sizes)}
+    fit = sampler.fit(name, seed=seed, data=data, draws=draws, tune=800, gate=gate)
+    silent = fit.withheld if gate else "; ".join(fit.diagnostics.faults())
+    if silent:
+        return Testimony(name, silent, (), fit.diagnostics, fit.attempts)
+    tree = fit.tree["posterior"]
+    prior = posterior.mu_prior
+    mu = float(prior.mean) + float(prior.sd) * tree["mu_z"].to_numpy()
+    tau = float(posterior.tau_prior.scale) * tree["tau_z"].to_numpy()
+    new = mu + tau * np.random.default_rng(seed).standard_normal(mu.shape)
+    compared = tuple(
+        compare(figures_of(exact), draws, f"{name}: {quantity}")
+        for quantity, exact, draws in (
+            ("mu", posterior.mu, mu), ("tau", posterior.tau, tau),
+            ("new study", posterior.new_theta, new),
+        )
+    )  # fmt: skip
+    return Testimony(name, "", compared, fit.diagnostics, fit.attempts)
+
+
+def _cannot(posterior: CountPosterior) -> str:
+    """Why a posterior has no witness here, or ""."""
+    if not isinstance(posterior.tau_prior, HalfNormal):
+        return "only a half-normal prior of tau is sampled"
+    bounds = [isinstance(study, AtLeast) for study in posterior.studies]
+    if any(posterior.copies[bounds] != 1):
+        return "lower bounds that stand for several studies are not sampled"
+    if any(isinstance(s.count, Events) for s in posterior.studies if isinstance(s, AtLeast)):
+        return "lower bounds of Poisson events are not sampled"
+    return ""
+
+
+def _total(count: Share | Events | PatientsWithEvent) -> float:
+    if isinstance(count, Share):
+        return count.total
+    return count.patients if isinstance(count, PatientsWithEvent) else 0.0
+
+
+def _columns(count: Share | Events | PatientsWithEvent | Nothing, copies: float) -> list[float]:
+    """The values of `COLUMNS` for one count; one that says nothing counts no copies."""
+    if isinstance(count, Nothing):
+        return [0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0]
+    poisson = isinstance(count, Events)
+    log_time = 0.0
+    if poisson:
+        log_time = count.log_exposure
+    elif isinstance(count, PatientsWithEvent):
+        log_time = count.log_years
+    # With no event, or all, the likelihood is flat on one side: no pull towards its centre.
+    flat = count.events == 0 or count.events == _total(count)
+    return [
+        copies, float(isinstance(count, Share)), float(poisson), count.events,
+        _total(count), log_time, count.centre, 0.0 if flat else count.precision,
+    ]  # fmt: skip
+
+
+def packed(posterior: CountPosterior, sizes: Sizes) -> np.ndarray:
+    """The posterior's data as one vector; padding counts no copies.
+
+    Raises
+    ------
+    ValueError : more studies than the compiled graph has room for.
+    """
+    prior = posterior.mu_prior
+    rows: dict[str, list[list[float]]] = {"exact": [], "bound": []}
+    more = np.zeros((sizes.bound, sizes.terms))
+    log_ways = np.full((sizes.bound, sizes.terms), IMPOSSIBLE)
+    for study, copies in zip(posterior.studies, posterior.copies, strict=True):
+        if not isinstance(study, AtLeast):
+            rows["exact"].append(_columns(study, copies))
+            continue
+        i, n = len(rows["bound"]), _total(study.count)
+        events = np.arange(study.count.events, n + 1)
+        if i >= sizes.bound or events.size > sizes.terms:
+            raise ValueError("the witness was compiled for fewer or smaller lower bounds")
+        more[i, : events.size] = events
+        log_ways[i, : events.size] = (
+            special.gammaln(n + 1) - special.gammaln(events + 1) - special.gammaln(n - events + 1)
+        )
+        rows["bound"].append(_columns(study.count, copies))
+    parts: dict[str, np.ndarray] = {
+        "head": np.array([prior.mean, prior.sd, posterior.tau_prior.scale], dtype=float),
+        "more": more,
+        "log_ways": log_ways,
+    }
+    for name, found in rows.items():
+        room = getattr(sizes, name)
+        if len(found) > room:
+            raise ValueError(f"{len(found)} {name} counts; the witness has room for {room}")
+        block = np.tile(np.array(_columns(Nothing(), 0.0))[:, None], room)
+        if found:
+            block[:, : len(found)] = np.array(found).T
+        parts[name] = block
+    # The terms of a padded bound must not all be impossible.
+    log_ways[len(rows["bound"]) :, 0] = 0.0
+    return np.concatenate([parts[name].ravel() for name in sizes.layout()])
+
+
+def build(exact: int, bound: int, terms: int):
+    """The PyMC model; its only data is the vector "packed" (`packed`)."""
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    sizes = Sizes(exact, bound, terms)
+    layout = sizes.layout()
+    log_weight = np.log(NODES[1] - NODES[0]) - 0.5 * np.log(2 * np.pi)
+    with pm.Model() as model:
+        vector = pm.Data("packed", np.ones(sizes.length))
+
+        def part(name: str):
+            start, shape = layout[name]
+            return vector[start : start + int(np.prod(shape))].reshape(shape)
+
+        head = dict(zip(HEAD, (part("head")[i] for i in range(len(HEAD))), strict=True))
+        mu = head["mu_mean"] + head["mu_sd"] * pm.Normal("mu_z", 0, 1)
+        tau = head["tau_scale"] * pm.HalfNormal("tau_z", 1)
+
+        def columns(name: str):
+            block = part(name)
+            return {column: block[i] for i, column in enumerate(COLUMNS)}
+
+        def log_risks(share, log_time, theta):
+            """The hazard, and the logs of the risk of an event and of having none."""
+            hazard = pt.exp(pt.clip(theta + log_time, -200.0, 50.0))
+            log_p = pt.switch(share > 0.5, -pt.softplus(-theta), pt.log1mexp(-hazard))
+            return hazard, log_p, pt.switch(share > 0.5, -pt.softplus(theta), -hazard)
+
+        c = {name: column[:, None] for name, column in columns("exact").items()}
+        u, log_density = standardised(NODES[None, :], mu, tau, c["centre"], c["precision"])
+        log_density = log_density - 0.5 * pt.log(1 + c["precision"] * tau**2) + log_weight
+        hazard, log_p, log_q = log_risks(c["share"], c["log_time"], mu + tau * u)
+        binomial = c["events"] * log_p + (c["total"] - c["events"]) * log_q
+        poisson = c["events"] * pt.log(hazard) - hazard
+        value = pt.switch(c["poisson"] > 0.5, poisson, binomial)
+        by_study = pt.logsumexp(value + log_density, axis=1)
+        pm.Potential("exact", (c["copies"][:, 0] * by_study).sum())
+
+        c = columns("bound")
+        theta = mu + tau * pm.Normal("u", 0, 1, shape=bound)
+        _, log_p, log_q = log_risks(c["share"], c["log_time"], theta)
+        more = part("more")
+        rest = pt.maximum(c["total"][:, None] - more, 0.0)
+        ways = part("log_ways") + more * log_p[:, None] + rest * log_q[:, None]
+        pm.Potential("bound", (c["copies"] * pt.logsumexp(ways, axis=1)).sum())
+    return model
