@@ -489,7 +489,7 @@ AUC_UNIT_PATTERN = r"(ng/mL|nmol/L|pmol/L|pmol/mL)\*\d*min"
 left out (`ng/mL*min`) where the duration of the test is not printed."""
 
 LEVEL_LIMITS = {
-    "hba1c": {"%": (3.0, 20.0), "mmol/mol": (9.0, 195.0)},
+    "hba1c": {"%": (3.0, 20.0), "mmol/mol": (18.0, 195.0)},
     "fasting_glucose": {"mg/dL": (20.0, 1000.0), "mmol/L": (1.0, 56.0)},
     "insulin_dose": {"IU/kg/day": (0.0, 5.0), "IU/day": (0.0, 500.0)},
     "time_in_range": {"%": (0.0, 100.0)},
@@ -498,12 +498,23 @@ LEVEL_LIMITS = {
 """Units of a level and the numbers that are possible in them, by outcome."""
 
 CONCENTRATION_LIMITS = {
-    "ng/mL": (0.0, 50.0),
-    "nmol/L": (0.0, 20.0),
-    "pmol/L": (0.0, 20000.0),
-    "pmol/mL": (0.0, 20.0),
+    "ng/mL": (0.0, 30.0),
+    "nmol/L": (0.0, 10.0),
+    "pmol/L": (0.0, 10_000.0),
+    "pmol/mL": (0.0, 10.0),
 }
 """Units of a C-peptide concentration and the numbers that are possible in them."""
+
+LARGEST_CHANGE = {"hba1c": {"%": 10.0, "mmol/mol": 110.0}}
+"""Changes and differences, by outcome and unit, that no group of patients has."""
+
+LARGEST_SPREAD = {
+    "hba1c": {"%": 5.0, "mmol/mol": 55.0},
+    "insulin_dose": {"IU/kg/day": 2.0, "IU/day": 200.0},
+    "fasting_glucose": {"mg/dL": 300.0, "mmol/L": 17.0},
+    "time_in_range": {"%": 50.0},
+}
+"""Spreads of one number, by outcome and unit, that no group of patients has."""
 
 SMALLEST_HBA1C_SD = 0.3
 """Percentage points. An HbA1c spread between patients below this is a standard error."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.evidence import rules
+from analysis.evidence.contradictions import contradictions
 from analysis.evidence.faults import EvidenceError, Fault
 from analysis.evidence.reading import Table, read_table
 from analysis.evidence.schema import TABLES, Row, blank
@@ -50,7 +51,7 @@ def read(raw: Path) -> tuple[dict[str, Table], list[Fault]]:
     named = {(fault.file, fault.line, fault.column) for fault in faults}
     faults += [
         fault
-        for fault in rules.faults_of(tables)
+        for fault in (*rules.faults_of(tables), *contradictions(tables))
         if (fault.file, fault.line, fault.column) not in named
         and fault.line not in tables[fault.file].unread
     ]

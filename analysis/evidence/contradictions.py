@@ -1,0 +1,270 @@
+"""Facts of different rows and tables that cannot both be true: each is a fault that names the two.
+
+Counts above the patients of the study, facts of insulin independence that exclude one another,
+changes that leave no level, times and probabilities that cannot be. What is only unlikely is an
+oddity (`oddities`, `plausibility`, `twins`).
+"""
+
+import datetime as dt
+import math
+from collections.abc import Iterator, Mapping
+
+from analysis import vocabulary as v
+from analysis.evidence.faults import Fault
+from analysis.evidence.reading import Table
+from analysis.evidence.schema import Row, blank
+
+Tables = Mapping[str, Table]
+
+COUNTS = {
+    "outcomes.csv": ("n",),
+    "directions.csv": (),
+    "responders.csv": ("n_total", "n_responders"),
+    "independence.csv": ("n_total", "k"),
+    "safety.csv": ("n_patients",),
+}
+"""Columns that count patients of the arm of their row."""
+
+
+def place(table: Table, row: Row, column: str) -> str:
+    """`n_treated 20 (studies.csv:2)`: a fact and where it stands."""
+    value = row[column]
+    shown = f"{value:g}" if isinstance(value, float) else value
+    return f"{column} {shown} ({table.name}:{row['line']})"
+
+
+def contradictions(tables: Tables) -> Iterator[Fault]:
+    """Every contradiction between rows of the tables that could be read."""
+    studies = tables["studies.csv"]
+    if not studies.readable:
+        return
+    by_id = {str(row["study_id"]): row for row in studies.rows}
+    yield from _years(tables)
+    yield from _no_controls(studies)
+    for name in COUNTS:
+        if tables[name].readable:
+            yield from _above_the_study(tables[name], studies, by_id)
+    if tables["outcomes.csv"].readable:
+        yield from _one_patient(tables["outcomes.csv"])
+        yield from _no_spread(tables["outcomes.csv"])
+        yield from _impossible_changes(tables["outcomes.csv"])
+        yield from _impossible_sizes(tables["outcomes.csv"])
+    for name in ("outcomes.csv", "directions.csv"):
+        if tables[name].readable:
+            yield from _impossible_p(tables[name])
+    if tables["responders.csv"].readable:
+        yield from _percentages(tables["responders.csv"])
+    if tables["independence.csv"].readable:
+        yield from _independence(tables["independence.csv"])
+
+
+# --- studies -----------------------------------------------------------------------------------
+
+
+def _years(tables: Tables) -> Iterator[Fault]:
+    this_year = dt.date.today().year
+    for name in ("studies.csv", "published_meta_analyses.csv"):
+        for row in tables[name].rows if tables[name].readable else ():
+            if row["year"] > this_year + 1:
+                yield tables[name].fault(row, "year", f"not after {this_year + 1}")
+
+
+def _no_controls(studies: Table) -> Iterator[Fault]:
+    for row in studies.rows:
+        if row["design"] in v.CONTROLLED_DESIGNS and row["n_control"] == 0:
+            yield studies.fault(
+                row, "n_control", f"at least 1, or blank: the design is {row['design']}"
+            )
+
+
+# --- counts ------------------------------------------------------------------------------------
+
+
+def patients_of(arm: str, study: Row, by_id: Mapping[str, Row]) -> tuple[float, str]:
+    """The most patients an arm of a study can have (NaN: not known), and the column that says so.
+
+    An arm that names other reports (`treated_one2020_two2021`) is that of all of them.
+    """
+    kind = arm.partition("_")[0]
+    if kind == "patient":
+        return 1.0, ""
+    if kind == "control":
+        return float(study["n_control"]), "n_control"
+    if kind in ("treated", "contrast"):
+        joint = [other for name, other in by_id.items() if other is not study and name in arm]
+        sizes = [float(row["n_treated"]) for row in (study, *joint)]
+        return sum(sizes), "n_treated"
+    none = 0.0 if study["design"] not in v.CONTROLLED_DESIGNS else math.nan
+    controls = none if blank(study["n_control"]) else float(study["n_control"])
+    return float(study["n_treated"]) + controls, "n_treated"
+
+
+def _above_the_study(table: Table, studies: Table, by_id: Mapping[str, Row]) -> Iterator[Fault]:
+    for row in table.rows:
+        study = by_id.get(str(row["study_id"]))
+        if study is None:
+            continue
+        limits = [(column, *patients_of(str(row["arm"]), study, by_id))
+                  for column in COUNTS[table.name]]  # fmt: skip
+        if table.name == "directions.csv":
+            limits.append(("n_treated", float(study["n_treated"]), "n_treated"))
+        if table.name in ("outcomes.csv", "directions.csv"):
+            limits.append(("n_control", float(study["n_control"]), "n_control"))
+        for column, limit, said in limits:
+            if row[column] > limit:  # False when either is NaN
+                fact = place(studies, study, said) if said else "an arm of one patient"
+                yield table.fault(row, column, f"not more than {limit:g}: {fact}")
+                break
+
+
+def _one_patient(table: Table) -> Iterator[Fault]:
+    for row in table.rows:
+        if row["statistic"] == "individual" and row["n"] > 1:
+            yield table.fault(row, "n", "1, because statistic is individual")
+
+
+def _percentages(table: Table) -> Iterator[Fault]:
+    for row in table.rows:
+        percent = 100 * row["n_responders"] / row["n_total"]
+        if abs(percent - row["percent"]) > 1:
+            yield table.fault(row, "percent", f"n_responders of n_total are {percent:.1f} %")
+
+
+# --- numbers -----------------------------------------------------------------------------------
+
+
+def _no_spread(table: Table) -> Iterator[Fault]:
+    for row in table.rows:
+        if row["spread"] == 0 and row["n"] > 1 and row["statistic"] != "individual":
+            yield table.fault(
+                row, "spread", f"more than 0: {row['n']:g} patients are not all alike; blank with "
+                "spread_kind none where no spread is printed"
+            )  # fmt: skip
+
+
+def _impossible_changes(table: Table) -> Iterator[Fault]:
+    """Changes at the time of treatment, and changes that leave less than nothing."""
+    before = {
+        (row["study_id"], row["arm"], row["outcome"], row["unit"]): row
+        for row in table.rows
+        if row["scale"] == "level" and row["months"] == 0
+    }
+    for row in table.rows:
+        if row["months"] == 0 and row["scale"] != "level":
+            yield table.fault(row, "scale", "level at month 0: nothing has changed yet")
+        base = before.get((row["study_id"], row["arm"], row["outcome"], row["unit"]))
+        if row["scale"] == "change" and base is not None and row["value"] < -base["value"] - 0.05:
+            allowed = f"not below minus the level before treatment: {place(table, base, 'value')}"
+            yield table.fault(row, "value", allowed)
+
+
+def _impossible_sizes(table: Table) -> Iterator[Fault]:
+    """Numbers that the unit cannot have though its limits would let them pass."""
+    for row in table.rows:
+        unit, scale = str(row["unit"]), str(row["scale"])
+        for column in ("value", "spread", "spread_high"):
+            limit = v.LARGEST_CHANGE.get(str(row["outcome"]), {}).get(unit, math.inf)
+            if column == "spread" and scale in ("level", "change", "between_arm_difference"):
+                limit = v.LARGEST_SPREAD.get(str(row["outcome"]), {}).get(unit, math.inf)
+            elif scale not in ("change", "between_arm_difference"):
+                continue
+            if abs(row[column]) > limit:
+                other = "mmol/mol" if unit == "%" else "another unit"
+                said = "a change" if column != "spread" else "a spread"
+                allowed = (
+                    f"{said} of at most {limit:g} for {row['outcome']} in {unit}; is it {other}?"
+                )
+                yield table.fault(row, column, allowed)
+
+
+def _impossible_p(table: Table) -> Iterator[Fault]:
+    for row in table.rows:
+        relation, p = row["p_relation"], row["p_value"]
+        if p == 0 and relation in ("=", "<"):
+            yield table.fault(row, "p_value", "more than 0; p = 0.000 is printed for p < 0.001")
+        if p == 1 and relation == ">":
+            yield table.fault(row, "p_value", "less than 1 after >")
+
+
+# --- insulin independence ------------------------------------------------------------------------
+
+
+def _independence(table: Table) -> Iterator[Fault]:
+    arms: dict[tuple[str, str], list[Row]] = {}
+    for row in table.rows:
+        arms.setdefault((str(row["study_id"]), str(row["arm"])), []).append(row)
+    for (study, arm), rows in arms.items():
+        yield from _more_than_ever(table, rows)
+        yield from _outside_the_range(table, rows)
+        yield from _lasting_longer(table, rows)
+        whole = arms.get((study, arm.partition("_")[0]), [])
+        if whole is not rows:
+            yield from _part_above_whole(table, rows, whole)
+    for row in table.rows:
+        if row["fact"] == "patient" and row["value"] == 0:
+            said = f"; status is {row['status']}" if row["status"] else ""
+            yield table.fault(row, "value", f"more than 0 months without insulin{said}")
+
+
+def _exact(rows: list[Row], fact: str) -> list[Row]:
+    return [row for row in rows if row["fact"] == fact and row["bound"] == "exact"]
+
+
+def _more_than_ever(table: Table, rows: list[Row]) -> Iterator[Fault]:
+    """More independent at a time, for a time, or listed, than ever were."""
+    for ever in _exact(rows, "ever"):
+        fact = f"ever independent were k {ever['k']:g} ({table.name}:{ever['line']})"
+        for row in rows:
+            counted = row["fact"] in ("at_time", "lasted", "duration_summary")
+            if counted and row["bound"] != "selected" and row["k"] > ever["k"]:
+                yield table.fault(row, "k", f"not more than {ever['k']:g}: {fact}")
+        patients = [row for row in rows if row["fact"] == "patient"]
+        if len(patients) > ever["k"]:
+            row = patients[int(ever["k"])]
+            allowed = f"{ever['k']:g} patients at most, {len(patients)} are listed: {fact}"
+            yield table.fault(row, "patient_label", allowed)
+
+
+def _part_above_whole(table: Table, part: list[Row], whole: list[Row]) -> Iterator[Fault]:
+    for ever in _exact(whole, "ever"):
+        for row in _exact(part, "ever"):
+            if row["k"] > ever["k"]:
+                allowed = f"not more than {place(table, ever, 'k')}, of the whole arm"
+                yield table.fault(row, "k", allowed)
+
+
+def _outside_the_range(table: Table, rows: list[Row]) -> Iterator[Fault]:
+    """Means, medians and patients outside the range of the same durations."""
+    for ends in rows:
+        if ends["fact"] != "duration_summary" or ends["duration_statistic"] != "range":
+            continue
+        low, high = ends["low"], ends["high"]
+        for row in rows:
+            same = row["fact"] == "patient" or (
+                row["fact"] == "duration_summary" and row["duration_statistic"] != "range"
+            )
+            one_group = row["fact"] == "patient" or blank(row["k"]) or row["k"] == ends["k"]
+            if same and one_group and not low <= row["value"] <= high and not blank(row["value"]):
+                allowed = f"within {low:g} to {high:g}, the range ({table.name}:{ends['line']})"
+                yield table.fault(row, "value", allowed)
+
+
+def _lasting_longer(table: Table, rows: list[Row]) -> Iterator[Fault]:
+    """More patients insulin-free for longer than for a shorter time."""
+    lasted = sorted(_exact(rows, "lasted"), key=lambda row: row["months"])
+    for i, longer in enumerate(lasted):
+        for shorter in lasted[:i]:
+            if longer["k"] > shorter["k"] and longer["n_total"] == shorter["n_total"]:
+                allowed = (
+                    f"not more than {place(table, shorter, 'k')}, free for "
+                    f"{shorter['months']:g} months"
+                )
+                yield table.fault(longer, "k", allowed)
+                break
+    for row in lasted:
+        patients = [r for r in rows if r["fact"] == "patient" and r["value"] >= row["months"]]
+        if len(patients) > row["k"]:
+            allowed = (
+                f"at least {len(patients)}: so many patients are listed with as long or longer"
+            )
+            yield table.fault(row, "k", allowed)
