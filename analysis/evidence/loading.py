@@ -24,7 +24,8 @@ class Evidence:
 
     Every table has an int column `line`, the line of the row in its csv file. Numbers are float64
     with NaN for blank; words and text are str with "" for blank. `directions` has a computed bool
-    column `has_numbers`, repeated as a word in its `caveats`. `digests` maps file name to SHA-256.
+    column `has_numbers`, repeated as a word in its `caveats`. `digests` maps file name to SHA-256;
+    `rows_said` to the number of rows that the data dictionary says it has.
     """
 
     studies: pd.DataFrame
@@ -40,6 +41,24 @@ class Evidence:
     publication_search: pd.DataFrame
     changes: pd.DataFrame
     digests: dict[str, str] = field(default_factory=dict)
+    rows_said: dict[str, int] = field(default_factory=dict)
+
+    def table(self, name: str) -> pd.DataFrame:
+        """The table of a file, `outcomes.csv`."""
+        return getattr(self, _ATTRIBUTES.get(name, name.removesuffix(".csv")))
+
+
+_ATTRIBUTES = {"published_meta_analyses.csv": "published", "CHANGES.csv": "changes"}
+
+
+def _rows_said(raw: Path) -> dict[str, int]:
+    """How many rows the data dictionary of a folder says each table has; {} without one."""
+    try:
+        text = (raw / "README.md").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return {}
+    said = re.findall(r"^## (\S+\.csv) \((\d+) rows\)", text, re.MULTILINE)
+    return {name: int(count) for name, count in said if name in TABLES}
 
 
 def read(raw: Path) -> tuple[dict[str, Table], list[Fault]]:
@@ -174,4 +193,5 @@ def load(raw: Path = RAW) -> Evidence:
         publication_search=frames["publication_search.csv"],
         changes=frames["CHANGES.csv"],
         digests={name: table.digest for name, table in tables.items() if table.digest},
+        rows_said=_rows_said(Path(raw)),
     )

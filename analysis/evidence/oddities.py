@@ -1,12 +1,17 @@
 """What is odd in the tables but not impossible: it stops nothing, and somebody should look."""
 
+import datetime as dt
 import math
+import re
 from collections.abc import Iterator
 
+from analysis import vocabulary as v
 from analysis.evidence.faults import Fault
 from analysis.evidence.loading import Evidence
+from analysis.evidence.plausibility import implausible
 from analysis.evidence.reading import Table
-from analysis.evidence.schema import words_of
+from analysis.evidence.schema import FACT_FILES, blank, words_of
+from analysis.evidence.twins import twins
 from analysis.evidence.usable import usable_for
 
 
@@ -17,8 +22,13 @@ def warnings(evidence: Evidence) -> list[Fault]:
         *_warn_changes(evidence),
         *_warn_values(evidence),
         *_warn_trials(evidence),
+        *_warn_sizes(evidence),
+        *_warn_times(evidence),
+        *_warn_tables(evidence),
+        *implausible(evidence.outcomes),
+        *twins(evidence),
     ]
-    return sorted(found, key=lambda f: (f.file, f.line))
+    return sorted(dict.fromkeys(found), key=lambda f: (f.file, f.line, f.column))
 
 
 def _warn_studies(evidence: Evidence) -> Iterator[Fault]:
@@ -61,17 +71,16 @@ def _warn_changes(evidence: Evidence) -> Iterator[Fault]:
 
 def _warn_values(evidence: Evidence) -> Iterator[Fault]:
     table = Table("outcomes.csv")
-    sizes = evidence.studies.set_index("study_id")["n_treated"]
     for row in evidence.outcomes.to_dict("records"):
         if row["spread_low"] < row["value"] == row["spread_high"]:
             yield table.fault(row, "value", "at the upper end of its own bracket")
-        if str(row["arm"]).startswith("treated") and row["n"] > sizes[row["study_id"]]:
-            text = f"more patients than the study treated ({sizes[row['study_id']]:g})"
-            yield table.fault(row, "n", text)
         if row["statistic"] == "median" and row["spread_kind"] in ("sd", "se"):
             yield table.fault(row, "spread_kind", "a median with a standard deviation or error")
         if row["statistic"] == "median" and row["spread_kind"] == "unstated" and row["spread"] > 0:
             yield table.fault(row, "spread_kind", "called a median, but printed with plus-minus")
+        printed = [float(p) for p in re.findall(r"\d*\.?\d+(?:[eE]-?\d+)?", row["p_text"])]
+        if printed and not blank(row["p_value"]) and row["p_value"] not in printed:
+            yield table.fault(row, "p_value", f"p_text has {row['p_text']}")
     table = Table("directions.csv")
     for row in evidence.directions.to_dict("records"):
         if "contradicts_levels" in words_of(row["caveats"]):
@@ -80,6 +89,112 @@ def _warn_values(evidence: Evidence) -> Iterator[Fault]:
     for row in evidence.published.to_dict("records"):
         if row["ci_low"] > row["estimate"] or row["estimate"] > row["ci_high"]:
             yield table.fault(row, "estimate", "outside its printed interval")
+
+
+def _studies(evidence: Evidence) -> dict[str, dict]:
+    return {row["study_id"]: row for row in evidence.studies.to_dict("records")}
+
+
+def _warn_sizes(evidence: Evidence) -> Iterator[Fault]:
+    """Arms of designs that have none, controlled designs without a size, arms that look swapped."""
+    table, studies = Table("studies.csv"), _studies(evidence)
+    first_control = {
+        row["study_id"]: row
+        for row in reversed(evidence.outcomes.to_dict("records"))
+        if str(row["arm"]).startswith("control")
+    }
+    this_year = dt.date.today().year
+    for row in studies.values():
+        controlled, control = (
+            row["design"] in v.CONTROLLED_DESIGNS,
+            first_control.get(row["study_id"]),
+        )
+        if controlled and blank(row["n_control"]) and row["include"] == "yes":
+            seen = (
+                f"; outcomes.csv:{control['line']} has a control arm of {control['n']:g}"
+                if control is not None
+                else ""
+            )
+            yield table.fault(row, "n_control", f"blank, but the design is {row['design']}{seen}")
+        if not controlled and row["n_control"] > 0:
+            yield table.fault(row, "n_control", f"controls, but the design is {row['design']}")
+        elif not controlled and control is not None:
+            text = f"{row['design']}, but outcomes.csv:{control['line']} is of a control arm"
+            yield table.fault(row, "design", text)
+        if row["year"] > this_year:
+            yield table.fault(row, "year", f"after this year ({this_year})")
+        years = [float(year) for year in re.findall(r"(?:19|20)\d\d", row["enrolment_years"])]
+        if years and min(years) > row["year"]:
+            yield table.fault(row, "year", f"before the enrolment ({row['enrolment_years']})")
+    table = Table("outcomes.csv")
+    for row in evidence.outcomes.to_dict("records"):
+        study, kind = studies[row["study_id"]], str(row["arm"]).partition("_")[0]
+        sizes = {"treated": study["n_treated"], "control": study["n_control"]}
+        if sizes["treated"] == sizes["control"] or kind not in sizes:
+            continue
+        other = "control" if kind == "treated" else "treated"
+        plain = row["arm"] == kind
+        if plain and row["n"] == sizes[other] and not blank(sizes[kind]):
+            text = (
+                f"the size of the {other} arm (n_{other}, studies.csv:{study['line']}): "
+                "arms swapped?"
+            )
+            yield table.fault(row, "n", text)
+
+
+def _warn_times(evidence: Evidence) -> Iterator[Fault]:
+    """Times beyond the follow-up of the study: weeks or days typed as months?"""
+    studies = _studies(evidence)
+    columns = {
+        "outcomes": ("months",),
+        "directions": ("months", "months_from", "months_to"),
+        "responders": ("months",),
+        "independence": ("months", "value", "high"),
+        "safety": ("followup_months",),
+    }
+    for name, times in columns.items():
+        table = Table(f"{name}.csv")
+        for row in getattr(evidence, name).to_dict("records"):
+            study = studies[row["study_id"]]
+            followed, kind = study["followup_months"], study["followup_kind"]
+            most = followed * _BEYOND.get(kind, 1.0) + 1.0
+            if blank(followed):
+                most = LONGEST_WITHOUT_FOLLOWUP
+            for column in times:
+                if row[column] > most:
+                    fact = (
+                        f"{v.FOLLOWUP_KINDS.get(kind, 'follow-up')} follow-up {followed:g} months"
+                        if not blank(followed)
+                        else "no follow-up given"
+                    )
+                    text = f"beyond the follow-up ({fact}, studies.csv:{study['line']})"
+                    yield table.fault(row, column, text + _other_unit(row[column], followed))
+                    break
+
+
+_BEYOND = {"median": 3.0, "mean": 3.0, "minimum": 4.0}
+"""Single patients are followed so many times longer than a median, a mean or the shortest."""
+
+LONGEST_WITHOUT_FOLLOWUP = 150.0
+"""Months; a time beyond it is odd where a study says nothing of its follow-up."""
+
+
+def _other_unit(months: float, followed: float) -> str:
+    for unit, a_month in (("weeks", v.WEEKS_PER_MONTH), ("days", v.DAYS_PER_MONTH)):
+        if months / a_month <= followed * 1.1 < months and months / a_month >= followed * 0.5:
+            return f": {unit} typed as months? {months:g} {unit} are {months / a_month:.2f} months"
+    return ""
+
+
+def _warn_tables(evidence: Evidence) -> Iterator[Fault]:
+    """Tables without a row, or with other than the data dictionary says."""
+    for name, said in evidence.rows_said.items():
+        count = len(evidence.table(name))
+        if said != count:
+            yield Fault(name, 1, "(rows)", str(count), f"README.md says {said} rows")
+    for name in FACT_FILES:
+        if not len(evidence.table(name)) and not evidence.rows_said.get(name):
+            yield Fault(name, 1, "(rows)", "0", "a table without facts: emptied?")
 
 
 def _warn_trials(evidence: Evidence) -> Iterator[Fault]:

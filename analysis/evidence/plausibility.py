@@ -1,0 +1,339 @@
+"""Numbers that can be but hardly are: sizes against units, spreads, intervals, p-values.
+
+The ranges are those of groups of people with diabetes: outside them a slip (a standard error typed
+as a deviation or the reverse, another unit, a factor of ten, a level called a change) is likelier
+than the number. Each oddity names the number and what it is held against.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+from scipy import stats
+
+from analysis import units
+from analysis import vocabulary as v
+from analysis.evidence.faults import Fault
+from analysis.evidence.reading import Table
+from analysis.evidence.schema import Row, blank
+
+_TABLE = Table("outcomes.csv")
+
+SPREAD_OF_PATIENTS = {
+    "c_peptide": (0.12, 1.5),
+    "insulin_dose": (0.1, 1.2),
+    "fasting_glucose": (0.06, 0.7),
+    "hba1c": (0.35, 3.0),
+    "time_in_range": (3.0, 40.0),
+    "percent": (3.0, 300.0),
+}
+"""Usual standard deviations between patients: of HbA1c in NGSP points, of time in range and of
+percentages in percent, of all others as a share of the mean (coefficient of variation)."""
+
+FAR = 4.0
+"""So many times larger or smaller than the median of the other studies is far from them."""
+
+ENOUGH_OTHERS = 5
+"""Fewest other studies with a spread before one is held against them."""
+
+USUAL_LEVEL = {
+    "hba1c": {"%": (4.5, 14.5), "mmol/mol": (26.0, 135.0)},
+    "fasting_glucose": {"mg/dL": (55.0, 400.0), "mmol/L": (3.0, 22.0)},
+    "insulin_dose": {"IU/kg/day": (0.02, 2.0), "IU/day": (2.0, 200.0)},
+    "time_in_range": {"%": (2.0, 100.0)},
+}
+"""Usual levels of a group; 0 is looked at by nobody."""
+
+USUAL_C_PEPTIDE = {"c_peptide_fasting": (0.002, 3.0)}
+"""Usual C-peptide in nmol/L; other measures up to 6."""
+
+USUAL_CHANGE = {"hba1c": {"%": (0.0, 5.0), "mmol/mol": (0.0, 55.0)}}
+
+
+def implausible(outcomes: pd.DataFrame) -> Iterator[Fault]:
+    """Oddities of the numbers of outcomes.csv.
+
+    Parameters
+    ----------
+    outcomes : the table of an `Evidence`.
+    """
+    rows = outcomes.to_dict("records")
+    for row in rows:
+        yield from _size(row)
+        yield from _asymmetric(row)
+        yield from _collapsed(row)
+    yield from _spreads(rows)
+    yield from _jumps(rows)
+    yield from _level_called_change(rows)
+    yield from _p_against_numbers(rows)
+
+
+def _fault(row: Row, column: str, text: str) -> Fault:
+    return _TABLE.fault(row, column, text)
+
+
+def _at(row: Row, column: str = "value") -> str:
+    return f"{row[column]:g} ({_TABLE.name}:{row['line']})"
+
+
+# --- sizes ---------------------------------------------------------------------------------------
+
+
+def _size(row: Row) -> Iterator[Fault]:
+    """Levels, changes and percentages that are unusual in their unit."""
+    outcome, unit, scale, value = row["outcome"], row["unit"], row["scale"], row["value"]
+    if blank(value) or value == 0:
+        return
+    if scale in ("percent_change", "percent_of_baseline"):
+        small = 1.0 if scale == "percent_change" else 2.0
+        if abs(value) < small and abs(value) != 1:
+            yield _fault(row, "value", f"{scale} in %: is {value:g} a share of 1?")
+        return
+    if scale != "level":
+        low, high = USUAL_CHANGE.get(outcome, {}).get(unit, (0.0, math.inf))
+        if abs(value) > high:
+            text = f"unusual as {scale} of {outcome} in {unit} (beyond {high:g}): another unit?"
+            yield _fault(row, "value", text)
+        return
+    if outcome in v.C_PEPTIDE_MEASURES:
+        line = units.c_peptide_scale(unit)
+        if not line.absolute:
+            return
+        low, high = USUAL_C_PEPTIDE.get(outcome, (0.002, 6.0))
+        size, shown = line.level(value), "nmol/L"
+    else:
+        low, high = USUAL_LEVEL.get(outcome, {}).get(unit, (-math.inf, math.inf))
+        size, shown = value, unit
+    if not low <= size <= high:
+        text = f"{size:.3g} {shown} is unusual for {outcome} ({low:g} to {high:g}): another unit?"
+        yield _fault(row, "value", text)
+
+
+def _jumps(rows: Sequence[Row]) -> Iterator[Fault]:
+    """Levels of one arm that differ many times over between two times."""
+    groups = defaultdict(list)
+    for row in rows:
+        if row["scale"] == "level" and row["value"] > 0 and row["n"] != 1:
+            groups[(row["study_id"], row["arm"], row["outcome"], row["unit"])].append(row)
+    for (_, _, outcome, _), members in groups.items():
+        most = {"hba1c": 2.4, "fasting_glucose": 3.5, "insulin_dose": 12.0}.get(outcome, 15.0)
+        first = min(members, key=lambda row: (blank(row["months"]), row["months"]))
+        for row in members:
+            ratio = row["value"] / first["value"]
+            if (ratio > most or ratio < 1 / most) and not _near_zero(row, first):
+                text = (
+                    f"{ratio:.3g} times {_at(first)} of month {first['months']:g}: ten times off?"
+                )
+                yield _fault(row, "value", text)
+
+
+def _near_zero(*rows: Row) -> bool:
+    """C-peptide at the limit of detection: a ratio says nothing."""
+    if rows[0]["outcome"] not in v.C_PEPTIDE_MEASURES:
+        return False
+    lines = [units.c_peptide_scale(row["unit"]) for row in rows]
+    return any(
+        line.absolute and line.level(row["value"]) < 0.03
+        for line, row in zip(lines, rows, strict=True)
+    )
+
+
+def _level_called_change(rows: Sequence[Row]) -> Iterator[Fault]:
+    """Changes as large as the levels of the same study: a level called a change?"""
+    levels = defaultdict(list)
+    for row in rows:
+        if row["scale"] == "level" and row["value"] > 0:
+            levels[(row["study_id"], row["outcome"], row["unit"])].append(row)
+    for row in rows:
+        near = [
+            level
+            for level in levels[(row["study_id"], row["outcome"], row["unit"])]
+            if row["scale"] == "change" and 0.5 <= row["value"] / level["value"] <= 2.0
+        ]
+        if near:
+            text = f"a change as large as the level {_at(near[0])}: a level called a change?"
+            yield _fault(row, "scale", text)
+
+
+# --- spreads -------------------------------------------------------------------------------------
+
+
+def spread_between_patients(row: Row) -> float:
+    """The standard deviation between patients that a row prints with one number; NaN without.
+
+    A standard error is multiplied by the root of n; an unstated spread is taken as a deviation.
+    """
+    if row["spread_kind"] in ("sd", "unstated"):
+        return float(row["spread"])
+    if row["spread_kind"] == "se":
+        n = row["n"]
+        if row["scale"] == "between_arm_difference" and row["n_control"] > 0:
+            n = 1 / (1 / row["n"] + 1 / row["n_control"])
+        return float(row["spread"]) * math.sqrt(n)
+    return math.nan
+
+
+def _measure_of(row: Row) -> tuple[str, float]:
+    """Which of the usual spreads a row is held against, and its spread on that footing."""
+    outcome, sd = row["outcome"], spread_between_patients(row)
+    if row["n"] == 1 or (blank(row["n"]) and row["spread_kind"] == "se"):
+        return outcome, math.nan
+    if row["scale"] in ("percent_change", "percent_of_baseline"):
+        return "percent", sd
+    if outcome in ("hba1c", "time_in_range"):
+        slope = units.scale(outcome, row["unit"]).slope if outcome == "hba1c" else 1.0
+        return outcome, sd * slope
+    if row["scale"] != "level" or not row["value"] > 0:
+        return outcome, math.nan
+    family = "c_peptide" if outcome in v.C_PEPTIDE_MEASURES else outcome
+    return family, sd / row["value"]
+
+
+def _suspect(row: Row, too_small: bool) -> str:
+    if too_small:
+        slip = (
+            "a standard error typed as a deviation" if row["spread_kind"] != "se" else "too small"
+        )
+    else:
+        slip = (
+            "a deviation typed as a standard error" if row["spread_kind"] == "se" else "too large"
+        )
+    return f"{slip}, another unit or ten times off?"
+
+
+def _spreads(rows: Sequence[Row]) -> Iterator[Fault]:
+    """Spreads outside the usual, far from those of other studies, or from the arm's own."""
+    measured = [(row, *_measure_of(row)) for row in rows]
+    measured = [m for m in measured if not math.isnan(m[2]) and m[2] > 0]
+    by_family = defaultdict(lambda: defaultdict(list))
+    for row, family, spread in measured:
+        by_family[family][row["study_id"]].append(spread)
+    for row, family, spread in measured:
+        footing = "" if family in ("hba1c", "time_in_range", "percent") else " of the mean"
+        shown = f"{spread:.3g}{footing} between patients"
+        others = [
+            pd.Series(spreads).median()
+            for study, spreads in by_family[family].items()
+            if study != row["study_id"]
+        ]
+        low, high = SPREAD_OF_PATIENTS.get(family, (0.0, math.inf))
+        middle = float(pd.Series(others).median()) if len(others) >= ENOUGH_OTHERS else math.nan
+        own = _own_spread(row, family, measured)
+        if not low <= spread <= high:
+            text = f"{shown}, usual are {low:g} to {high:g}"
+        elif spread > FAR * middle or spread < middle / FAR:
+            text = f"{shown}, the median of {len(others)} other studies is {middle:.2g}"
+        elif own is not None and not 1 / FAR <= spread / own[1] <= FAR:
+            text = f"{shown}, that of {_at(own[0], 'spread')} is {own[1]:.2g}"
+            middle = own[1]
+        else:
+            continue
+        too_small = spread < (low if spread < low else middle)
+        yield _fault(row, "spread", f"{text}: {_suspect(row, too_small)}")
+
+
+def _own_spread(row: Row, family: str, measured: list) -> tuple[Row, float] | None:
+    """The spread of another time or arm of the same study that is nearest, for comparison."""
+    alike = [
+        (other, spread)
+        for other, other_family, spread in measured
+        if other is not row
+        and other["study_id"] == row["study_id"]
+        and other_family == family
+        and other["outcome"] == row["outcome"]
+    ]
+    if not alike:
+        return None
+    here = next(spread for other, _, spread in measured if other is row)
+    return min(alike, key=lambda pair: abs(math.log(pair[1] / here)))
+
+
+def _collapsed(row: Row) -> Iterator[Fault]:
+    if row["n"] > 1 and row["spread_low"] == row["spread_high"]:
+        yield _fault(row, "spread_low", f"both ends are {row['spread_high']:g}: no spread is known")
+
+
+def _asymmetric(row: Row) -> Iterator[Fault]:
+    """Confidence intervals whose number does not stand in their middle."""
+    low, value, high = row["spread_low"], row["value"], row["spread_high"]
+    if row["spread_kind"] != "ci95" or blank(value) or not low < high:
+        return
+    rounding = 2 * max(_last_place(number) for number in (low, value, high))
+    lean, width = abs((high - value) - (value - low)), high - low
+    if lean <= min(0.25 * width, max(0.1 * width, rounding)):
+        return
+    text = f"not in the middle of its interval {low:g} to {high:g} ({(low + high) / 2:g})"
+    if low > 0 and abs(math.log(value / math.sqrt(low * high))) < 0.05:
+        text += "; it is the geometric middle: an interval of logarithms"
+    yield _fault(row, "value", text)
+
+
+def _last_place(number: float) -> float:
+    text = f"{number:.12g}"
+    return 10.0 ** -len(text.partition(".")[2]) if "." in text else 1.0
+
+
+# --- p-values ------------------------------------------------------------------------------------
+
+
+def _p_against_numbers(rows: Sequence[Row]) -> Iterator[Fault]:
+    """p-values that the number and its own spread, or both levels, cannot have given."""
+    levels = {
+        (row["study_id"], row["arm"], row["outcome"], row["unit"], row["months"]): row
+        for row in rows
+        if row["scale"] == "level"
+    }
+    for row in rows:
+        if blank(row["p_value"]):
+            continue
+        printed = _z_of(row["p_value"])
+        wanted = "between" if row["scale"] == "between_arm_difference" else "within"
+        if row["p_contrast"] not in (wanted, "") or (not row["p_contrast"] and wanted == "within"):
+            continue
+        z, why = _z_of_number(row), "the number and its spread give about"
+        if math.isnan(z) and row["scale"] == "level":
+            key = (row["study_id"], row["arm"], row["outcome"], row["unit"], 0.0)
+            z, why = _smallest_z(row, levels.get(key)), "the levels and their spreads give at most"
+            if math.isnan(z) or row["p_relation"] == "<" or printed > 0.8 * z - 0.3:
+                continue
+        elif math.isnan(z) or not _disagree(row["p_relation"], printed, z):
+            continue
+        said = f"p {row['p_relation']} {row['p_value']:g}"
+        yield _fault(row, "p_value", f"{said} is printed, {why} {2 * stats.norm.sf(z):.2g}")
+
+
+def _z_of(p: float) -> float:
+    return float(stats.norm.isf(max(p, 1e-300) / 2))
+
+
+def _disagree(relation: str, printed: float, z: float) -> bool:
+    slack = 0.5 + 0.25 * max(min(printed, z), 1.0)
+    if relation == "=":
+        return abs(printed - z) > slack
+    return z < printed - slack if relation == "<" else z > printed + slack
+
+
+def _z_of_number(row: Row) -> float:
+    """|value| in its own standard errors, for a change or a difference; NaN where not known."""
+    if row["scale"] == "level" or blank(row["value"]):
+        return math.nan
+    if row["spread_kind"] == "ci95":
+        se = (row["spread_high"] - row["spread_low"]) / (2 * 1.96)
+    elif row["spread_kind"] == "se":
+        se = row["spread"]
+    elif row["spread_kind"] == "sd" and row["scale"] in ("change", "percent_change"):
+        se = row["spread"] / math.sqrt(row["n"])
+    else:
+        return math.nan
+    return abs(row["value"]) / se if se > 0 else math.nan
+
+
+def _smallest_z(row: Row, before: Row | None) -> float:
+    """The least |z| of a change between two levels, whatever their correlation; NaN if unknown."""
+    if before is None or row is before:
+        return math.nan
+    spreads = [spread_between_patients(r) for r in (before, row)]
+    widest = sum(spreads) / math.sqrt(min(before["n"], row["n"]))
+    change = abs(row["value"] - before["value"])
+    return change / widest if widest > 0 else math.nan

@@ -1,0 +1,163 @@
+"""One study under two ids, and one arm under two names: what is too alike to be two things."""
+
+import difflib
+import functools
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+
+import pandas as pd
+
+from analysis.evidence.faults import Fault
+from analysis.evidence.loading import Evidence
+from analysis.evidence.reading import Table
+from analysis.evidence.schema import Row, blank, words_of
+
+EQUAL_NUMBERS = 2
+"""So many equal means with equal spreads make two studies one."""
+
+NEARLY = 0.95
+"""Titles that are so alike are nearly the same."""
+
+
+def twins(evidence: Evidence) -> Iterator[Fault]:
+    """Studies of different cohorts that look like one study, and arms that look like one arm."""
+    studies = evidence.studies.to_dict("records")
+    declared = {
+        frozenset((row["cohort"], other))
+        for row in studies
+        for other in words_of(row["overlaps_with"])
+    }
+    numbers = _numbers(evidence.outcomes)
+    addresses = _addresses(studies)
+    table = Table("studies.csv")
+    for i, later in enumerate(studies):
+        for first in studies[:i]:
+            pair = frozenset((later["cohort"], first["cohort"]))
+            if len(pair) == 1 or pair in declared:
+                continue
+            found = _shared(first, later, numbers, addresses)
+            if found is not None:
+                column, fact = found
+                text = (
+                    f"{fact} as {first['study_id']} (studies.csv:{first['line']}) of another cohort"
+                )
+                yield table.fault(later, column, f"{text}: one study under two ids?")
+    yield from _arms(evidence)
+
+
+@functools.cache
+def _plain(text: str) -> str:
+    """Small letters and digits without accents: for comparing what two people typed."""
+    letters = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", " ", letters.lower()).strip()
+
+
+def _surname(study: Row) -> str:
+    name = re.sub(r"\(.*?\)", "", str(study["first_author"])).strip()
+    return _plain(re.sub(r"( [A-Z]{1,3}| [A-Z]-[A-Z])$", "", name))
+
+
+def _numbers(outcomes: pd.DataFrame) -> Mapping[str, set]:
+    """Study -> its means with spreads, as what they are and how large: equal only by copying."""
+    found = defaultdict(set)
+    for row in outcomes.to_dict("records"):
+        spread = (row["spread"], row["spread_low"], row["spread_high"])
+        if not blank(row["value"]) and not all(map(blank, spread)) and row["value"] != 0:
+            key = (row["outcome"], row["scale"], row["months"], row["value"])
+            found[row["study_id"]].add(key + tuple(-1.0 if blank(s) else s for s in spread))
+    return found
+
+
+def _addresses(studies: list[Row]) -> set[str]:
+    """Addresses that one study alone, or one pair alone, was read from."""
+    counts = pd.Series([row["source_url"] for row in studies]).value_counts()
+    return set(counts[counts == 2].index)
+
+
+def _shared(first: Row, later: Row, numbers: Mapping[str, set], addresses: set[str]):
+    equal = numbers[first["study_id"]] & numbers[later["study_id"]]
+    if len(equal) >= EQUAL_NUMBERS:
+        shown = ", ".join(f"{key[3]:g}" for key in sorted(equal, key=str)[:3])
+        return "study_id", f"{len(equal)} equal means with equal spreads ({shown})"
+    title = _plain(later["title"])
+    other = _plain(first["title"])
+    if len(title) > 20 and title == other:
+        return "title", "the same title"
+    if len(title) > 40 and abs(len(title) - len(other)) < (1 - NEARLY) * len(title):
+        alike = difflib.SequenceMatcher(None, title, other, autojunk=False)
+        ratios = (alike.real_quick_ratio, alike.quick_ratio, alike.ratio)  # cheapest first
+        if all(ratio() > NEARLY for ratio in ratios):
+            return "title", "nearly the same title"
+    same_page = later["source_url"] == first["source_url"] and later["source_url"] in addresses
+    if same_page and "secondary" not in (first["seen_in"], later["seen_in"]):
+        return "source_url", "the same address"
+    close = abs(later["year"] - first["year"]) <= 1
+    same_size = later["n_treated"] == first["n_treated"] and (
+        later["n_control"] == first["n_control"]
+        or (blank(later["n_control"]) and blank(first["n_control"]))
+    )
+    same_kind = all(later[c] == first[c] for c in ("diabetes_type", "cell_class", "design"))
+    if close and same_size and same_kind and _surname(later) and _surname(later) == _surname(first):
+        return (
+            "first_author",
+            "the same first author, size, design and product, and nearly the year",
+        )
+    return None
+
+
+# --- arms ----------------------------------------------------------------------------------------
+
+
+def _arms(evidence: Evidence) -> Iterator[Fault]:
+    """Arms of one study whose names differ by a slip only."""
+    arms: dict[str, dict[str, tuple[str, Row]]] = defaultdict(dict)
+    counts: dict[tuple[str, str], int] = defaultdict(int)
+    for name in ("outcomes", "directions", "responders", "independence", "safety"):
+        for row in getattr(evidence, name).to_dict("records"):
+            arms[row["study_id"]].setdefault(row["arm"], (f"{name}.csv", row))
+            counts[(row["study_id"], row["arm"])] += 1
+    for study, named in arms.items():
+        names = sorted(named, key=lambda arm: (-counts[(study, arm)], arm))
+        for i, rarer in enumerate(names):
+            for other in names[:i]:
+                if _slip(rarer, other):
+                    (file, row), (other_file, other_row) = named[rarer], named[other]
+                    place = f"{other_file}:{other_row['line']}"
+                    text = f"is it {other} ({place})? the names differ by a slip"
+                    yield Table(file).fault(row, "arm", text)
+
+
+def _slip(one: str, other: str) -> bool:
+    """Whether two arms of one study have names that differ by a slip of typing."""
+    kind = one.partition("_")[0]
+    if kind != other.partition("_")[0] or kind == "patient":
+        return False
+    plain = [re.sub(r"[_.]", "", arm.lower()) for arm in (one, other)]
+    if plain[0] == plain[1]:
+        return True
+    if re.findall(r"\d+", one) != re.findall(r"\d+", other):
+        return False
+    last = [arm.rpartition("_")[2] for arm in (one, other)]
+    if min(map(len, last)) <= 3 or re.sub(r"[A-Z]+$", "", last[0]) == re.sub(
+        r"[A-Z]+$", "", last[1]
+    ):
+        return False
+    return _edits(*plain) <= (1 if min(map(len, plain)) < 12 else 2)
+
+
+def _edits(one: str, other: str) -> int:
+    """Letters to change, add, drop or swap with their neighbour to make one text the other."""
+    table = [[max(i, j) if not i * j else 0 for j in range(len(other) + 1)]
+             for i in range(len(one) + 1)]  # fmt: skip
+    for i in range(1, len(one) + 1):
+        for j in range(1, len(other) + 1):
+            table[i][j] = min(
+                table[i - 1][j] + 1,
+                table[i][j - 1] + 1,
+                table[i - 1][j - 1] + (one[i - 1] != other[j - 1]),
+            )
+            if i > 1 and j > 1 and one[i - 1] == other[j - 2] and one[i - 2] == other[j - 1]:
+                table[i][j] = min(table[i][j], table[i - 2][j - 2] + 1)
+    return table[-1][-1]
