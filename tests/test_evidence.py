@@ -294,7 +294,7 @@ CELLS = [
     (O, 36, {"value": "1e999"}, "value", "1e999", "a number"),
     (O, 36, {"value": "8,6"}, "value", "8,6", "a number"),
     (O, 36, {"value": "86"}, "value", "86", "3 to 20 for hba1c in %"),
-    (O, 36, {"value": "8.6", "unit": "mmol/mol"}, "value", "8.6", "9 to 195"),
+    (O, 36, {"value": "8.6", "unit": "mmol/mol"}, "value", "8.6", "18 to 195"),
     (O, 36, {"value": ""}, "value", "(blank)", "a number"),
     (O, 36, {"unit": "mmol/L"}, "unit", "mmol/L", "%, mmol/mol"),
     (O, 36, {"unit": ""}, "unit", "(blank)", "not allowed"),

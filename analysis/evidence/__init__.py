@@ -4,13 +4,15 @@
 line, column, value and what is allowed there. `load` returns the same tables as an `Evidence`, or
 raises `EvidenceError` with every fault. A wrong file never ends in a traceback. What is odd but not
 impossible is a warning (`warnings`) and stops nothing. Rooms, in the order they build on each
-other: `faults`, `schema`, `reading`, `rules`, `loading`, `usable`, `oddities`; `bibliography`.
+other: `faults`, `schema`, `hints`, `reading`, `rules`, `contradictions`, `loading`, `usable`,
+`plausibility`, `twins`, `oddities`; `bibliography`.
 """
 
 from analysis.evidence.bibliography import bibliography
 from analysis.evidence.faults import EvidenceError, Fault
 from analysis.evidence.loading import RAW, Evidence, check, label_of, load
 from analysis.evidence.oddities import warnings
+from analysis.evidence.reading import appended, header_of, line_end
 from analysis.evidence.schema import FACT_FILES, KEYS, OPTIONAL_FILES, TABLES, Column, Row
 from analysis.evidence.usable import summary, usable_for
 
@@ -25,9 +27,12 @@ __all__ = [
     "EvidenceError",
     "Fault",
     "Row",
+    "appended",
     "bibliography",
     "check",
+    "header_of",
     "label_of",
+    "line_end",
     "load",
     "summary",
     "usable_for",

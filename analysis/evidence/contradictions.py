@@ -5,7 +5,6 @@ changes that leave no level, times and probabilities that cannot be. What is onl
 oddity (`oddities`, `plausibility`, `twins`).
 """
 
-import datetime as dt
 import math
 from collections.abc import Iterator, Mapping
 
@@ -39,7 +38,6 @@ def contradictions(tables: Tables) -> Iterator[Fault]:
     if not studies.readable:
         return
     by_id = {str(row["study_id"]): row for row in studies.rows}
-    yield from _years(tables)
     yield from _no_controls(studies)
     for name in COUNTS:
         if tables[name].readable:
@@ -59,14 +57,6 @@ def contradictions(tables: Tables) -> Iterator[Fault]:
 
 
 # --- studies -----------------------------------------------------------------------------------
-
-
-def _years(tables: Tables) -> Iterator[Fault]:
-    this_year = dt.date.today().year
-    for name in ("studies.csv", "published_meta_analyses.csv"):
-        for row in tables[name].rows if tables[name].readable else ():
-            if row["year"] > this_year + 1:
-                yield tables[name].fault(row, "year", f"not after {this_year + 1}")
 
 
 def _no_controls(studies: Table) -> Iterator[Fault]:

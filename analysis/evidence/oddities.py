@@ -12,7 +12,6 @@ from analysis.evidence.plausibility import implausible
 from analysis.evidence.reading import Table
 from analysis.evidence.schema import FACT_FILES, blank, words_of
 from analysis.evidence.twins import twins
-from analysis.evidence.usable import usable_for
 
 
 def warnings(evidence: Evidence) -> list[Fault]:
@@ -33,7 +32,6 @@ def warnings(evidence: Evidence) -> list[Fault]:
 
 def _warn_studies(evidence: Evidence) -> Iterator[Fault]:
     table = Table("studies.csv")
-    usable = usable_for(evidence).set_index("study_id").any(axis=1)
     for row in evidence.studies.to_dict("records"):
         if row["include"] != "yes":
             continue
@@ -45,8 +43,6 @@ def _warn_studies(evidence: Evidence) -> Iterator[Fault]:
         for column in (group, "c_peptide_at_entry"):
             if not row[column]:
                 yield table.fault(row, column, "eligible, but not given (not_stated is a word too)")
-        if not usable[row["study_id"]]:
-            yield table.fault(row, "study_id", "eligible, but no row of it can enter a model")
 
 
 def _warn_changes(evidence: Evidence) -> Iterator[Fault]:

@@ -8,8 +8,6 @@ counts of the data dictionary, and one line of the change log for each row.
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 import shutil
 import tempfile
@@ -68,7 +66,7 @@ def plan(given: Submission, raw: Path = evidence.RAW) -> Plan:
             mistakes.append(Mistake(str(raw / name), error.strerror or "", "a file to add to"))
             continue
         rows, numbers = given.rows[name], given.numbers[name]
-        header = _header(before[name])
+        header = evidence.header_of(name, before[name])
         mistakes += [
             Mistake(given.place(name, number, column), value, f"blank: {name} has no such column",
                     name, number, column)
@@ -131,21 +129,14 @@ def write(made: Plan) -> list[Path]:
     return journal.commit(made.raw, made.before, made.after)
 
 
-def _header(data: bytes) -> list[str]:
-    text = data.decode("utf-8-sig", errors="replace")
-    cells = next(csv.reader(io.StringIO(text, newline="")), [])
-    return [cell.strip() for cell in cells]
-
-
 def _appended(old: bytes, name: str, rows: list[dict[str, str]]) -> tuple[bytes, int]:
     """The file with the rows at its end, in the order of its header; the line of the first."""
-    end = next((e for e in (b"\r\n", b"\n", b"\r") if e in old), b"\n")
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator=end.decode())
-    for row in rows:
-        writer.writerow([_printed(name, row, column) for column in _header(old)])
-    start = old if old.endswith(end) or not old else old + end
-    return start + buffer.getvalue().encode("utf-8"), start.count(end) + 1
+    complete = [
+        {column: _printed(name, row, column) for column in evidence.TABLES[name]} for row in rows
+    ]
+    new = evidence.appended(name, old, complete)
+    end = evidence.line_end(old).encode()
+    return new, new.count(end) - len(rows) + 1
 
 
 def _copy_with(raw: Path, files: dict[str, bytes], folder: Path) -> Path:
