@@ -21,7 +21,7 @@ from analysis.evidence.schema import Row, blank
 _TABLE = Table("outcomes.csv")
 
 SPREAD_OF_PATIENTS = {
-    "c_peptide": (0.12, 1.5),
+    "c_peptide": (0.12, 1.3),
     "insulin_dose": (0.1, 1.2),
     "fasting_glucose": (0.06, 0.7),
     "hba1c": (0.35, 3.0),
@@ -47,6 +47,9 @@ USUAL_LEVEL = {
 
 USUAL_C_PEPTIDE = {"c_peptide_fasting": (0.002, 3.0)}
 """Usual C-peptide in nmol/L; other measures up to 6."""
+
+SMALLEST_IN_PMOL = 0.02
+"""nmol/L; a smaller group mean in pmol/L is likelier one in nmol/L or ng/mL."""
 
 USUAL_CHANGE = {"hba1c": {"%": (0.0, 5.0), "mmol/mol": (0.0, 55.0)}}
 
@@ -101,6 +104,8 @@ def _size(row: Row) -> Iterator[Fault]:
         if not line.absolute:
             return
         low, high = USUAL_C_PEPTIDE.get(outcome, (0.002, 6.0))
+        if unit.startswith("pmol/L"):  # who measures less than that writes it in ng/mL
+            low = SMALLEST_IN_PMOL
         size, shown = line.level(value), "nmol/L"
     else:
         low, high = USUAL_LEVEL.get(outcome, {}).get(unit, (-math.inf, math.inf))

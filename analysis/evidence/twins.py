@@ -56,7 +56,7 @@ def _plain(text: str) -> str:
 
 def _surname(study: Row) -> str:
     name = re.sub(r"\(.*?\)", "", str(study["first_author"])).strip()
-    return _plain(re.sub(r"( [A-Z]{1,3}| [A-Z]-[A-Z])$", "", name))
+    return _plain(re.sub(r"( [A-Z]{1,3}\.?| [A-Z]-[A-Z])+$", "", name))
 
 
 def _numbers(outcomes: pd.DataFrame) -> Mapping[str, set]:
