@@ -169,7 +169,14 @@ def status(
     raw: RawOption = Path("data/raw"),
     on: Annotated[str, typer.Option("--on", help="the day to judge by; default: today")] = "",
 ) -> None:
-    """List registered trials that are past their expected completion, and the day of reading."""
+    """Show what evidence there is, how it was read, what is overdue.
+
+    Coverage by approach, population and outcome; the share of rows that two people read; rows read
+    by one person that speak for an answer, with their weight; the day retractions were looked for;
+    registered trials past their expected completion.
+
+    Example: isletmeta status --on 2026-12-31
+    """
     from analysis import evidence, registered
     from analysis import vocabulary as v
 
@@ -179,6 +186,7 @@ def status(
         loaded = evidence.load(raw)
     except evidence.EvidenceError as error:
         raise _fail(str(error)) from None
+    _what_there_is(loaded)
     late = registered.overdue(loaded, day)
     ongoing = len(registered.ongoing(loaded))
     _say(f"registry read on {registered.read_on(loaded) or '(never)'}: {ongoing} ongoing trials, "
@@ -191,3 +199,41 @@ def status(
         )
     if len(late):
         _say("`isletmeta registry FILE.json` brings them up to date; CONTRIBUTING says how")
+
+
+WEIGHTY = 0.1
+"""A row read by one person is listed from this share of the patients of an answer."""
+
+
+def _what_there_is(loaded) -> None:
+    """Coverage, double reading, weighty rows read once, and the day retractions were looked for."""
+    from analysis import coverage, effects
+    from analysis import vocabulary as v
+
+    result = effects.build(loaded)
+    _say("eligible studies: with controls / without / in words only / with counts")
+    for (approach, population), part in coverage.coverage(loaded, result).groupby(
+        ["approach", "population"], sort=False
+    ):
+        _say(f"{v.APPROACHES[approach]}, {v.POPULATIONS[population]}")
+        for row in part.itertuples():
+            _say(f"  {row.outcome:<22} {row.controlled:>3} {row.uncontrolled:>3} {row.words:>3} "
+                 f"{row.counts:>3}")  # fmt: skip
+    _say("\nread by two people, or settled by a third")
+    for row in coverage.reading(loaded).itertuples():
+        _say(f"  {row.table:<18} {row.twice:>4} of {row.rows:>4} rows, {100 * row.share:.0f} %")
+    single = coverage.single_read(loaded, result)
+    weighty = single[single["weight"] >= WEIGHTY]
+    _say(f"\nread by one person: {len(single)} rows speak for an answer, {len(weighty)} with at "
+         f"least {100 * WEIGHTY:.0f} % of its patients")  # fmt: skip
+    stratum = ["study_id", "approach", "population", "controlled"]
+    for (study, approach, population, controlled), part in weighty.groupby(stratum, sort=False):
+        design = "controlled" if controlled else "uncontrolled"
+        places = [f"{name}:{','.join(map(str, sorted(set(rows['line']))))}"
+                  for name, rows in part.groupby("file")]  # fmt: skip
+        _say(f"  {study}: up to {100 * part['weight'].max():.0f} % of "
+             f"{', '.join(part['outcome'].unique())} ({v.APPROACHES[approach]}, "
+             f"{v.POPULATIONS[population]}, {design}): {', '.join(places)}")  # fmt: skip
+    checked, studies, first, last = coverage.retractions(loaded)
+    when = f", from {first} to {last}" if first else ""
+    _say(f"\nretractions looked for on a stated day: {checked} of {studies} studies{when}\n")

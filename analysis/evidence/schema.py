@@ -235,6 +235,7 @@ TABLES: dict[str, dict[str, Column]] = {
         "include": _word(v.INCLUDE),
         "exclusion_reason": _TEXT,
         "retracted": _word(v.RETRACTED, optional=True, default="none_found"),
+        "retraction_checked": replace(_DATE, optional=True),
         **_SOURCE,
         "notes": _TEXT,
     },

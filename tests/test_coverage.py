@@ -1,0 +1,48 @@
+"""`status`: what evidence there is, how it was read, what hangs on one reader."""
+
+import pytest
+from typer.testing import CliRunner
+
+from analysis import coverage, effects
+from analysis.cli import app
+
+
+@pytest.fixture(scope="module")
+def result(evidence):
+    return effects.build(evidence)
+
+
+def test_coverage_counts_eligible_studies_of_each_stratum(evidence, result):
+    found = coverage.coverage(evidence, result)
+    harm = found[found["outcome"] == "harm"]
+    studies = evidence.studies[evidence.studies["include"].eq("yes")]
+    with_harm = studies["study_id"].isin(evidence.safety["study_id"])
+    assert harm["counts"].sum() == with_harm.sum()
+    assert not found.duplicated(["approach", "population", "outcome"]).any()
+    assert found[["controlled", "uncontrolled", "words", "counts"]].sum(axis=1).gt(0).all()
+
+
+def test_a_row_read_by_two_is_counted_once_and_settled_ones_too(evidence):
+    found = coverage.reading(evidence).set_index("table")
+    kinds = evidence.outcomes["extraction"].value_counts()
+    twice = kinds.get("double", 0) + kinds.get("adjudicated", 0)
+    assert found.loc["outcomes.csv", "twice"] == twice
+    assert found.loc["outcomes.csv", "rows"] == len(evidence.outcomes)
+
+
+def test_weights_of_one_answer_are_shares_and_only_single_readings_are_listed(evidence, result):
+    found = coverage.single_read(evidence, result)
+    assert found["weight"].between(0, 1, inclusive="right").all()
+    assert found["weight"].is_monotonic_decreasing
+    for name in ("outcomes", "directions"):
+        table = getattr(evidence, name).set_index("line")["extraction"]
+        lines = found.loc[found["file"].eq(f"{name}.csv"), "line"]
+        assert set(table.loc[lines]) <= {"single"}
+
+
+def test_status_says_all_of_it(raw_dir):
+    said = CliRunner().invoke(app, ["status", "--raw", str(raw_dir), "--on", "2026-12-31"])
+    assert said.exit_code == 0
+    for words in ("islet replacement, type 1 diabetes", "read by two people", "speak for an answer",
+                  "retractions looked for on a stated day", "registry read on"):  # fmt: skip
+        assert words in said.stdout
