@@ -697,9 +697,9 @@ def table(verdicts: list[tuple[Mutation, str]]) -> str:
         "",
         f"Each kind of slip is applied to the first {ROWS_OF_A_STUDY} rows of each study in "
         "`data/raw` that it fits, one slip at a time in a study. Faults stop everything, oddities "
-        "are named and stop nothing (but with `--strict`), the rest is accepted: nobody but "
-        "a second reader finds it. Kinds that are marked may never pass without a word; the tests see to it. Written by "
-        "`python tests/mutations.py`.",
+        "are named and stop nothing (but with `--strict`), the rest is accepted: nobody but a "
+        "second reader finds it. Kinds that are marked may never pass without a word; the tests "
+        "see to it. Written by `python tests/mutations.py`.",
         "",
         f"{len(verdicts)} mutations: {sum(v == FAULT for _, v in verdicts)} faults, "
         f"{sum(v == ODDITY for _, v in verdicts)} oddities, "
