@@ -664,25 +664,42 @@ def _write(folder: Path, tracked, group: list[Mutation]) -> None:
             writer.writerows(rows)
 
 
+def _faults(group: list[Mutation], tracked) -> list[ev.Fault]:
+    with tempfile.TemporaryDirectory() as name:
+        _write(_copy(Path(name)), tracked, group)
+        return ev.check(Path(name))
+
+
+def _odd(group: list[Mutation], tracked, before) -> set[str]:
+    """The studies of which something is odd that was not before; of effects if need be."""
+    with tempfile.TemporaryDirectory() as name:
+        _write(_copy(Path(name)), tracked, group)
+        loaded = ev.load(Path(name))
+    odd = _said(set(ev.warnings(loaded)) - before[0], tracked)
+    if any(mutation.study not in odd for mutation in group):
+        odd |= _said(set(checking.oddities(loaded)) - before[1], tracked)
+    return odd
+
+
+def _copy(folder: Path) -> Path:
+    for path in (*RAW.glob("*.csv"), RAW / "README.md"):
+        shutil.copyfile(path, folder / path.name)
+    return folder
+
+
 def judged(wanted: list[Mutation]) -> list[tuple[Mutation, str]]:
     """Each mutation with what `check` says: fault, oddity or nothing (accepted).
 
     What is said of the tracked tables themselves does not count.
     """
     tracked = tables()
-    before = set(checking.oddities(ev.load(RAW)))
+    loaded = ev.load(RAW)
+    before = set(ev.warnings(loaded)), set(checking.oddities(loaded))
     verdicts = []
     for group in batches(wanted):
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name) / "raw"
-            shutil.copytree(RAW, folder)
-            _write(folder, tracked, group)
-            faulty = _said(ev.check(folder), tracked)
-            sound = [m for m in group if m.study not in faulty]
-            shutil.rmtree(folder)
-            shutil.copytree(RAW, folder)
-            _write(folder, tracked, sound)
-            odd = _said(set(checking.oddities(ev.load(folder))) - before, tracked)
+        faulty = _said(_faults(group, tracked), tracked)
+        sound = [mutation for mutation in group if mutation.study not in faulty]
+        odd = _odd(sound, tracked, before) if sound else set()
         for mutation in group:
             quiet = ODDITY if mutation.study in odd else ACCEPTED
             verdicts.append((mutation, FAULT if mutation.study in faulty else quiet))
@@ -719,4 +736,8 @@ def table(verdicts: list[tuple[Mutation, str]]) -> str:
 
 
 if __name__ == "__main__":
-    DOC.write_text(table(judged(list(mutations(tables())))), encoding="utf-8")
+    found = judged(list(mutations(tables())))
+    DOC.write_text(table(found), encoding="utf-8")
+    for mutation, verdict in found:
+        if mutation.kind.named and verdict == ACCEPTED:
+            print(f"silent: {mutation}")
