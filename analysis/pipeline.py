@@ -81,6 +81,8 @@ STAGES = (
     Stage("harms", ("studies.csv", "safety.csv"), "analysis.stages.harms"),
     Stage("shares", ("studies.csv", "independence.csv", "responders.csv"),
           "analysis.stages.shares"),
+    Stage("durations", ("studies.csv", "independence.csv", "responders.csv"),
+          "analysis.stages.durations"),
     Stage("publication", _CONTINUOUS, "analysis.stages.publication"),
     Stage("effects", _CONTINUOUS, "analysis.stages.effects"),
     Stage("synthesis", (*_CONTINUOUS, *_COUNTED, *_JUDGED, *_REGISTERED),

@@ -77,8 +77,7 @@ VARIANTS = {
     "lognormal": "this family of survival curves",
     "loglogistic": "this family of survival curves",
     "gompertz": "this family of survival curves",
-    "weibull_cure": "this family of survival curves",
-    "lognormal_cure": "this family of survival curves",
+    "cure": "this family of survival curves: a share never resumes",
     "stacked": "families weighed by how well each predicts a study left out",
 }
 METHODS = {
