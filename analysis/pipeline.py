@@ -76,6 +76,8 @@ _JUDGED = ("risk_of_bias.csv", "trial_conduct.csv")
 _REGISTERED = ("publication_search.csv",)
 _COUNTED = ("responders.csv", "independence.csv", "safety.csv")
 STAGES = (
+    Stage("witness", (*_CONTINUOUS, "independence.csv", "responders.csv"),
+          "analysis.stages.witness", sampled=True),
     Stage("robustness", (*_CONTINUOUS, *_JUDGED, *_REGISTERED), "analysis.stages.robustness"),
     Stage("headlines", (*_CONTINUOUS, *_JUDGED), "analysis.stages.headlines"),
     Stage("harms", ("studies.csv", "safety.csv"), "analysis.stages.harms"),

@@ -37,12 +37,9 @@ def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None
     duration_facts, duration_exclusions, follow_up, durability_curve, durability_families,
     durability_loo, durability_landmarks, swimmer.
     """
-    facts, left_out = durations.layer(evidence)
+    layer, left_out = durations.layer(evidence)
     strata = cohorts.strata(evidence.studies).set_index(evidence.studies["study_id"].to_numpy())
-    facts = facts.assign(
-        approach=facts["study_id"].map(strata["approach"]),
-        population=facts["study_id"].map(strata["population"]),
-    )
+    facts = with_strata(evidence, layer)
     counted = responders.table(evidence).facts
     rows: list[dict] = []
     names = ("follow_up", "durability_curve", "durability_families", "durability_loo")
@@ -58,7 +55,7 @@ def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None
         share = np.nan
         if enough:
             progress(approach)
-            ensemble = survival.fit_all(own, PRIORS, ever=_ever(counted, approach))
+            ensemble = survival.fit_all(own, PRIORS, ever=ever_odds(counted, approach))
             made = _curves(who, own, ensemble, last)
             rows += made["estimates"]
             for name in names[1:]:
@@ -75,6 +72,15 @@ def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None
     return stage_result(rows, tables)
 
 
+def with_strata(evidence: Evidence, facts: pd.DataFrame) -> pd.DataFrame:
+    """Facts on durations with the approach and the population of their study."""
+    strata = cohorts.strata(evidence.studies).set_index(evidence.studies["study_id"].to_numpy())
+    return facts.assign(
+        approach=facts["study_id"].map(strata["approach"]),
+        population=facts["study_id"].map(strata["population"]),
+    )
+
+
 def _priors() -> survival.Priors:
     def normal(name: str) -> exact.Normal:
         return exact.Normal(*priors.get("duration", name).params)
@@ -88,7 +94,7 @@ def _priors() -> survival.Priors:
 PRIORS = _priors()
 
 
-def _ever(counted: pd.DataFrame, approach: str) -> tuple[float, float]:
+def ever_odds(counted: pd.DataFrame, approach: str) -> tuple[float, float]:
     """Mean and SD of the log odds of ever becoming free in an approach."""
     own = counted[counted["outcome"].eq("ever_insulin_free") & counted["approach"].eq(approach)]
     mu, tau = (priors.get("ever_independent", name) for name in ("mu", "tau"))

@@ -9,7 +9,8 @@ from analysis.results.tables import (
     publication,
     robustness,
     synthesis,
+    witness,
 )
 
 __all__ = ["counts", "durations", "effects", "harms", "headlines", "publication", "robustness",
-           "synthesis"]  # fmt: skip
+           "synthesis", "witness"]  # fmt: skip

@@ -1,0 +1,135 @@
+"""NUTS as the witness: headlines sampled by PyMC and compared with quadrature.
+
+Every controlled and randomised mean, the rates of harm and shares with most cohorts, and two
+families of durations are sampled from the same posterior. A difference beyond Monte-Carlo error
+stops the run; a fit that fails its gate is a witness that did not testify, and is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from analysis import durations, exact, outcomes, priors, questions, responders
+from analysis.evidence import Evidence
+from analysis.exact import survival
+from analysis.models import count_witness, survival_witness
+from analysis.models import witness as contrast_witness
+from analysis.questions import APPROACHES, Body, posterior_of
+from analysis.stages.durations import PRIORS, with_strata
+from analysis.stages.result import StageResult, Tell, stage_result
+
+DRAWS = 1000
+FAMILIES = ("exponential",)
+"""Families of durations that are sampled beside the one that predicts best."""
+
+
+def run(evidence: Evidence, *, seed: int, progress: Tell = lambda part: None) -> StageResult:
+    """Sample every headline and compare.
+
+    Parameters
+    ----------
+    seed : seed of the first fit; each further fit has one of its own.
+
+    Raises
+    ------
+    DisagreementError : a witness contradicts quadrature.
+    """
+    found = [
+        *_contrasts(evidence, seed, progress),
+        *_shares(evidence, seed + 1000, progress),
+        *_durations(evidence, seed + 2000, progress),
+    ]
+    rows = [row for name, one in found for row in _rows(name, one)]
+    withheld = {name: one.silent for name, one in found if one.silent}
+    return stage_result((), {"witness": rows}, withheld)
+
+
+def _rows(name: str, one) -> list[dict]:
+    if one.silent:
+        blank = {f"{figure}_{how}": np.nan for figure in ("mean", "sd", "q025", "q975")
+                 for how in ("exact", "nuts", "mcse")}  # fmt: skip
+        return [{"fit": name, "quantity": "none", **blank, "worst_gap": np.nan,
+                 "silent": one.silent}]  # fmt: skip
+    made = []
+    for comparison in one.comparisons:
+        record = comparison.record()
+        quantity = str(record.pop("quantity")).split(": ")[-1]
+        record.pop("agrees")
+        made.append({"fit": name, **record, "quantity": quantity, "silent": ""})
+    return made
+
+
+def _contrasts(evidence: Evidence, seed: int, progress: Tell) -> Iterable[tuple[str, object]]:
+    body = Body(evidence)
+    asked = [
+        q for design in ("controlled", "randomised")
+        for q in questions.headlines(body, design=design)
+        if q.outcome in outcomes.HEADLINES
+    ]  # fmt: skip
+    if not asked:
+        return
+    posteriors = [posterior_of(body, question) for question in asked]
+    progress("compiling the contrasts")
+    sampler, sizes = contrast_witness.compile_witness(posteriors)
+    for i, (question, posterior) in enumerate(zip(asked, posteriors, strict=True)):
+        name = " ".join((question.outcome, question.approach, question.population,
+                         question.design))  # fmt: skip
+        progress(name)
+        yield name, contrast_witness.witness(name, posterior, sampler, sizes, seed=seed + i,
+                                             draws=DRAWS)  # fmt: skip
+
+
+def _shares(evidence: Evidence, seed: int, progress: Tell) -> Iterable[tuple[str, object]]:
+    """Ever insulin-free in each approach that has two cohorts."""
+    facts = responders.table(evidence).facts
+    facts = facts[facts["outcome"] == "ever_insulin_free"]
+    mu, tau = (priors.get("ever_independent", name) for name in ("mu", "tau"))
+    posteriors = {
+        f"ever insulin-free {approach}": exact.fit_shares(
+            own["k"], own["n"], mu_prior=exact.Normal(*mu.params),
+            tau_prior=exact.HalfNormal(tau.scale), at_least=own["bound"].eq("at_least"),
+        )
+        for approach, own in facts.groupby("approach")
+        if len(own) >= 2
+    }  # fmt: skip
+    if not posteriors:
+        return
+    progress("compiling the shares")
+    sampler, sizes = count_witness.compile_witness(posteriors.values())
+    for i, (name, posterior) in enumerate(posteriors.items()):
+        progress(name)
+        yield name, count_witness.witness(name, posterior, sampler, sizes, seed=seed + i,
+                                          draws=DRAWS)  # fmt: skip
+
+
+def _durations(evidence: Evidence, seed: int, progress: Tell) -> Iterable[tuple[str, object]]:
+    """One family of durations in the approach with most studies."""
+    facts = with_strata(evidence, durations.layer(evidence)[0])
+    sizes_of = facts.groupby("approach")["study_id"].nunique()
+    sizes_of = sizes_of[sizes_of.index.isin(APPROACHES)]
+    if sizes_of.empty or sizes_of.max() < 2:
+        return
+    approach = sizes_of.idxmax()
+    own = facts[facts["approach"].eq(approach) & facts["population"].str.startswith("t1d")]
+    for i, family in enumerate(FAMILIES):
+        name = f"duration {family} {approach}"
+        progress(name)
+        posterior = survival.fit(own.reset_index(drop=True), family, PRIORS,
+                                 ever=_ever(evidence, approach))  # fmt: skip
+        sampler, sizes = survival_witness.compile_witness([posterior])
+        yield name, survival_witness.witness(name, posterior, sampler, sizes, seed=seed + i,
+                                             draws=DRAWS)  # fmt: skip
+
+
+def _ever(evidence: Evidence, approach: str) -> tuple[float, float]:
+    from analysis.stages.durations import ever_odds
+
+    return ever_odds(responders.table(evidence).facts, approach)
+
+
+def silent_of(table: pd.DataFrame) -> pd.DataFrame:
+    """The fits of a witness table that did not testify, with their reasons."""
+    return table[table["silent"].ne("")][["fit", "silent"]].reset_index(drop=True)
