@@ -175,7 +175,7 @@ def _follow_up(who: dict, facts: pd.DataFrame, last: float, share: float) -> dic
     known = facts[facts["kind"].ne("unresolved")]
     reach = known.assign(_t=known[["low", "high"]].replace(np.inf, np.nan).max(axis=1))
     longest = reach.loc[reach["_t"].idxmax()]
-    ever = known.drop_duplicates("study_id")["k_ever"].sum()
+    ever = known["count"].sum()
     return {**who, "k_cohorts": known["study_id"].nunique(), "n_ever_free": ever,
             "last_month": last, "longest": longest_observed(facts),
             "longest_study": longest["label"], "share_beyond": share}  # fmt: skip

@@ -49,7 +49,7 @@ FOLLOW_UP = declare(
     (
         *WHO,
         column("k_cohorts", COUNT, "cohorts with a duration"),
-        column("n_ever_free", COUNT, "patients ever free of insulin in them"),
+        column("n_ever_free", COUNT, "patients ever free of insulin of whom a duration is told"),
         column("last_month", NUMBER, "last month with at least ten of the ever-free still observed "
                "in at least two cohorts; blank where there is none", "months"),
         column("longest", NUMBER, "longest time free of insulin of a single patient", "months"),
