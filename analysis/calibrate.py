@@ -29,7 +29,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis import exact, priors
+from analysis import exact, priors, sweep
 from analysis.effects import BOUNDED
 from analysis.evidence import RAW, Evidence
 from analysis.models import sampling
@@ -111,24 +111,26 @@ def replicates(
     return pd.DataFrame(rows)
 
 
+def _replicates(seeds: np.ndarray, name: str, evidence: Evidence, **options) -> pd.DataFrame:
+    return replicates(name, evidence, seeds.tolist(), **options)
+
+
 def calibrate(
-    name: str, evidence: Evidence, n: int, *, seed: int = SEED, jobs: int = 1, draws: int = DRAWS,
-    tune: int = TUNE,
+    name: str, evidence: Evidence, n: int, *, seed: int = SEED, jobs: int | None = None,
+    draws: int = DRAWS, tune: int = TUNE,
 ) -> pd.DataFrame:  # fmt: skip
-    """Calibrate one registered model with `n` replicates, split over `jobs` processes.
+    """Calibrate one registered model with `n` replicates, in as many parts as cores (or `jobs`).
 
     The numbers do not depend on `jobs`. Returns the summary (`COLUMNS`), one row a parameter.
     Raises KeyError for a model that is not registered.
     """
-    import joblib
-
     if name not in CASES:
         raise KeyError(f"no such model: {name}; known: {', '.join(CASES)}")
     seeds = [int(s) for s in np.random.SeedSequence(seed).generate_state(n)]
-    parts = joblib.Parallel(n_jobs=jobs)(
-        joblib.delayed(replicates)(name, evidence, part.tolist(), draws=draws, tune=tune)
-        for part in np.array_split(seeds, min(jobs, n))
-    )
+    parts = sweep.each(
+        _replicates, np.array_split(seeds, min(jobs or sweep.cores(), n)), name, evidence,
+        draws=draws, tune=tune, jobs=jobs,
+    )  # fmt: skip
     table = pd.concat(parts, ignore_index=True)
     return summarise(name, table, draws=draws * CHAINS)
 
@@ -656,6 +658,10 @@ CASES: dict[str, Callable[[Evidence], Case]] = {
 EXACT_SIZES = (1, 2, 5, 20)
 
 
+def _exact_of_size(k: int, replicates: int, seed: int) -> pd.DataFrame:
+    return calibrate_exact(replicates, k=k, seed=seed)
+
+
 # --- the command ---------------------------------------------------------------------------------
 
 
@@ -669,8 +675,6 @@ def merged(old: pd.DataFrame | None, new: pd.DataFrame) -> pd.DataFrame:
 
 def main(words: list[str] | None = None) -> None:
     """Calibrate models and write the summary, replacing the rows of the same models there."""
-    import joblib
-
     from analysis import evidence as evidence_module
 
     parser = argparse.ArgumentParser(description="Simulation-based calibration of the models.")
@@ -678,9 +682,7 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--replicates", type=int, default=200, help="fits of each model")
     parser.add_argument("--exact-replicates", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--jobs", type=int, default=1, help="processes; each compiles once")
-    parser.add_argument("--backend", default="loky", help="a joblib backend: loky, dask, ...")
-    parser.add_argument("--address", help="of a Dask scheduler, with --backend dask")
+    sweep.add_arguments(parser)
     parser.add_argument("--raw", type=Path, default=RAW)
     parser.add_argument("--out", type=Path, default=OUT)
     asked = parser.parse_args(words)
@@ -688,22 +690,15 @@ def main(words: list[str] | None = None) -> None:
     unknown = [name for name in names if name not in CASES and name != "exact"]
     if unknown:
         parser.error(f"no such model: {', '.join(unknown)}; known: {', '.join(CASES)}, exact")
-    if asked.backend == "dask":
-        try:
-            from distributed import Client
-        except ImportError:
-            parser.error("--backend dask needs the package `distributed`")
-        Client(asked.address)  # joblib's Dask backend finds the client by itself
     loaded = evidence_module.load(asked.raw)
     asked.out.parent.mkdir(parents=True, exist_ok=True)
-    with joblib.parallel_config(backend=asked.backend):
+    with sweep.spread(asked) as jobs:
         for name in names:
             if name == "exact":
-                parts = [calibrate_exact(asked.exact_replicates, k=k, seed=asked.seed)
-                         for k in EXACT_SIZES]  # fmt: skip
+                parts = sweep.each(_exact_of_size, EXACT_SIZES, asked.exact_replicates, asked.seed)
                 new = pd.concat(parts, ignore_index=True)
             else:
-                new = calibrate(name, loaded, asked.replicates, seed=asked.seed, jobs=asked.jobs)
+                new = calibrate(name, loaded, asked.replicates, seed=asked.seed, jobs=jobs)
             old = pd.read_csv(asked.out) if asked.out.exists() else None
             merged(old, new).to_csv(asked.out, index=False, float_format="%.4g")
             print(new.drop(columns="histogram").to_string(index=False), flush=True)

@@ -6,7 +6,7 @@ a mean, one count at one time. The duration model is fitted to each telling of t
 how far the 95 % band of S(t) holds the truth, how wide it is and how biased its centre, is the
 price of summaries. The matching family is fitted, so that only the telling differs.
 
-    python -m analysis.patient_level --replicates 200 --jobs 2
+    python -m analysis.patient_level --replicates 200
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis import durations, priors
+from analysis import durations, priors, sweep
 from analysis.evidence import RAW, Evidence
 from analysis.models import durability, duration, tabulated
 
@@ -237,14 +237,16 @@ def recovered(real: Evidence, replicate: int, tellings: Sequence[str]) -> list[d
 
 
 def study(
-    real: Evidence, replicates: int, tellings: Sequence[str] = (), *, jobs: int = 1
+    real: Evidence, replicates: int, tellings: Sequence[str] = (), *, jobs: int | None = None
 ) -> pd.DataFrame:
-    """`recovered` of many replicates, over `jobs` processes; all tellings where none is named."""
-    from joblib import Parallel, delayed
-
+    """`recovered` of many replicates (`sweep.each`); all tellings where none is named."""
     tellings = tellings or ["patients", PUBLISHED, *[s for s in STYLES if s != "patients"]]
-    found = Parallel(n_jobs=jobs)(delayed(recovered)(real, i, tellings) for i in range(replicates))
+    found = sweep.each(_recovered, range(replicates), real, tellings, jobs=jobs)
     return pd.DataFrame([row for rows in found for row in rows])
+
+
+def _recovered(replicate: int, real: Evidence, tellings: Sequence[str]) -> list[dict]:
+    return recovered(real, replicate, tellings)
 
 
 def summarised(found: pd.DataFrame) -> pd.DataFrame:
@@ -276,11 +278,12 @@ def main(words: list[str] | None = None) -> None:
 
     parser = argparse.ArgumentParser(description="What is lost when only summaries are published.")
     parser.add_argument("--replicates", type=int, default=200)
-    parser.add_argument("--jobs", type=int, default=1, help="processes; each compiles once")
+    sweep.add_arguments(parser)
     parser.add_argument("--raw", type=Path, default=RAW)
     parser.add_argument("--out", type=Path, default=OUT)
     asked = parser.parse_args(words)
-    table = summarised(study(evidence_module.load(asked.raw), asked.replicates, jobs=asked.jobs))
+    with sweep.spread(asked):
+        table = summarised(study(evidence_module.load(asked.raw), asked.replicates))
     asked.out.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(asked.out, index=False, float_format="%.4g")
     print(table.to_string(index=False), flush=True)

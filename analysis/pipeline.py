@@ -1,8 +1,9 @@
 """The order of the work: evidence -> effects -> models -> synthesis, nothing by halves.
 
-Each stage says which tables of the evidence it reads and which module computes it. Its results
-stand as long as those columns, the code that module leads to, the lock file and the seed are the
-same and nobody touched what it wrote; otherwise it is computed again. Stages do not read each
+Each stage is a module. While it works, the tables of the evidence it reads are noted (`Noted`); its
+results stand as long as these (but for columns that are only shown), the code the module leads to,
+the lock file and the seed are the same and nobody touched what it wrote; otherwise it is computed
+again. Stages do not read each
 other's results and run as many at a time as there are cores, each in a process of its own
 (`workers`); only the synthesis, which weighs what all the others found, comes after. Everything is
 computed first and published last, in one step (`store`), so that bad input, a fault or a kill
@@ -57,39 +58,29 @@ class Stage:
     Attributes
     ----------
     name : how `--only` and the manifest call it.
-    reads : the files of data/raw it is given, without the columns `PRINTED`.
     module : its `function` (evidence, *, seed, progress) returns the estimates, tables and fits.
     sampled : whether a sampler is in it. Without one its numbers are the same on every machine.
     last : it comes after all others, and its `run` is also given their `estimates` and `tables`.
     """
 
     name: str
-    reads: tuple[str, ...]
     module: str
     sampled: bool = False
     last: bool = False
     function: str = "run"
 
 
-_CONTINUOUS = ("studies.csv", "outcomes.csv", "directions.csv", "registered_trials.csv")
-_JUDGED = ("risk_of_bias.csv", "trial_conduct.csv")
-_REGISTERED = ("publication_search.csv",)
-_COUNTED = ("responders.csv", "independence.csv", "safety.csv")
 STAGES = (
-    Stage("witness", (*_CONTINUOUS, "independence.csv", "responders.csv"),
-          "analysis.stages.witness", sampled=True),
-    Stage("robustness", (*_CONTINUOUS, *_JUDGED, *_REGISTERED), "analysis.stages.robustness"),
-    Stage("headlines", (*_CONTINUOUS, *_JUDGED), "analysis.stages.headlines"),
-    Stage("harms", ("studies.csv", "safety.csv"), "analysis.stages.harms"),
-    Stage("shares", ("studies.csv", "independence.csv", "responders.csv"),
-          "analysis.stages.shares"),
-    Stage("durations", ("studies.csv", "independence.csv", "responders.csv"),
-          "analysis.stages.durations"),
-    Stage("publication", _CONTINUOUS, "analysis.stages.publication"),
-    Stage("effects", _CONTINUOUS, "analysis.stages.effects"),
-    Stage("synthesis", (*_CONTINUOUS, *_COUNTED, *_JUDGED, *_REGISTERED),
-          "analysis.stages.synthesis", last=True),
-)  # fmt: skip
+    Stage("witness", "analysis.stages.witness", sampled=True),
+    Stage("robustness", "analysis.stages.robustness"),
+    Stage("headlines", "analysis.stages.headlines"),
+    Stage("harms", "analysis.stages.harms"),
+    Stage("shares", "analysis.stages.shares"),
+    Stage("durations", "analysis.stages.durations"),
+    Stage("publication", "analysis.stages.publication"),
+    Stage("effects", "analysis.stages.effects"),
+    Stage("synthesis", "analysis.stages.synthesis", last=True),
+)
 """The longest first, so that the workers finish at about the same time."""
 STAGE_NAMES = tuple(stage.name for stage in STAGES)
 
@@ -215,8 +206,8 @@ def faults_of_results(raw: Path, out: Path, known: Iterable[str] = ()) -> tuple[
         record = manifest.get("stages", {}).get(stage.name)
         if record is None:
             continue
-        was, now = record["inputs"], _inputs(stage, digests, record["inputs"]["seed"])
-        changed = [f for f, d in now["evidence"].items() if was["evidence"].get(f) != d]
+        was, now = record["inputs"], _inputs(stage, record["inputs"]["seed"])
+        changed = _changed(record, digests)
         if changed:
             found.append(f"{stage.name}: made from another {', '.join(changed)}")
         elif stage.last and was.get("results") != _results_digest(manifest["stages"], STAGES):
@@ -260,35 +251,30 @@ def _require_known(only: Iterable[str], stages: tuple[Stage, ...]) -> None:
         raise ValueError(f"no such stage: {', '.join(unknown)}; known: {', '.join(names)}")
 
 
-class _NotDeclared:
-    """Stands for a table of the evidence that a stage does not say it reads."""
+class Noted(Evidence):
+    """The evidence as a stage sees it, without the columns `PRINTED`; it notes the tables read."""
 
-    _file = ""
+    @classmethod
+    def of(cls, evidence: Evidence) -> Noted:
+        """Evidence of which no table has been read yet."""
+        made = cls(**{**vars(evidence), **_shown(evidence), "digests": {}})
+        object.__setattr__(made, "noted", set())
+        return made
 
-    def __init__(self, file: str):
-        self._file = file
-
-    def __getattr__(self, name: str):
-        raise AttributeError(f"the stage does not say that it reads {self._file}")
-
-    def __getitem__(self, name):
-        raise KeyError(f"the stage does not say that it reads {self._file}")
-
-
-def given(evidence: Evidence, reads: Iterable[str]) -> Evidence:
-    """The evidence as a stage sees it: the tables it reads, without the columns `PRINTED`."""
-    shown = {}
-    for name, table in _tables(evidence).items():
-        file = _file(name)
-        hidden = PRINTED if name not in TOLD_IN_FULL else ()
-        kept = table.drop(columns=[column for column in table if column in hidden])
-        shown[name] = kept if file in reads else _NotDeclared(file)
-    return dataclasses.replace(evidence, **shown)
+    def __getattribute__(self, name: str):
+        value = super().__getattribute__(name)
+        if isinstance(value, pd.DataFrame):
+            super().__getattribute__("noted").add(name)
+        return value
 
 
-def _tables(evidence: Evidence) -> dict[str, pd.DataFrame]:
-    values = {field.name: getattr(evidence, field.name) for field in dataclasses.fields(evidence)}
-    return {name: value for name, value in values.items() if isinstance(value, pd.DataFrame)}
+def _shown(evidence: Evidence) -> dict[str, pd.DataFrame]:
+    """The tables of the evidence without the columns `PRINTED`."""
+    return {
+        name: value.drop(columns=[c for c in value if c in PRINTED and name not in TOLD_IN_FULL])
+        for name, value in vars(evidence).items()
+        if isinstance(value, pd.DataFrame)
+    }
 
 
 def _file(table: str) -> str:
@@ -297,21 +283,21 @@ def _file(table: str) -> str:
 
 def evidence_digests(evidence: Evidence) -> dict[str, str]:
     """The digest of each table of the evidence, without the columns `PRINTED`, by file name."""
-    whole = given(evidence, {_file(name) for name in _tables(evidence)})
     return {
         _file(name): store.digest(table.to_csv(index=False, lineterminator="\n").encode())
-        for name, table in _tables(whole).items()
+        for name, table in _shown(evidence).items()
     }
 
 
-def _inputs(stage: Stage, digests: Mapping[str, str], seed: int) -> dict:
-    """What decides the results of a stage, each as a digest."""
-    return {
-        "evidence": {file: digests[file] for file in sorted(stage.reads)},
-        "code": code_digest(stage.module),
-        "lock": lock_digest(),
-        "seed": seed,
-    }
+def _inputs(stage: Stage, seed: int) -> dict:
+    """What decides the results of a stage beside the evidence."""
+    return {"code": code_digest(stage.module), "lock": lock_digest(), "seed": seed}
+
+
+def _changed(record: Mapping, digests: Mapping[str, str]) -> list[str]:
+    """The files a stage has read that are not what they were then."""
+    read = record["inputs"]["evidence"]
+    return [file for file in read if read[file] != digests.get(file)]
 
 
 def _results_digest(records: Mapping[str, Mapping], stages: tuple[Stage, ...]) -> str:
@@ -345,8 +331,7 @@ class _Work:
         self.seed, self.force, self.keep_posteriors = seed, force, keep_posteriors
         self.stages = stages
         self.kept = store.read(out)
-        digests = evidence_digests(evidence)
-        self.inputs = {stage.name: _inputs(stage, digests, seed) for stage in stages}
+        self.digests = evidence_digests(evidence)
         self.records: dict[str, dict] = {}
         self.parts = dict(self.kept.estimates)
         self.estimates_text = ""
@@ -361,18 +346,23 @@ class _Work:
         }
 
     def wanted(self, stage: Stage) -> dict:
-        """The inputs a stage has in this run."""
-        inputs = self.inputs[stage.name]
+        """The inputs a stage has in this run, beside the evidence."""
+        inputs = _inputs(stage, self.seed)
         if stage.last:
-            inputs = {**inputs, "results": _results_digest(self.in_force(), self.stages)}
+            inputs["results"] = _results_digest(self.in_force(), self.stages)
         return inputs
+
+    def stands(self, stage: Stage, record: Mapping) -> bool:
+        """Whether what a stage has left comes from the inputs of this run."""
+        others = {name: value for name, value in record["inputs"].items() if name != "evidence"}
+        return others == self.wanted(stage) and not _changed(record, self.digests)
 
     def must(self, stage: Stage, manifest: Mapping | None = None) -> bool:
         """Whether a stage is to be computed; given the final manifest, whether it is stale."""
         if manifest is not None:
-            return manifest["stages"][stage.name]["inputs"] != self.wanted(stage)
+            return not self.stands(stage, manifest["stages"][stage.name])
         record = self.in_force().get(stage.name)
-        if self.force or record is None or record["inputs"] != self.wanted(stage):
+        if self.force or record is None or not self.stands(stage, record):
             return True
         wanting = self.keep_posteriors and stage.sampled
         return wanting and not any((self.out / store.POSTERIORS).glob(f"{stage.name}-*.nc"))
@@ -384,17 +374,17 @@ class _Work:
             further = {}
             if stage.last:
                 further = self._left_by_others()
-            seen = given(self.evidence, stage.reads)
-            arguments = (stage, seen, self.seed, self.staging, self.force, self.keep_posteriors,
-                         further)  # fmt: skip
+            arguments = (stage, self.evidence, self.seed, self.staging, self.force,
+                         self.keep_posteriors, further)  # fmt: skip
             tasks.append(workers.Task(stage.name, _run_stage, arguments))
         made = workers.run(tasks, self.tell, jobs=jobs, isolate=isolate)
         for stage in stages:
             record = made[stage.name]
             self.parts[stage.name] = text = record.pop("text")
             estimates = {"digest": store.part_digest(text)}
-            self.records[stage.name] = {"inputs": self.wanted(stage), **record,
-                                        "estimates": estimates}  # fmt: skip
+            read = {file: self.digests[file] for file in record.pop("read")}
+            inputs = {"evidence": read, **self.wanted(stage)}
+            self.records[stage.name] = {"inputs": inputs, **record, "estimates": estimates}
 
     def _parts_in_force(self) -> dict[str, str]:
         return {name: self.parts[name] for name in self.in_force()}
@@ -481,12 +471,19 @@ class _Work:
 
 
 def _run_stage(
-    stage: Stage, seen: Evidence, seed: int, staging: Path, force: bool, keep: bool, further: dict,
+    stage: Stage,
+    evidence: Evidence,
+    seed: int,
+    staging: Path,
+    force: bool,
+    keep: bool,
+    further: dict,
     tell: Progress,
-) -> dict:  # fmt: skip
+) -> dict:
     """Compute one stage and write its tables (and posteriors) under `staging`; its record."""
     tell(stage.name, "start", "")
     progress = partial(tell, stage.name, "part")
+    seen = Noted.of(evidence)
     token = sampling.fresh.set(force)
     try:
         with sampling.recorded() as fits:
@@ -509,7 +506,8 @@ def _run_stage(
     if keep:
         _write_posteriors(stage.name, fits, staging / store.POSTERIORS)
     tell(stage.name, "done", "")
-    return {"tables": digests, "fits": judged, "text": _csv(estimates)}
+    read = sorted(_file(table) for table in seen.noted)
+    return {"read": read, "tables": digests, "fits": judged, "text": _csv(estimates)}
 
 
 def _csv(table: pd.DataFrame) -> str:
