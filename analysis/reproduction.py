@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis import results, store
+from analysis import store
 from analysis.pipeline import read_table, read_text
 
 EXACT = 1e-6
@@ -31,10 +31,9 @@ END = 1.3 * np.sqrt(0.025 * 0.975) / 0.05844507
 """Standard error of a 2.5 % point in units of that of the mean: for a normal distribution, and 1.3
 times that for the longer tails of what is estimated here (a t with 4 degrees of freedom has it)."""
 
-KEY = list(results.PARTS)
+KEY = ["id"]
 """Columns by which a row of estimates is found again."""
 
-_OLD_KEY = ["outcome", "group_kind", "group", "estimand", "scale", "method"]
 _COUNTS = ("k_studies", "n_patients", "k", "n")
 _ENDS = {"ci_low": "ci_high", "pred_low": "pred_high", "shrunk_low": "shrunk_high", "low": "high",
          "predicted_low": "predicted_high"}  # fmt: skip
@@ -111,7 +110,8 @@ def _table(folder: Path, name: str) -> pd.DataFrame:
 def _estimates(folder: Path, record: Mapping) -> pd.DataFrame:
     text = (folder / f"{store.ESTIMATES}.csv").read_text(encoding="utf-8")
     header, *rows = store.csv_rows(text)
-    return read_text(store.csv_text([header, *rows[slice(*record["estimates"]["rows"])]]))
+    own = store.csv_text([header, *rows[slice(*record["estimates"]["rows"])]])
+    return read_text(own, store.ESTIMATES)
 
 
 def least_ess(records: Iterable[Mapping]) -> float:
@@ -154,7 +154,7 @@ def compare(
         columns = (list(tracked.columns), list(again.columns))
         found.append(Finding(name, "", "columns", *columns, np.nan, DIFFERENT))
         return {DIFFERENT: 1}
-    key = _key(tracked) if name == store.ESTIMATES else []
+    key = KEY if name == store.ESTIMATES else []
     left, right = _indexed(tracked, key), _indexed(again, key)
     lost, gained = left.index.difference(right.index), right.index.difference(left.index)
     found += [Finding(name, _named(row), "", None, None, np.nan, MISSING) for row in lost]
@@ -172,10 +172,6 @@ def compare(
                 Finding(name, _named(both[i]), column, *values, allowed[i], str(verdicts[i]))
             )
     return {verdict: count for verdict, count in counted.items() if count}
-
-
-def _key(table: pd.DataFrame) -> list[str]:
-    return KEY if set(KEY) <= set(table) else _OLD_KEY
 
 
 def _indexed(table: pd.DataFrame, key: list[str]) -> pd.DataFrame:

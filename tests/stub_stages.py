@@ -8,67 +8,71 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
+from analysis import results
 from analysis.models import sampling
-from analysis.models.result import ModelResult, estimates_table
 from analysis.pipeline import Stage
+from analysis.stages.result import StageResult
 
 
-def _row(outcome: str, mean: float, **more) -> dict:
-    return {"outcome": outcome, "group_kind": "all", "group": "all", "estimand": "mean",
-            "scale": "difference", "unit": "points", "k_studies": 9, "n_patients": 200,
-            "mean": mean, "sd": 0.2, "ci_low": mean - 0.4, "ci_high": mean + 0.4,
-            "method": "dl", "note": "a, \"quoted\" note", **more}  # fmt: skip
+def estimate(outcome: str, mean: float, **more) -> dict:
+    """A row of estimates."""
+    return {"outcome": outcome, "approach": "cell_infusion", "population": "t2d",
+            "design": "controlled", "scale": "difference", "unit": "points", "k_studies": 9,
+            "n_patients": 200, "mean": mean, "sd": 0.2, "ci_low": mean - 0.4,
+            "ci_high": mean + 0.4, "note": 'a, "quoted" note', **more}  # fmt: skip
 
 
-def numbers(evidence, *, seed, progress) -> ModelResult:
+def numbers(evidence, *, seed, progress) -> StageResult:
     """One estimate and one table of the HbA1c values."""
     progress("the mean")
     rows = evidence.outcomes
     values = rows.loc[rows["outcome"] == "hba1c", "value"]
     table = pd.DataFrame({"value": values.to_numpy()[:5]})
-    estimates = estimates_table([_row("hba1c", 0.961), _row("hba1c", values.mean(), group="b")])
-    return ModelResult(estimates, {"numbers": table})
+    estimates = results.estimates(
+        [estimate("hba1c", 0.961), estimate("hba1c", values.mean(), population="t1d")]
+    )
+    return StageResult(estimates, {"stub_numbers": table})
 
 
-def harms(evidence, *, seed, progress) -> ModelResult:
+def harms(evidence, *, seed, progress) -> StageResult:
     """One estimate from the safety table and two tables."""
     total = float(evidence.safety["n_events"].sum())
-    estimates = estimates_table([_row("safety", total)])
-    return ModelResult(estimates, {"harms": pd.DataFrame({"events": [total]}),
-                                   "seeds": pd.DataFrame({"seed": [seed]})})  # fmt: skip
+    estimates = results.estimates([estimate("harm_death", total, scale="rate")])
+    return StageResult(estimates, {"stub_harms": pd.DataFrame({"events": [total]}),
+                                   "stub_seeds": pd.DataFrame({"seed": [seed]})})  # fmt: skip
 
 
-def only_tables(evidence, *, seed, progress) -> ModelResult:
+def only_tables(evidence, *, seed, progress) -> StageResult:
     """A stage without estimates."""
-    return ModelResult(
-        estimates_table([]), {"counts": pd.DataFrame({"n": [len(evidence.studies)]})}
+    return StageResult(
+        results.estimates([]), {"stub_counts": pd.DataFrame({"n": [len(evidence.studies)]})}
     )
 
 
-def weighed(evidence, *, seed, progress, estimates, tables) -> ModelResult:
+def weighed(evidence, *, seed, progress, estimates, tables) -> StageResult:
     """What all others left, in one row."""
     assert len(evidence.outcomes)
     found = {"rows": [len(estimates)], "tables": [" ".join(sorted(tables))]}
-    return ModelResult(estimates_table([]), {"weighed": pd.DataFrame(found)})
+    return StageResult(results.estimates([]), {"stub_weighed": pd.DataFrame(found)})
 
 
-def fails(evidence, *, seed, progress) -> ModelResult:
+def fails(evidence, *, seed, progress) -> StageResult:
     raise RuntimeError("two ways to one number disagree")
 
 
-def breaks(evidence, *, seed, progress) -> ModelResult:
+def breaks(evidence, *, seed, progress) -> StageResult:
     return {}["no such key"]
 
 
-def dies(evidence, *, seed, progress) -> ModelResult:
+def dies(evidence, *, seed, progress) -> StageResult:
     os._exit(9)
 
 
-def fills_the_disk(evidence, *, seed, progress) -> ModelResult:
+def fills_the_disk(evidence, *, seed, progress) -> StageResult:
     raise OSError(28, "No space left on device")
 
 
-def waits(evidence, *, seed, progress) -> ModelResult:
+def waits(evidence, *, seed, progress) -> StageResult:
     """Says which process it is, and then works for a very long time."""
     folder = os.environ.get("STUB_PIDS")
     if folder:
@@ -77,24 +81,24 @@ def waits(evidence, *, seed, progress) -> ModelResult:
     end = time.monotonic() + 600
     while time.monotonic() < end:
         np.linalg.svd(np.random.default_rng(0).standard_normal((200, 200)))
-    return ModelResult(estimates_table([]))
+    return StageResult(results.estimates([]))
 
 
-def withholds(evidence, *, seed, progress) -> ModelResult:
+def withholds(evidence, *, seed, progress) -> StageResult:
     """One sound estimate, one fit withheld."""
     bad = sampling.Diagnostics(float("inf"), float("nan"), 9.0, 3, 4000)
     sampler = SimpleNamespace(name="hba1c_exact")
     fit = sampling.Fit(sampler.name, None, bad, "; ".join(bad.faults()), 3)
     sampling.keep_record(fit)
-    return ModelResult(estimates_table([_row("hba1c", -0.8)]))
+    return StageResult(results.estimates([estimate("hba1c", -0.8)]))
 
 
-def needs_its_fit(evidence, *, seed, progress) -> ModelResult:
+def needs_its_fit(evidence, *, seed, progress) -> StageResult:
     """Asks for draws of a fit that is withheld."""
     bad = sampling.Diagnostics(1.5, 12.0, 9.0, 3, 4000)
     fit = sampling.Fit("x", None, bad, "R-hat 1.5")
     sampling.keep_record(fit)
-    return ModelResult(estimates_table([_row("hba1c", fit.draws("mu").mean())]))
+    return StageResult(results.estimates([estimate("hba1c", fit.draws("mu").mean())]))
 
 
 NUMBERS = Stage("numbers", "stub_stages", function="numbers")

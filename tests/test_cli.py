@@ -156,9 +156,9 @@ def test_run_says_what_it_healed_and_what_is_stale(results, monkeypatch):
     monkeypatch.setattr(
         pipeline, "run", partial(pipeline.run, stages=stub_stages.STAGES, isolate=False)
     )
-    (out / "harms.csv").write_text("events\n0\n", encoding="utf-8")
+    (out / "stub_harms.csv").write_text("events\n0\n", encoding="utf-8")
     result = call("run", "--raw", raw, "--out", out, "--only", "numbers")
-    assert "computed again: harms: harms.csv not as the run wrote it" in result.stderr
+    assert "computed again: harms: stub_harms.csv not as the run wrote it" in result.stderr
     result = call("run", "--raw", raw, "--out", out, "--only", "numbers", "--seed", "7")
     assert "not of this evidence or code, and not asked for: harms" in result.stderr
 
@@ -213,7 +213,7 @@ def test_reproduce_names_a_figure_that_was_edited_and_by_how_much(rerun):
     result = call("reproduce", "--raw", raw, "--out", out)
     assert result.exit_code == 1
     assert "numbers: estimates.csv not as the run wrote it" in result.output
-    assert "dl mean: 0.981 -> 0.961" in result.output
+    assert "mean: 0.981 -> 0.961" in result.output
 
 
 def test_reproduce_names_a_changed_file_of_the_evidence(rerun):

@@ -7,17 +7,13 @@ import pandas as pd
 import pytest
 import stub_stages
 
-from analysis import pipeline, reproduction, store
-from analysis.models.result import estimates_table
+from analysis import pipeline, reproduction, results, store
 from analysis.reproduction import DIFFERENT, IDENTICAL, MISSING, NEAR, NEW
 
 
 def estimates(**changes) -> pd.DataFrame:
-    row = {"outcome": "hba1c", "group_kind": "all", "group": "all", "estimand": "mean",
-           "scale": "difference", "unit": "points", "k_studies": 9, "n_patients": 200,
-           "mean": -0.8, "sd": 0.2, "ci_low": -1.2, "ci_high": -0.4, "pred_low": -2.0,
-           "pred_high": 0.4, "tau": 0.5, "method": "nuts"}  # fmt: skip
-    return estimates_table([{**row, **changes}])
+    row = stub_stages.estimate("hba1c", -0.8, pred_low=-2.0, pred_high=0.4, tau=0.5, method="nuts")
+    return results.estimates([{**row, **changes}])
 
 
 def verdicts(tracked, again, ess=2000.0, name="estimates") -> set[str]:
@@ -56,13 +52,16 @@ def test_more_draws_allow_less():
 
 @pytest.mark.parametrize("ess", [2000.0, np.inf])
 def test_a_deterministic_method_must_give_the_same_number(ess):
-    again = estimates(method="dl", mean=-0.80001)
-    assert verdicts(estimates(method="dl"), again, ess) == {DIFFERENT}
-    assert verdicts(estimates(method="dl"), estimates(method="dl", mean=-0.8 - 1e-8), ess) == set()
+    again = estimates(method="exact", mean=-0.80001)
+    assert verdicts(estimates(method="exact"), again, ess) == {DIFFERENT}
+    assert (
+        verdicts(estimates(method="exact"), estimates(method="exact", mean=-0.8 - 1e-8), ess)
+        == set()
+    )
 
 
 def test_missing_and_new_estimates_are_told_apart():
-    assert verdicts(estimates(), estimates(estimand="other")) == {MISSING, NEW}
+    assert verdicts(estimates(), estimates(population="t1d")) == {MISSING, NEW}
 
 
 def test_a_table_with_other_columns_or_words_is_different():
@@ -86,7 +85,8 @@ def test_a_finding_says_where_and_by_how_much():
     found = []
     reproduction.compare("estimates", estimates(), estimates(mean=-0.6), ess=2000, found=found)
     (one,) = found
-    assert str(one).startswith("different: estimates hba1c all all mean difference nuts mean: -0.8")
+    name = "hba1c:cell_infusion:t2d:controlled:nuts"
+    assert str(one).startswith(f"different: estimates {name} mean: -0.8")
     assert "-> -0.6 (allowed 0.025)" in str(one)
 
 
@@ -109,7 +109,7 @@ def test_honest_reruns_are_within_their_error_and_a_shift_is_not(shape):
         low, high = np.quantile(draws, [0.025, 0.975], axis=0)
         frame = pd.concat([estimates()] * k, ignore_index=True)
         tau = np.median(np.abs(draws), axis=0)
-        return frame.assign(group=[str(i) for i in range(k)], mean=draws.mean(axis=0),
+        return frame.assign(id=[str(i) for i in range(k)], mean=draws.mean(axis=0),
                             sd=draws.std(axis=0), ci_low=low, ci_high=high, pred_low=low,
                             pred_high=high, tau=tau)  # fmt: skip
 
@@ -147,10 +147,10 @@ def test_every_table_of_every_stage_is_compared(two):
 @pytest.mark.parametrize(
     ("file", "old", "new", "where"),
     [
-        ("harms.csv", None, "events\n30.9\n", "harms row 1 events"),
-        ("weighed.csv", "counts harms", "counts karms", "weighed row 1 tables"),
-        ("estimates.csv", "0.961", "0.962", "estimates hba1c all all mean difference dl mean"),
-        ("estimates.csv", "quoted", "other", "estimates hba1c all all mean difference dl note"),
+        ("stub_harms.csv", None, "events\n30.9\n", "stub_harms row 1 events"),
+        ("stub_weighed.csv", "stub_harms", "stub_karms", "stub_weighed row 1 tables"),
+        ("estimates.csv", "0.961", "0.962", "hba1c:cell_infusion:t2d:controlled mean"),
+        ("estimates.csv", "quoted", "other", "t1d:controlled note"),
     ],
 )
 def test_a_changed_number_note_or_word_is_found_and_named(two, file, old, new, where):

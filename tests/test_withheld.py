@@ -135,7 +135,7 @@ def test_the_run_names_what_it_withheld_and_goes_on(raw_dir, tmp_path):
     (one,) = report.withheld
     assert (one["stage"], one["fit"], one["divergences"]) == ("withholds", "hba1c_exact", 3)
     assert "3 divergent transitions" in one["reason"] and one["max_rhat"] is None
-    assert set(report.estimates["outcome"]) == {"hba1c", "safety"}
+    assert set(report.estimates["outcome"]) == {"hba1c", "harm_death"}
     again = pipeline.run(raw_dir, tmp_path / "out", stages=stages, isolate=False)
     assert again.computed == () and again.withheld == report.withheld
 
@@ -143,5 +143,5 @@ def test_the_run_names_what_it_withheld_and_goes_on(raw_dir, tmp_path):
 def test_a_stage_that_cannot_do_without_its_fit_has_no_rows_and_stops_nothing(raw_dir, tmp_path):
     stages = (stub_stages.stage("needs_its_fit"), stub_stages.HARMS)
     report = pipeline.run(raw_dir, tmp_path / "out", stages=stages, isolate=False)
-    assert set(report.estimates["outcome"]) == {"safety"}
+    assert set(report.estimates["outcome"]) == {"harm_death"}
     assert [fit["fit"] for fit in report.withheld] == ["x"]
