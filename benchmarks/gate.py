@@ -15,6 +15,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import joblib
@@ -39,7 +40,8 @@ def main() -> None:
     parser.add_argument("--worker", nargs="+", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.worker:
-        print(json.dumps(gate_figures([int(seed) for seed in asked.worker])))
+        for row in gate_figures([int(seed) for seed in asked.worker]):
+            print(json.dumps(row), flush=True)
         return
     if asked.backend == "dask":
         from distributed import Client
@@ -69,28 +71,29 @@ def in_process(code: str, seeds: list[int]) -> pd.DataFrame:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{code}: {done.stderr[-2000:]}")
-    return pd.DataFrame(json.loads(done.stdout.splitlines()[-1])).assign(code=code)
+    return read_rows(done.stdout, code)
 
 
-def gate_figures(seeds: list[int]) -> list[dict]:
+def read_rows(printed: str, code: str) -> pd.DataFrame:
+    """What a worker printed, one row a try."""
+    return pd.DataFrame([json.loads(line) for line in printed.splitlines()]).assign(code=code)
+
+
+def gate_figures(seeds: list[int]) -> Iterator[dict]:
     """Diagnostics of one try of every headline for every seed, and how far it is from exact."""
     from analysis.models.witness import compile_witness, try_once
 
     posteriors = headline_posteriors()
     sampler, sizes = compile_witness(posteriors.values())
-    rows = []
-    for name, posterior in posteriors.items():
-        for seed in seeds:
+    for seed in seeds:
+        for name, posterior in posteriors.items():
             one = try_once(name, posterior, sampler, sizes, seed=1000 * seed + 7)
             d = one.diagnostics
             gaps = [c.worst for c in one.comparisons]
-            rows.append(
-                {"fit": name, "seed": seed, "max_rhat": d.max_rhat,
-                 "min_ess_bulk": d.min_ess_bulk, "min_ess_tail": d.min_ess_tail,
-                 "divergences": d.divergences, "faults": one.silent,
-                 "worst_gap": max(gaps) if gaps else None}
-            )  # fmt: skip
-    return rows
+            yield {"fit": name, "seed": seed, "max_rhat": d.max_rhat,
+                   "min_ess_bulk": d.min_ess_bulk, "min_ess_tail": d.min_ess_tail,
+                   "divergences": d.divergences, "faults": one.silent,
+                   "worst_gap": max(gaps) if gaps else None}  # fmt: skip
 
 
 def headline_posteriors() -> dict:

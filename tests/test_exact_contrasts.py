@@ -7,6 +7,7 @@ from scipy import special, stats
 
 from analysis import exact
 from analysis.exact import contrasts
+from analysis.exact.contrast_classes import fit_classes
 from analysis.exact.contrast_likelihood import log_sd_kernel
 from analysis.exact.contrasts import ContrastPriors, Contrasts
 
@@ -393,3 +394,53 @@ def test_rows_that_contradict_each_other_or_teach_very_surely_are_fitted():
     post = contrasts.fit(pd.concat([sure, words], ignore_index=True), PRIOR)
     assert np.isfinite(figures(post)).all()
     assert np.isfinite(post.shrinkage.to_numpy()).all()
+
+
+CLASSES = NUMBERS.assign(cell_class=["a", "a", "b", "b"])
+
+
+def test_a_class_level_of_numbers_equals_the_closed_form_given_its_spread():
+    """With tau_class almost sure, y is normal with a covariance that classes share."""
+    spread = 0.4
+    prior = PRIOR.with_(tau=exact.HalfNormal(1e-3), tau_class=exact.HalfNormal(spread))
+    post = fit_classes(CLASSES, prior, r=0.4)
+    variance = (NUMBERS["var_a"] - 0.4 * NUMBERS["var_b"]).to_numpy()
+    same = np.equal.outer(CLASSES["cell_class"].to_numpy(), CLASSES["cell_class"].to_numpy())
+    node, weight = np.polynomial.legendre.leggauss(60)
+    nodes, weight = 3 * spread * (node + 1), weight * stats.halfnorm.pdf(3 * (node + 1))
+    y, mean, square, evidence, classes = NUMBERS["y"].to_numpy(), 0.0, 0.0, 0.0, np.zeros(2)
+    for one, share in zip(nodes, weight, strict=True):
+        own = np.diag(variance) + one**2 * same
+        likelihood = stats.multivariate_normal.pdf(y, np.zeros(4), own + 4.0) * share
+        gain = 4.0 * np.ones(4) @ np.linalg.inv(own + 4.0)
+        centre, spread_mu = gain @ y, 4.0 - gain.sum() * 4.0
+        of_class = np.stack([4.0 + one**2 * same[i] for i in (0, 2)])
+        classes += likelihood * (of_class @ np.linalg.inv(own + 4.0) @ y)
+        mean, square = mean + likelihood * centre, square + likelihood * (spread_mu + centre**2)
+        evidence += likelihood
+    mean, square, classes = mean / evidence, square / evidence, classes / evidence
+    assert post.mu.mean == pytest.approx(mean, abs=2e-3)
+    assert post.mu.sd == pytest.approx(np.sqrt(square - mean**2), rel=5e-3)
+    assert [post.classes[c].mean for c in "ab"] == pytest.approx(classes.tolist(), abs=2e-3)
+
+
+def test_a_class_level_without_spread_is_the_plain_posterior():
+    rows = MIXED.assign(cell_class=["a", "a", "b", "b", "b", "c"])
+    prior = PRIOR.with_(tau_class=exact.HalfNormal(1e-3))
+    post, plain = fit_classes(rows, prior, r=0.4), contrasts.fit(rows, prior, r=0.4)
+    for name in ("mu", "tau", "predictive"):
+        one, other = getattr(post, name), getattr(plain, name)
+        assert [one.mean, *one.interval()] == pytest.approx(
+            [other.mean, *other.interval()], abs=0.02 * other.sd
+        )
+    wide = fit_classes(rows, prior.with_(tau_class=exact.HalfNormal(0.5)), r=0.4)
+    assert wide.mu.sd > plain.mu.sd
+    assert sorted(wide.classes) == ["a", "b", "c"]
+
+
+def test_a_class_level_needs_two_classes_with_two_studies():
+    one = CLASSES.assign(cell_class=["a", "a", "a", "b"])
+    with pytest.raises(ValueError, match="two classes with two studies"):
+        fit_classes(one, PRIOR.with_(tau_class=exact.HalfNormal(0.5)))
+    with pytest.raises(ValueError, match="half-normal priors"):
+        fit_classes(CLASSES, PRIOR)

@@ -215,7 +215,7 @@ class Grid:
         return self.start[:, None, :] + self.step[:, None, :] * index
 
 
-def _nuisance(task: Task, layout: Layout, level: Level) -> Nuisance:
+def nuisance_of(task: Task, layout: Layout, level: Level) -> Nuisance:
     prior = task.prior
     if task.r_unknown:
         node, weight = np.polynomial.legendre.leggauss(level.r)
@@ -350,7 +350,7 @@ class Evaluation:
 
 def evaluate(task: Task, layout: Layout, level: Level, scale_step: float = 0.7) -> Evaluation:
     """The posterior on the grid of one level."""
-    nodes = _nuisance(task, layout, level)
+    nodes = nuisance_of(task, layout, level)
     likelihood = Likelihood(task.rows, task.teachers, nodes, task.robust, scale_step)
     return Evaluation(task, likelihood, grid_of(task, layout, level))
 
@@ -442,7 +442,7 @@ def lay(task: Task) -> Layout:
     size = task.design.shape[1]
     scan = replace(SCAN, mean={1: 17, 2: 13}.get(size, 9))
     for _ in range(ROUNDS):
-        nodes = _nuisance(task, layout, scan)
+        nodes = nuisance_of(task, layout, scan)
         likelihood = Likelihood(task.rows, task.teachers, nodes, task.robust, SCAN_SCALE_STEP)
         tau = np.exp(layout.log_tau) if not fixed else np.atleast_1d(task.prior.tau.span()[0])
         log_weight = np.zeros(1) if fixed else task.prior.tau.logpdf(tau[None])[0] + layout.log_tau

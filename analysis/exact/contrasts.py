@@ -24,6 +24,7 @@ from scipy.special import gammaln, ndtr, stdtr
 from analysis.exact.contrast_data import ContrastPriors, Contrasts
 from analysis.exact.contrast_grid import (
     Evaluation,
+    Grid,
     Layout,
     Task,
     evaluate,
@@ -36,6 +37,7 @@ from analysis.exact.contrast_studies import study_table
 from analysis.exact.model import Problem, typical_variance
 from analysis.exact.posterior import Distribution
 from analysis.exact.priors import Fixed
+from analysis.exact.quadrature import Map
 from analysis.exact.sinc import Slices, solve_quantiles
 
 __all__ = ["ContrastPosterior", "ContrastPriors", "Contrasts", "fit", "fit_batch", "leave_one_out"]
@@ -68,16 +70,13 @@ class GridDistribution(Distribution):
 class GridTau(Distribution):
     """The heterogeneity tau, even nodes in v; with a fixed tau a point mass."""
 
-    def __init__(self, evaluation: Evaluation, layout: Layout, finite_moment: float):
-        grid = evaluation.grid
-        self._change = layout.change
-        self._tau = grid.tau
-        self._weight = evaluation.weight().sum(axis=1)
-        if self._change is not None:
-            self._slices = Slices.even(grid.v_start, grid.v_step, self._weight)
-        mean = float(self._weight @ grid.tau)
+    def __init__(self, change: Map | None, grid: Grid, weight: np.ndarray, finite_moment: float):
+        self._change, self._tau, self._weight = change, grid.tau, weight
+        if change is not None:
+            self._slices = Slices.even(grid.v_start, grid.v_step, weight)
+        mean = float(weight @ grid.tau)
         self.mean = mean if finite_moment > 1 else float("inf")
-        sd = float(np.sqrt(self._weight @ (grid.tau - mean) ** 2))
+        sd = float(np.sqrt(weight @ (grid.tau - mean) ** 2))
         self.sd = sd if finite_moment > 2 else float("inf")
 
     def _v(self, tau: np.ndarray) -> np.ndarray:
@@ -239,7 +238,8 @@ class ContrastPosterior:
         moment = highest_moment(task) if tail and not bounded else np.inf
         self._moment = moment
         self._flat = not np.isfinite(task.prior_sd).all()
-        self.tau = GridTau(evaluation, layout, moment)
+        by_tau = evaluation.weight().sum(axis=1)
+        self.tau = GridTau(layout.change, evaluation.grid, by_tau, moment)
 
     def _slices(self, d: int) -> Slices:
         """Nodes of coefficient d: even along coordinate d, shifted by the coordinates before it."""
