@@ -5,7 +5,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: help setup report test test-all check reproduce calibrate bench lint lock clean
+.PHONY: help setup report test test-all check reproduce bench lint lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -27,9 +27,6 @@ check: setup ## validate data/raw only
 
 reproduce: setup ## rerun everything elsewhere and compare every figure with the tracked one
 	@$(BIN)/isletmeta reproduce
-
-calibrate: setup ## simulation-based calibration of every model (an hour), to docs/calibration.csv
-	@$(BIN)/python -m analysis.calibrate
 
 bench: setup ## time the parts
 	@$(BIN)/python -m pytest benchmarks -m "" --benchmark-only

@@ -63,7 +63,7 @@ def run(
     cli_study.settled(raw)
     done = _run(raw, out, only=only or [], seed=seed, jobs=jobs, force=force,
                 keep_posteriors=keep_posteriors)  # fmt: skip
-    if "group_kind" in done.estimates:
+    if "approach" in done.estimates:
         console.print(_headline(done.estimates))
     for stage, words in done.healed.items():
         remark(f"computed again: {stage}: {words}")
@@ -112,42 +112,30 @@ def _run(raw: Path, out: Path, *, seed: int | None, **options):
             raise fail(str(error), 2 if "no such stage" in str(error) else 1) from None
 
 
-COLUMNS = (("outcome", "left"), ("estimand", "left"), ("k", "right"), ("n", "right"),
+COLUMNS = (("stratum", "left"), ("outcome", "left"), ("k", "right"), ("n", "right"),
            ("mean", "right"), ("95 % interval", "right"), ("a new study", "right"))  # fmt: skip
-HEADLINES = (
-    ("C-peptide, ratio of means", "c_peptide_ratio", "mean_controlled", "ratio"),
-    ("C-peptide, ratio of means", "c_peptide_ratio", "mean_uncontrolled", "ratio"),
-    ("C-peptide gain, nmol/L", "c_peptide_gain", "mean_controlled", "difference"),
-    ("C-peptide gain, nmol/L", "c_peptide_gain", "mean_uncontrolled", "difference"),
-    ("HbA1c, percentage points", "hba1c", "mean_controlled", "difference"),
-    ("HbA1c, percentage points", "hba1c", "mean_uncontrolled", "difference"),
-    ("insulin dose, ratio", "insulin_dose", "mean_controlled", "ratio"),
-    ("insulin dose, ratio", "insulin_dose", "mean_uncontrolled", "ratio"),
-    ("ever insulin-independent, share", "ever_independent", "p_ever", "probability"),
-    ("still independent, of these", "independence_survival", "s_12", "probability"),
-    ("still independent, of these", "independence_survival", "s_60", "probability"),
-    ("deaths per 100 patient-years", "safety", "death:any:rate", "per_100_patient_years"),
-    ("severe infections, same", "safety", "severe_infection:any:rate", "per_100_patient_years"),
-    ("malignancies, same", "safety", "malignancy_or_tumour:any:rate", "per_100_patient_years"),
-)
-"""Label, outcome, estimand and scale of what a reader asks for first."""
 
 
 def _headline(estimates) -> Table:
-    """The pooled estimates a reader asks for first, those that are there."""
-    table = Table(title="Pooled estimates, all studies (95 % credible interval)",
-                  title_justify="left")  # fmt: skip
+    """The controlled means of every stratum, as readers see them."""
+    from analysis import outcomes, results, vocabulary
+
+    table = Table(title="Against control groups (95 % credible interval)", title_justify="left")
     for name, justify in COLUMNS:
         table.add_column(name, justify=justify, overflow="fold")
-    pooled = estimates[(estimates["method"] == "nuts") & (estimates["group_kind"] == "all")]
-    for label, *wanted in HEADLINES:
-        chosen = pooled[(pooled[["outcome", "estimand", "scale"]] == wanted).all(axis=1)]
-        for row in chosen.itertuples():
-            table.add_row(
-                label, row.estimand.removeprefix("mean_"), _count(row.k_studies),
-                _count(row.n_patients), _number(row.mean), _range(row.ci_low, row.ci_high),
-                _range(row.pred_low, row.pred_high),
-            )  # fmt: skip
+    means = results.find(estimates, quantity="mean", design="controlled", variant="headline",
+                         method="exact")  # fmt: skip
+    for row in means.itertuples():
+        about = outcomes.get(row.outcome)
+        wanted = "ratio" if about.is_ratio else about.scale
+        if row.scale != wanted or row.approach == "all" or row.population == "all":
+            continue
+        if "no headline" in row.note:
+            continue
+        where = f"{vocabulary.APPROACHES[row.approach]}, {vocabulary.POPULATIONS[row.population]}"
+        table.add_row(where, about.short, _count(row.k_studies), _count(row.n_patients),
+                      _number(row.mean), _range(row.ci_low, row.ci_high),
+                      _range(row.pred_low, row.pred_high))  # fmt: skip
     return table
 
 

@@ -23,13 +23,9 @@ import pandas as pd
 from scipy import stats
 
 from analysis import effects as effects_module
-from analysis.models.result import ESTIMATE_COLUMNS, estimates_table
 
-POOLED = ("c_peptide_ratio", "c_peptide_gain", "hba1c", "insulin_dose")
-POOLED_FROM_THREE = ("time_in_range", "severe_hypoglycaemia")
 METHODS = ("dl", "pm", "hksj")
 NOTHING_AT_TWO = "Hartung-Knapp says nothing of two studies"
-DESIGN_LABEL = {True: "controlled", False: "uncontrolled"}
 
 
 def pool(y: np.ndarray, variance: np.ndarray, method: str) -> dict[str, float]:
@@ -128,45 +124,3 @@ def figures(rows: pd.DataFrame, r: float = effects_module.Rules.r) -> list[dict]
             }
         )
     return made
-
-
-def run(effects: pd.DataFrame, r: float = effects_module.Rules.r) -> pd.DataFrame:
-    """Estimate rows of every outcome by design, and by design and cell class from two studies on.
-
-    Parameters
-    ----------
-    effects : the effects table.
-    r : pre-post correlation at which the standard errors are taken.
-
-    Returns
-    -------
-    Table with `ESTIMATE_COLUMNS`. A group without a usable study has no row.
-    """
-    rows: list[dict] = []
-    for outcome in (*POOLED, *POOLED_FROM_THREE):
-        chosen = effects_module.headline(effects, outcome)
-        for controlled, part in chosen.groupby("controlled", sort=False):
-            design = DESIGN_LABEL[bool(controlled)]
-            least = 3 if outcome in POOLED_FROM_THREE else 1
-            rows += _group(outcome, "design", design, design, part, r, least)
-            for cell_class, members in part.groupby("cell_class"):
-                rows += _group(outcome, "cell_class", cell_class, design, members, r, max(least, 2))
-    return estimates_table(rows) if rows else pd.DataFrame(columns=ESTIMATE_COLUMNS)
-
-
-def _group(outcome, kind, group, design, part: pd.DataFrame, r: float, least: int) -> list[dict]:
-    """Rows of one group, one a method; none where fewer than `least` studies are usable."""
-    unit = effects_module.OUTCOMES[outcome]
-    return [
-        {
-            "outcome": outcome,
-            "group_kind": kind,
-            "group": group,
-            "estimand": f"mean_{design}",
-            "scale": "log_ratio" if unit == "log ratio" else "difference",
-            "unit": unit,
-            **found,
-        }
-        for found in figures(part, r)
-        if found["k_studies"] >= least
-    ]

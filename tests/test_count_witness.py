@@ -12,7 +12,7 @@ from analysis.exact.families import FAMILIES
 from analysis.exact.priors import HalfCauchy, HalfNormal, Normal
 from analysis.models import count_witness, survival_witness
 from analysis.models.compare import require_agreement
-from analysis.models.tabulated import standardised
+from analysis.models.geometry import standardised
 
 SHARE = {"mu_prior": Normal(0.0, 1.5), "tau_prior": HalfNormal(1.0)}
 RATE = {"mu_prior": Normal(-3.5, 2.0), "tau_prior": HalfNormal(0.7)}

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from analysis import crosscheck, effects
-from analysis.models.result import ESTIMATE_COLUMNS
 
 
 def test_equal_variances_by_hand():
@@ -106,23 +105,3 @@ def test_one_and_two_studies():
 def test_impossible_input_is_refused(y, v, method):
     with pytest.raises(ValueError, match=r"\w"):
         crosscheck.pool(y, v, method)
-
-
-def test_real_effects(evidence):
-    table = effects.build(evidence).effects
-    found = crosscheck.run(table)
-    assert list(found.columns) == ESTIMATE_COLUMNS
-    key = ["outcome", "group_kind", "group", "estimand", "method"]
-    assert not found.duplicated(key).any()
-    assert found[["mean", "ci_low", "ci_high", "sd"]].notna().all(axis=None)
-    assert found["pred_low"].notna().eq(found["k_studies"].ge(3)).all()
-    hba1c = found.query("outcome == 'hba1c' and group == 'controlled' and method == 'pm'").iloc[0]
-    assert (hba1c["k_studies"], hba1c["n_patients"]) == (5, 177)
-    chosen = effects.headline(table, "hba1c")
-    usable = chosen[chosen["controlled"] & chosen["kind"].eq("numeric")]
-    assert usable["y"].min() < hba1c["mean"] < usable["y"].max()
-
-
-def test_no_effects_give_no_estimates(evidence):
-    table = effects.build(evidence).effects
-    assert crosscheck.run(table.iloc[:0]).empty

@@ -3,10 +3,10 @@
 import math
 
 import pytest
+from analysis.patient_level import evidence_of
 
 from analysis import durations
 from analysis.cohorts import patient_groups
-from analysis.patient_level import evidence_of
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,8 @@ from scipy import special
 from analysis.exact.counts import AtLeast, CountPosterior, Events, Nothing, PatientsWithEvent, Share
 from analysis.exact.priors import HalfNormal
 from analysis.models.compare import Testimony, compare, figures_of, require_agreement
+from analysis.models.geometry import standardised
 from analysis.models.sampling import Sampler, compile_model
-from analysis.models.tabulated import standardised
 
 NODES = np.linspace(-6.5, 6.5, 41)
 HEAD = ("mu_mean", "mu_sd", "tau_scale")

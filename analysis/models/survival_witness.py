@@ -19,8 +19,8 @@ from analysis.exact.facts import ROUNDING, SHORTEST
 from analysis.exact.priors import HalfNormal
 from analysis.exact.survival import SurvivalPosterior
 from analysis.models.compare import Testimony, compare, figures_of, require_agreement
+from analysis.models.geometry import standardised
 from analysis.models.sampling import Sampler, compile_model
-from analysis.models.tabulated import standardised
 
 MONTHS = (12.0, 60.0)
 """Months at which S(t) of the mean study is compared."""

@@ -9,9 +9,8 @@ import pandas as pd
 import pytest
 from scipy import integrate, special, stats
 
-from analysis import effects as effects_module
 from analysis import exact
-from analysis.models import bias_average, selection, small_study
+from analysis.models import bias_average, small_study
 
 REFERENCE = Path(__file__).parent / "reference" / "data"
 MU, TAU = exact.Normal(0, 1), exact.HalfNormal(0.5)
@@ -327,35 +326,7 @@ def test_a_trim_and_fill_that_does_not_settle_says_so(monkeypatch):
     assert found.k_filled == 0 and math.isnan(found.result.estimate)
 
 
-def test_tests_without_an_answer_are_rows_with_a_note(evidence):
-    effects = effects_module.build(evidence).effects
-    chosen = selection.selectable(effects, "hba1c")
-    group = chosen.head(4).assign(se=0.4)
-    rows, filled = selection._tests(group, -1)
-    notes = {row["test"]: row["note"] for row in rows}
-    assert small_study.NO_FUNNEL in notes["egger"] and small_study.NO_FUNNEL in notes["begg"]
-    assert filled is not None
-
-
 # --- the project's own numbers -------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def own(evidence):
-    return selection.run(evidence, seed=1)
-
-
-def test_every_outcome_and_design_has_a_row_with_its_statement(own, evidence):
-    summary = own.tables["bias_summary"]
-    assert len(summary) == 8
-    assert summary["statement"].str.len().gt(0).all()
-    few = summary["k_studies"] < 10
-    assert summary.loc[few, "statement"].str.contains("can say little|no answer").all()
-    effects = effects_module.build(evidence).effects
-    for row in summary.itertuples():
-        chosen = effects_module.headline(effects, row.outcome)
-        in_design = chosen["controlled"].eq(row.design == "controlled").sum()
-        assert row.k_studies + row.k_left_out == in_design
 
 
 def test_designs_are_never_mixed_and_the_funnel_shows_what_was_pooled(own):
