@@ -166,7 +166,7 @@ def run(
                     tell(stage.name, "skipped", "")
         manifest = work.finish()
         computed = tuple(stage.name for stage in stale)
-        estimates = read_text(work.estimates_text)
+        estimates = read_text(work.estimates_text, store.ESTIMATES)
     return RunReport(
         estimates,
         computed,

@@ -1,0 +1,113 @@
+"""How many forced runs end in a report: seeds times code generations, nothing from a cache.
+
+    python benchmarks/forced_runs.py --seeds 20          60 runs, several hours
+    python benchmarks/forced_runs.py --seeds 1 --codes native
+
+Each run is `isletmeta run --force` into a folder of its own and `isletmeta report` from it, with
+NUMBA_CPU_NAME set to the code generation. Two tables are written: docs/forced_runs.csv, one row a
+run (how it ended, seconds, fits withheld), and docs/forced_runs_fits.csv, one row a fit and code
+generation (runs, passed at the first try, passed in the end). Runs that are in the table already
+are not done again, so that the work can be interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pandas as pd
+
+from analysis import store
+from analysis.pipeline import RAW, SEED
+
+ROOT = Path(__file__).resolve().parent.parent
+CODES = ("generic", "haswell", "native")
+"""Code generations; `native` is the machine's own."""
+
+RUNS = ROOT / "docs" / "forced_runs.csv"
+FITS = ROOT / "docs" / "forced_runs_fits.csv"
+KEY = ["code", "seed"]
+
+
+def forced(code: str, seed: int, raw: Path) -> tuple[dict, list[dict]]:
+    """One forced run and its report: a row about the run, and one about each fit."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "ISLETMETA_CACHE": ""}
+    env.pop("NUMBA_CPU_NAME", None)
+    if code != "native":
+        env["NUMBA_CPU_NAME"] = code
+    with tempfile.TemporaryDirectory(prefix="isletmeta-") as folder:
+        out, page = Path(folder) / "processed", Path(folder) / "report.html"
+        verbs = (
+            ["run", "--force", "--seed", str(seed), "--raw", str(raw), "--out", str(out)],
+            ["report", "--raw", str(raw), "--out", str(out), "--file", str(page)],
+        )
+        start, status, said = time.perf_counter(), 0, ""
+        for verb in verbs:
+            done = subprocess.run(
+                [sys.executable, "-m", "analysis.cli", *verb],
+                cwd=ROOT, env=env, capture_output=True, text=True, errors="replace", check=False,
+            )  # fmt: skip
+            status = done.returncode
+            if status:
+                said = done.stderr.strip().splitlines()[-1:] or [""]
+                break
+        manifest = store.read_manifest(out)
+        row = {"code": code, "seed": seed, "status": status, "report": page.exists(),
+               "withheld": len(manifest.get("withheld", ())),
+               "seconds": round(time.perf_counter() - start), "said": "".join(said)}  # fmt: skip
+    fits = [
+        {"code": code, "seed": seed, "stage": stage, "fit": fit,
+         "first": figures.get("attempts") == 1 and "withheld" not in figures,
+         "passed": "withheld" not in figures}
+        for stage, record in manifest.get("stages", {}).items()
+        for fit, figures in record["fits"].items()
+    ]  # fmt: skip
+    return row, fits
+
+
+def rates(old: pd.DataFrame, fits: list[dict]) -> pd.DataFrame:
+    """The table of fits with those of one more run counted in."""
+    new = pd.DataFrame(fits).assign(runs=1)
+    columns = ["runs", "first", "passed"]
+    both = pd.concat([old, new[["code", "stage", "fit", *columns]]])
+    both[columns] = both[columns].astype(int)
+    return both.groupby(["code", "stage", "fit"], as_index=False)[columns].sum()
+
+
+def read(path: Path, columns: list[str]) -> pd.DataFrame:
+    """A table written before; empty where there is none."""
+    return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=columns)
+
+
+def main() -> None:
+    """Do the runs that are not in the table yet; say how many of all end in a report."""
+    parser = argparse.ArgumentParser(description="How many forced runs end in a report.")
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--codes", nargs="+", choices=CODES, default=list(CODES))
+    parser.add_argument("--raw", type=Path, default=RAW)
+    asked = parser.parse_args()
+    raw = asked.raw.resolve()
+    runs = read(RUNS, [*KEY, "status", "report", "withheld", "seconds", "said"])
+    fits = read(FITS, ["code", "stage", "fit", "runs", "first", "passed"])
+    for seed in range(SEED, SEED + asked.seeds):
+        for code in asked.codes:
+            if ((runs["code"] == code) & (runs["seed"] == seed)).any():
+                continue
+            row, made = forced(code, seed, raw)
+            runs = pd.concat([runs, pd.DataFrame([row])], ignore_index=True)
+            if made:
+                fits = rates(fits, made)
+                fits.to_csv(FITS, index=False, lineterminator="\n")
+            runs.to_csv(RUNS, index=False, lineterminator="\n")
+            print(row, flush=True)
+    ended = int(runs["report"].astype(bool).sum())
+    print(f"{ended} of {len(runs)} forced runs ended in a report")
+
+
+if __name__ == "__main__":
+    main()
