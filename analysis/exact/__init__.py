@@ -8,7 +8,8 @@ The model is y_i ~ N(x_i β, se_i² + τ²). Given τ everything is normal and h
 (`model`); τ itself, one number, is integrated over numerically (`quadrature`); what one then
 wants to know is a mixture of normals (`mixture`). Counts (`counts`: shares and rates, zeros and
 lower bounds kept; `bounds`: exact intervals without a model) are integrated in three dimensions
-(`hierarchy`) and read from even grids (`grid`). No sampling, so no Monte Carlo error: a refit
+(`hierarchy`) and read from even grids (`grid`); durations (`survival`, from the facts of `facts`)
+are integrated on one grid for each of six `families`. No sampling, so no Monte Carlo error: a refit
 takes a few milliseconds, and thousands are done at once (`fit_many`). Source: Röver (2020),
 Journal of Statistical Software 93(6); Röver & Friede (2023), Comput Methods Programs Biomed 229.
 

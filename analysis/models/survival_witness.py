@@ -117,7 +117,7 @@ def testify(
         return Testimony(name, reason)
     data = {"packed": packed(posterior, sizes)}
     fit = sampler.fit(
-        name, seed=seed, data=data, draws=draws, tune=1000, target_accept=0.97, gate=gate
+        name, seed=seed, data=data, draws=draws, tune=1000, target_accept=0.99, gate=gate
     )
     silent = fit.withheld if gate else "; ".join(fit.diagnostics.faults())
     if silent:
