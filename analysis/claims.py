@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 
 from analysis import certainty as sure
-from analysis import outcomes, results, risk_of_bias, verdicts
+from analysis import outcomes, registered, results, risk_of_bias, verdicts
 from analysis.evidence import Evidence
+from analysis.evidence.references import reference
 from analysis.verdicts import (
     BEYOND,
     DESCRIPTION,
@@ -422,27 +423,53 @@ def _not_standardised(inputs: Inputs) -> Finding:
 
 
 def _trials_needed(inputs: Inputs) -> Finding:
-    """Whether most controlled means leave an important benefit or no effect open."""
+    """Whether most headlines rest on few randomised patients; beside it the largest trial to come.
+
+    No ongoing trial large enough is no part of the verdict: it is said as a caveat.
+    """
     table = inputs.table("headlines")
     table = table[(table["design"] == "randomised") & (table["approach"] != "all")]
     asked = table[table["outcome"].isin(outcomes.HEADLINES) & (table["population"] != "all")]
-    few = asked["n_patients"].fillna(0) < 400
+    few = asked["n_patients"].fillna(0) < sure.FEW_PATIENTS
+    coming = _ongoing(inputs)
+    controlled = coming[coming["controlled"] == "yes"]
+    caveat = "no ongoing trial has a control group"
+    if len(controlled):
+        caveat = (f"the largest of {len(controlled)} ongoing trials with a control group has "
+                  f"{controlled['n'].max():.0f} patients")  # fmt: skip
     return Finding(Grounds(true_of_most=bool(few.mean() > MOST) if len(asked) else None),
+                   ids=tuple(filter(None, asked.loc[few, "estimate_id"])),
+                   rows=_entries(inputs, controlled),
                    value=float(few.mean()) if len(asked) else np.nan, unit="share",
-                   k=len(asked), seen=int(few.sum()))  # fmt: skip
+                   k=len(asked), seen=int(few.sum()), caveats=(caveat,))  # fmt: skip
 
 
 def _registered(inputs: Inputs) -> Finding:
-    trials = getattr(inputs.evidence, "registered_trials", pd.DataFrame())
-    if trials.empty:
+    """Whether trials are under way or planned; how many of them have a control group."""
+    ongoing = _ongoing(inputs)
+    if inputs.evidence.registered_trials.empty:
         return Finding(Grounds(), caveats=("no list of registered trials was given",))
-    ongoing = trials[(trials["scope"] == "main") & trials["status"].isin(ONGOING)]
-    return Finding(Grounds(true_of_most=len(ongoing) > 0), value=len(ongoing),
-                   unit="registered trials under way", k=len(ongoing),
-                   n=ongoing["n_planned"].astype(float).sum())  # fmt: skip
+    controlled = int((ongoing["controlled"] == "yes").sum())
+    masked = int((ongoing["masked"] == "yes").sum())
+    day = registered.read_on(inputs.evidence)
+    return Finding(
+        Grounds(true_of_most=len(ongoing) > 0), rows=_entries(inputs, ongoing),
+        value=len(ongoing), unit="registered trials under way or planned", k=len(ongoing),
+        n=ongoing["n"].sum(),
+        caveats=(f"{controlled} of them have a control group, {masked} are masked; the registry "
+                 f"was read on {day}",),
+    )  # fmt: skip
 
 
-ONGOING = ("recruiting", "not_yet_recruiting", "active_not_recruiting", "enrolling_by_invitation")
+def _ongoing(inputs: Inputs) -> pd.DataFrame:
+    return registered.ongoing(inputs.evidence)
+
+
+def _entries(inputs: Inputs, trials: pd.DataFrame) -> tuple[str, ...]:
+    """The rows of the evidence that hold these registered trials."""
+    table = inputs.evidence.registered_trials
+    own = table[table["registry_id"].isin(trials["registry_id"])]
+    return tuple(reference("registered_trials", row) for row in own.to_dict("records"))
 
 
 def _outside(inputs: Inputs) -> Finding:

@@ -77,6 +77,7 @@ STAGES = (
     Stage("harms", "analysis.stages.harms"),
     Stage("shares", "analysis.stages.shares"),
     Stage("durations", "analysis.stages.durations"),
+    Stage("registered", "analysis.stages.registered"),
     Stage("publication", "analysis.stages.publication"),
     Stage("effects", "analysis.stages.effects"),
     Stage("synthesis", "analysis.stages.synthesis", last=True),

@@ -16,8 +16,13 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from analysis import cohorts
 from analysis import vocabulary as v
 from analysis.evidence import Evidence
+
+ALL = "all"
+POPULATIONS = tuple(cohorts.POPULATION_PARTS)
+"""Populations of the counts: `t1d` holds new onset and established too, `all` every trial."""
 
 SILENT_YEARS = 2
 """A trial without results is silent from this many years after its end on."""
@@ -32,6 +37,10 @@ PUBLISHED_BY = {
     "firm_or_probable": "a report that is probably of the trial counts too",
     "any_public_result": "results posted in the registry or told in the press count too",
 }
+
+UNTOLD = "firm_or_probable"
+"""What counts as told unless another is named: a report, certain or probable. What was only posted
+or told in the press is told by the third word alone."""
 
 Z_95 = 1.959963984540054
 
@@ -179,40 +188,65 @@ def overdue(evidence: Evidence, day: dt.date) -> pd.DataFrame:
     return table[[end < day for end in due]].reset_index(drop=True)
 
 
+def of_stratum(table: pd.DataFrame, approach: str, population: str) -> pd.DataFrame:
+    """The trials of an approach and population; `all` takes every trial, the unstated included."""
+    chosen = pd.Series(True, index=table.index)
+    if approach != ALL:
+        chosen &= table["approach"].eq(approach)
+    if population != ALL:
+        chosen &= cohorts.in_population(table["population"], population)
+    return table[chosen]
+
+
+def strata() -> list[tuple[str, str]]:
+    """Every approach (and all) with every population."""
+    return [(a, p) for a in (*v.APPROACHES, ALL) for p in POPULATIONS]
+
+
 def coming(evidence: Evidence) -> pd.DataFrame:
-    """How many trials and patients are coming, by approach and population.
+    """How many trials and patients are coming, by approach and population, zeros kept.
 
     Returns
     -------
     DataFrame
-        approach, population, n_trials, n_controlled, n_masked, n_patients (of trials that say),
-        n_without_size, n_controlled_patients, first_expected, last_expected (dates, "" where none
-        is printed), read_on.
+        approach, population (see `POPULATIONS`), n_trials, n_controlled, n_randomised, n_masked,
+        n_overdue, n_patients (of trials that say), n_without_size, n_controlled_patients,
+        first_expected, last_expected (dates, "" where none is printed), first_controlled,
+        last_controlled (the same of controlled trials), read_on.
     """
+    trials_coming, day = ongoing(evidence), read_on(evidence)
     rows = []
-    for (approach, population), group in ongoing(evidence).groupby(["approach", "population"]):
-        dated = sorted(group.loc[group["expected"] != "", "expected"])
+    for approach, population in strata():
+        group = of_stratum(trials_coming, approach, population)
         controlled = group["controlled"] == "yes"
+        first, last = _ends(group["expected"])
+        first_controlled, last_controlled = _ends(group.loc[controlled, "expected"])
         rows.append(
             {
                 "approach": approach,
                 "population": population,
                 "n_trials": len(group),
                 "n_controlled": int(controlled.sum()),
+                "n_randomised": int((group["design"] == "rct").sum()),
                 "n_masked": int((group["masked"] == "yes").sum()),
+                "n_overdue": int(group["overdue"].sum()),
                 "n_patients": int(group["n"].sum()),
                 "n_without_size": int(group["n"].isna().sum()),
                 "n_controlled_patients": int(group.loc[controlled, "n"].sum()),
-                "first_expected": dated[0] if dated else "",
-                "last_expected": dated[-1] if dated else "",
-                "read_on": read_on(evidence),
+                "first_expected": first,
+                "last_expected": last,
+                "first_controlled": first_controlled,
+                "last_controlled": last_controlled,
+                "read_on": day,
             }
         )
-    columns = [
-        "approach", "population", "n_trials", "n_controlled", "n_masked", "n_patients",
-        "n_without_size", "n_controlled_patients", "first_expected", "last_expected", "read_on",
-    ]  # fmt: skip
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows)
+
+
+def _ends(dates: pd.Series) -> tuple[str, str]:
+    """The first and the last of printed dates, ("", "") where none is printed."""
+    dated = sorted(dates[dates != ""], key=last_day)
+    return (dated[0], dated[-1]) if dated else ("", "")
 
 
 def ended_by(status: str, basis: str, last_known: str, end: str, day: dt.date) -> str:
@@ -237,10 +271,10 @@ def ended(evidence: Evidence) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        registry_id, title, product, approach, population, design, controlled, masked, n, n_kind,
-        end (date or ""), ended (a word of `ENDED`), found_by, results, verdict (of the directed
-        search, "" where none was made), told_firm, told_firm_or_probable, told_any_public_result
-        (bool, see `PUBLISHED_BY`), study_ids, source_url, read_on.
+        registry_id, title, product, approach, population, cell_class, design, controlled, masked,
+        n, n_kind, end (date or ""), ended (a word of `ENDED`), found_by, results, verdict (of the
+        directed search, "" where none was made), told_firm, told_firm_or_probable,
+        told_any_public_result (bool, see `PUBLISHED_BY`), study_ids, source_url, read_on.
     """
     table = trials(evidence)
     day = years_before(last_day(read_on(evidence)), SILENT_YEARS) if len(table) else dt.date.min
@@ -259,14 +293,15 @@ def ended(evidence: Evidence) -> pd.DataFrame:
         told_any_public_result=probable | table["results"].isin(["posted", "press"]),
     )
     columns = [
-        "registry_id", "title", "product", "approach", "population", "design", "controlled",
-        "masked", "n", "n_kind", "end", "ended", "found_by", "results", "verdict", "told_firm",
-        "told_firm_or_probable", "told_any_public_result", "study_ids", "source_url", "read_on",
+        "registry_id", "title", "product", "approach", "population", "cell_class", "design",
+        "controlled", "masked", "n", "n_kind", "end", "ended", "found_by", "results", "verdict",
+        "told_firm", "told_firm_or_probable", "told_any_public_result", "study_ids", "source_url",
+        "read_on",
     ]  # fmt: skip
     return table[columns].reset_index(drop=True)
 
 
-def silent(evidence: Evidence, told: str = "firm") -> pd.DataFrame:
+def silent(evidence: Evidence, told: str = UNTOLD) -> pd.DataFrame:
     """The trials of `ended` of which nothing was told, largest first.
 
     Parameters
@@ -279,56 +314,61 @@ def silent(evidence: Evidence, told: str = "firm") -> pd.DataFrame:
     return table.sort_values(["n", "registry_id"], ascending=[False, True]).reset_index(drop=True)
 
 
-def silent_shares(evidence: Evidence) -> pd.DataFrame:
+def silence(evidence: Evidence) -> pd.DataFrame:
     """Of the trials that ended two years ago or more, how many were never told.
 
     Only trials found by topic, whatever came of them, give a share; trials that were looked for
-    because a report names them are published by construction, so `found_by` = all is shown for
-    the count of trials and patients alone and has no interval.
+    because a report names them are published by construction and are counted, no more.
 
     Returns
     -------
     DataFrame
-        approach (a word, or all), found_by (topic_search, all), ended (reported, any), told (a
-        word of `PUBLISHED_BY`), n_ended, n_silent, share, ci_low, ci_high (Wilson 95 %, NaN for
-        found_by = all), patients_ended, patients_silent, share_patients (of trials that print a
-        size), n_without_size, read_on. One row for each combination, zeros kept.
+        One row for each approach, population (see `POPULATIONS`) and told (a word of
+        `PUBLISHED_BY`), zeros kept. Of all trials: n_trials, n_silent, n_patients,
+        n_patients_silent (of trials that print a size), n_without_size; of those whose end is
+        reported, n_end_reported, n_end_reported_silent. Of those found by topic: n_searched,
+        n_searched_silent, share_silent, ci_low, ci_high (Wilson 95 %), n_searched_patients,
+        n_searched_patients_silent, share_patients_silent (NaN without a trial), and the largest
+        silent one: largest_silent (registry id, ""), largest_silent_patients. read_on.
     """
-    table = ended(evidence)
+    table, day = ended(evidence), read_on(evidence)
     rows = []
-    for approach in ("all", *v.APPROACHES):
-        for found_by in ("topic_search", "all"):
-            for how in ("any", "reported"):
-                part = table
-                if approach != "all":
-                    part = part[part["approach"] == approach]
-                if found_by != "all":
-                    part = part[part["found_by"] == found_by]
-                if how != "any":
-                    part = part[part["ended"] == how]
-                for told in PUBLISHED_BY:
-                    untold = part[~part[f"told_{told}"]]
-                    k, n = len(untold), len(part)
-                    low, high = wilson(k, n) if found_by == "topic_search" else (math.nan,) * 2
-                    patients, lost = part["n"].sum(), untold["n"].sum()
-                    rows.append(
-                        {
-                            "approach": approach,
-                            "found_by": found_by,
-                            "ended": how,
-                            "told": told,
-                            "n_ended": n,
-                            "n_silent": k,
-                            "share": k / n if n and found_by == "topic_search" else math.nan,
-                            "ci_low": low,
-                            "ci_high": high,
-                            "patients_ended": int(patients),
-                            "patients_silent": int(lost),
-                            "share_patients": lost / patients if patients else math.nan,
-                            "n_without_size": int(part["n"].isna().sum()),
-                            "read_on": read_on(evidence),
-                        }
-                    )
+    for approach, population in strata():
+        part = of_stratum(table, approach, population)
+        for told in PUBLISHED_BY:
+            untold = part[~part[f"told_{told}"]]
+            searched = part[part["found_by"] == "topic_search"]
+            quiet = searched[~searched[f"told_{told}"]]
+            quiet = quiet.sort_values(["n", "registry_id"], ascending=[False, True])
+            k, n = len(quiet), len(searched)
+            low, high = wilson(k, n)
+            patients, lost = searched["n"].sum(), quiet["n"].sum()
+            sized = quiet[quiet["n"].notna()]
+            rows.append(
+                {
+                    "approach": approach,
+                    "population": population,
+                    "told": told,
+                    "n_trials": len(part),
+                    "n_silent": len(untold),
+                    "n_patients": int(part["n"].sum()),
+                    "n_patients_silent": int(untold["n"].sum()),
+                    "n_without_size": int(part["n"].isna().sum()),
+                    "n_end_reported": int((part["ended"] == "reported").sum()),
+                    "n_end_reported_silent": int((untold["ended"] == "reported").sum()),
+                    "n_searched": n,
+                    "n_searched_silent": k,
+                    "share_silent": k / n if n else math.nan,
+                    "ci_low": low,
+                    "ci_high": high,
+                    "n_searched_patients": int(patients),
+                    "n_searched_patients_silent": int(lost),
+                    "share_patients_silent": lost / patients if patients else math.nan,
+                    "largest_silent": sized["registry_id"].iloc[0] if len(sized) else "",
+                    "largest_silent_patients": sized["n"].iloc[0] if len(sized) else math.nan,
+                    "read_on": day,
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -338,18 +378,18 @@ def outcome_switching(evidence: Evidence) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        study_id, cohort, approach, diabetes_type, registered, registry_id, registry_link,
-        registered_primary ("" where not seen), matches (yes, no, unclear), source_url, notes.
+        study_id, cohort, approach, population (the finest word), registered, registry_id,
+        registry_link, registered_primary ("" where not seen), matches (yes, no, unclear),
+        source_url.
     """
-    studies = evidence.studies[["study_id", "cohort", "cell_class", "diabetes_type"]]
+    studies = evidence.studies[["study_id", "cohort"]]
+    strata_of = cohorts.strata(evidence.studies)[["study_id", "approach", "population"]]
     table = evidence.trial_conduct.merge(studies, on="study_id", how="left", validate="1:1")
-    table = table.assign(
-        approach=[v.APPROACH_OF_CLASS[word] or "" for word in table["cell_class"]],
-        matches=table["reported_primary_matches"],
-    )
+    table = table.merge(strata_of, on="study_id", how="left", validate="1:1")
+    table = table.assign(matches=table["reported_primary_matches"])
     columns = [
-        "study_id", "cohort", "approach", "diabetes_type", "registered", "registry_id",
-        "registry_link", "registered_primary", "matches", "source_url", "notes",
+        "study_id", "cohort", "approach", "population", "registered", "registry_id",
+        "registry_link", "registered_primary", "matches", "source_url",
     ]  # fmt: skip
     return table[columns].reset_index(drop=True)
 

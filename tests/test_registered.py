@@ -128,34 +128,69 @@ def test_what_counts_as_told_widens_step_by_step(evidence):
         {"n_planned": math.nan},
         search=[("NCT00000005", "probably_published"), ("NCT00000001", "none_found")],
     )
-    shares = rg.silent_shares(with_all)
-    rows = shares[(shares["approach"] == "all") & (shares["found_by"] == "topic_search")]
-    rows = rows[rows["ended"] == "any"].set_index("told")
-    assert rows["n_ended"].unique().tolist() == [6]
-    assert rows["n_silent"].to_dict() == {
-        "firm": 5,
-        "firm_or_probable": 4,
-        "any_public_result": 2,
-    }
-    assert rows.loc["firm", "patients_silent"] == 160
+    rows = whole(rg.silence(with_all))
+    assert rows["n_trials"].unique().tolist() == [6]
+    assert rows["n_silent"].to_dict() == {"firm": 5, "firm_or_probable": 4, "any_public_result": 2}
+    assert rows.loc["firm", "n_patients_silent"] == 160
     assert rows["n_without_size"].unique().tolist() == [1]
     assert rows.loc["firm", ["ci_low", "ci_high"]].tolist() == list(rg.wilson(5, 6))
+    assert rows.loc["firm", "share_patients_silent"] == 160 / 200
     assert len(rg.silent(with_all, "any_public_result")) == 2
+    assert len(rg.silent(with_all)) == 4
 
 
-def test_trials_that_were_looked_for_by_name_give_no_share(evidence):
-    shares = rg.silent_shares(with_trials(evidence, {}, {"found_by": "named"}))
-    everything = shares[(shares["approach"] == "all") & (shares["ended"] == "any")]
-    by = everything[everything["told"] == "firm"].set_index("found_by")
-    assert by["n_ended"].to_dict() == {"topic_search": 1, "all": 2}
-    assert math.isnan(by.loc["all", "share"]) and by.loc["topic_search", "share"] == 1
+def whole(silence):
+    """The rows of all approaches and populations, by what counts as told."""
+    return silence[silence["approach"].eq("all") & silence["population"].eq("all")].set_index(
+        "told"
+    )
+
+
+def test_trials_that_were_looked_for_by_name_are_counted_and_give_no_share(evidence):
+    named = {"found_by": "named", "n_planned": 60.0}
+    row = whole(rg.silence(with_trials(evidence, {}, named))).loc["firm"]
+    assert (row["n_trials"], row["n_patients"]) == (2, 100)
+    assert (row["n_searched"], row["n_searched_patients"], row["share_silent"]) == (1, 40, 1)
+    alone = whole(rg.silence(with_trials(evidence, named))).loc["firm"]
+    assert alone["n_silent"] == 1 and math.isnan(alone["share_silent"])
+    assert math.isnan(alone["share_patients_silent"])
+
+
+def test_type_1_holds_every_onset_and_all_holds_those_of_unstated_type(evidence):
+    made = with_trials(
+        evidence,
+        {},
+        {"onset_group": "established"},
+        {"onset_group": "not_stated"},
+        {"diabetes_type": "T2D", "onset_group": ""},
+        {"diabetes_type": "not_stated", "onset_group": ""},
+    )
+    table = rg.silence(made)
+    table = table[table["told"].eq("firm") & table["approach"].eq("cell_infusion")]
+    assert table.set_index("population")["n_trials"].to_dict() == {
+        "t1d_new_onset": 1, "t1d_established": 1, "t1d": 3, "t2d": 1, "all": 5,
+    }  # fmt: skip
+
+
+def test_the_largest_untold_trial_found_by_topic_is_named(evidence):
+    made = with_trials(
+        evidence,
+        {"n_actual": 900.0, "found_by": "named"},
+        {"n_actual": 500.0},
+        {"n_planned": math.nan},
+    )
+    row = whole(rg.silence(made)).loc["firm"]
+    assert (row["largest_silent"], row["largest_silent_patients"]) == ("NCT00000002", 500)
+    told = whole(rg.silence(with_trials(evidence, {"results": "published"}))).loc["firm"]
+    assert told["largest_silent"] == "" and math.isnan(told["largest_silent_patients"])
 
 
 def test_the_approaches_add_up_to_all(evidence):
-    shares = rg.silent_shares(evidence)
-    keys = ["found_by", "ended", "told"]
-    every = shares[shares["approach"] == "all"].set_index(keys)[["n_ended", "n_silent"]]
-    parts = shares[shares["approach"] != "all"].groupby(keys)[["n_ended", "n_silent"]].sum()
+    table = rg.silence(evidence)
+    table = table[table["population"] == "all"]
+    numbers = ["n_trials", "n_silent", "n_searched", "n_searched_patients_silent"]
+    every = table[table["approach"] == "all"].set_index("told")[numbers]
+    parts = table[table["approach"] != "all"].groupby("told")[numbers].sum()
     assert every.sort_index().equals(parts.sort_index())
 
 
@@ -196,20 +231,38 @@ def test_a_trial_whose_primary_visits_are_over_is_due_at_its_end(evidence):
     assert rg.overdue(made, dt.date(2027, 3, 1))["months_late"].tolist() == [2]
 
 
-def test_what_is_coming_counts_each_ongoing_trial_once(evidence):
+def test_what_is_coming_counts_each_ongoing_trial_once_and_keeps_zeros(evidence):
     table, trials = rg.coming(evidence), rg.ongoing(evidence)
-    assert table["n_trials"].sum() == len(trials)
-    assert table["n_patients"].sum() == trials["n"].sum()
+    own = table[table["population"].eq("all")].set_index("approach")
+    assert own.drop("all")["n_trials"].sum() == own.loc["all", "n_trials"] == len(trials)
+    assert own.loc["all", "n_patients"] == trials["n"].sum()
+    assert set(own.index) == {*v.APPROACHES, "all"}
+    assert (table["n_randomised"] <= table["n_controlled"]).all()
     assert (table["n_controlled"] <= table["n_trials"]).all()
     assert "NCT04786262" in set(trials["registry_id"])
-    assert set(trials["approach"]) <= set(v.APPROACHES)
+
+
+def test_the_ends_of_what_is_coming_are_those_of_the_controlled_trials_apart(evidence):
+    dated = {"status": "active", "primary_completion_kind": "expected"}
+    made = with_trials(
+        evidence,
+        {**dated, "primary_completion": "2027-05"},
+        {**dated, "primary_completion": "2027"},
+        {**dated, "primary_completion": "2026-12", "design": "single_arm"},
+        {**dated, "primary_completion": "2031-01", "design": "not_stated"},
+    )
+    row = rg.coming(made).iloc[-1]
+    assert (row["approach"], row["population"]) == ("all", "all")
+    assert (row["first_expected"], row["last_expected"]) == ("2026-12", "2031-01")
+    assert (row["first_controlled"], row["last_controlled"]) == ("2027-05", "2027")
+    assert (row["n_controlled"], row["n_randomised"]) == (2, 2)
 
 
 def test_no_trial_at_all_gives_empty_tables(evidence):
     none = dataclasses.replace(evidence, registered_trials=evidence.registered_trials.iloc[:0])
     assert rg.read_on(none) == ""
-    assert len(rg.ongoing(none)) == len(rg.coming(none)) == len(rg.ended(none)) == 0
-    assert rg.silent_shares(none)["n_ended"].sum() == 0
+    assert len(rg.ongoing(none)) == len(rg.ended(none)) == 0
+    assert rg.silence(none)["n_trials"].sum() == rg.coming(none)["n_trials"].sum() == 0
 
 
 def test_outcome_switching_names_the_registered_primary_wherever_it_compares(evidence):

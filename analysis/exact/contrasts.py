@@ -276,7 +276,7 @@ class ContrastPosterior:
         ------
         ValueError : with covariates or Student-t effects, where mu and tau do not say all.
         """
-        if self._task.rows.names or self._task.robust:
+        if self.task.rows.names or self.task.robust:
             raise ValueError("only normal effects without covariates are laid out by mu and tau")
         return self._slices(0), self._evaluation.grid.tau
 

@@ -204,7 +204,10 @@ class Fork:
             risk = overall_risk(rows, self.question.outcome, self.judged)
             rows = rows[~risk.isin(risk_of_bias.HIGH)]
         if spec["silent_trials"] == "entered" and len(self.nulls):
-            rows = pd.concat([rows, self.nulls], ignore_index=True)
+            nulls = self.nulls[~self.nulls["patients"].isin(rows["patients"])]
+            if spec["design"] == "randomised":
+                nulls = nulls[nulls["randomised"].astype(bool)]
+            rows = pd.concat([rows, nulls], ignore_index=True)
         return rows.reset_index(drop=True)
 
     @staticmethod

@@ -73,7 +73,7 @@ def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None
                 if review and chosen.empty:
                     continue
                 told = told_as(outcome, chosen)
-                tables["headlines"].append(_headline(question, chosen, told, evidence))
+                tables["headlines"].append(headline_row(question, chosen, told, evidence))
                 if chosen.empty:
                     continue
                 posterior = None
@@ -228,7 +228,8 @@ def _joint(body: Body, question: Question) -> list[dict]:
 # --- tables ----------------------------------------------------------------------------------
 
 
-def _headline(question: Question, rows: pd.DataFrame, told: str, evidence: Evidence) -> dict:
+def headline_row(question: Question, rows: pd.DataFrame, told: str, evidence: Evidence) -> dict:
+    """The row of the declared table `headlines` of one question."""
     about = outcomes.get(question.outcome)
     sides = about.good * direction(rows) if len(rows) else np.array([])
     patients = rows["n_patients"].astype(float)

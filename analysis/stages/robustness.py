@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis import outcomes, questions, registered, sensitivity
+from analysis import cohorts, outcomes, questions, registered, sensitivity
 from analysis.evidence import Evidence
 from analysis.questions import Body, Question, posterior_of
 from analysis.sensitivity.multiverse import common_effect
 from analysis.stages.result import StageResult, Tell, stage_result
+
+FEWEST_PATIENTS = 4
+"""A registered trial with fewer has no two arms with a spread."""
 
 
 def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None) -> StageResult:
@@ -54,26 +57,28 @@ def silent_nulls(evidence: Evidence, body: Body, question: Question) -> pd.DataF
     """Unreported registered controlled trials of a stratum as null results of their size.
 
     A bound, not a guess: each is entered as a difference of exactly zero, in two equal arms of the
-    patients it enrolled or planned, its SD learnt from the others.
+    patients it enrolled or planned, its SD learnt from the others. Unreported is what has no
+    report, certain or probable; of a trial that a study of the extract belongs to, the row has that
+    study's patients, so that it never stands beside them.
     """
-    silent = registered.silent(evidence)
-    silent = silent[silent["controlled"].eq("yes") & silent["approach"].eq(question.approach)]
-    parts = {"t1d": ("t1d", "t1d_new_onset", "t1d_established")}
-    silent = silent[silent["population"].isin(parts.get(question.population,
-                                                        (question.population,)))]  # fmt: skip
+    silent = registered.of_stratum(
+        registered.silent(evidence), question.approach, question.population
+    )
+    silent = silent[silent["controlled"].eq("yes") & silent["n"].ge(FEWEST_PATIENTS)]
+    groups = cohorts.patient_groups(evidence.studies)
     template = body.rows(question).iloc[0]
     rows = []
     for trial in silent.to_dict("records"):
-        n = trial["n"]
-        if not n >= 4:
-            continue
+        own = [groups[study] for study in str(trial["study_ids"]).split() if study in groups]
         rows.append({
             **template.to_dict(), "effect_id": f"registered:{trial['registry_id']}",
             "study_id": trial["registry_id"], "cohort": trial["registry_id"],
-            "patients": trial["registry_id"], "label": trial["registry_id"], "kind": "numeric",
-            "y": 0.0, "var_a": np.nan, "var_b": np.nan, "z_low": np.nan, "z_high": np.nan,
-            "n_factor": 4.0 / n, "n_patients": n, "teaches_sd": False, "seen_in": "registry",
-            "derived": "", "months": 12.0, "randomised": trial.get("design") == "rct",
+            "patients": own[0] if own else trial["registry_id"],
+            "label": trial["registry_id"], "year": np.nan, "population": trial["population"],
+            "kind": "numeric", "y": 0.0, "var_a": np.nan, "var_b": np.nan, "z_low": np.nan,
+            "z_high": np.nan, "n_factor": 4.0 / trial["n"], "n_patients": trial["n"],
+            "teaches_sd": False, "seen_in": "registry", "derived": "", "months": 12.0,
+            "randomised": trial["design"] == "rct", "controlled": True,
         })  # fmt: skip
     return pd.DataFrame(rows, columns=list(template.index))
 
@@ -81,7 +86,11 @@ def silent_nulls(evidence: Evidence, body: Body, question: Question) -> pd.DataF
 def _with_nulls(body: Body, question: Question, nulls: pd.DataFrame) -> list[dict]:
     from analysis.stages.headlines import figures
 
-    rows = pd.concat([body.rows(question), nulls], ignore_index=True)
+    own = body.rows(question)
+    nulls = nulls[~nulls["patients"].isin(own["patients"])]
+    if nulls.empty:
+        return []
+    rows = pd.concat([own, nulls], ignore_index=True)
     posterior = posterior_of(body, question, rows=rows)
     return figures(question, posterior, rows, questions.MEAN, "registered_nulls")
 

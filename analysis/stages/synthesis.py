@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from analysis import certainty, claims, outcomes, results, risk_of_bias
+from analysis import certainty, claims, outcomes, registered, results, risk_of_bias
 from analysis.evidence import Evidence
 from analysis.results import ALL
 from analysis.stages.result import StageResult, Tell, stage_result
@@ -108,35 +108,60 @@ def _of_effects(estimates, tables, evidence):
         row = told[_where(told, {**stratum, "design": design})].iloc[0]
         figures = results.one(estimates, **stratum, design=design, scale=scale)
         own = studies[_where(studies, {**stratum, "design": design})]
-        harm = np.nan
-        if about.important:
-            harm = certainty.harm_of(about.important[0], about.neutral)
-        n = max(row["n_patients"], 1)
-        body = certainty.Body(
-            randomised=design == "randomised",
-            weights=tuple(own["weight"]),
-            judgements=tuple(own["risk_of_bias"]),
-            n_patients=row["n_patients"],
-            ci_low=figures["ci_low"], ci_high=figures["ci_high"],
-            pred_low=figures["pred_low"], pred_high=figures["pred_high"],
-            neutral=about.neutral, harm=harm, good=about.good,
-            share_in_words=row["n_in_words"] / n,
-            share_unregistered=row["n_unregistered"] / n,
-            share_silent=silent.get((headline["approach"], headline["population"]), 0.0),
+        body = body_of_effect(
+            about, row, figures, tuple(own["weight"]), tuple(own["risk_of_bias"]),
+            silent.get((headline["approach"], headline["population"]), 0.0),
         )  # fmt: skip
         yield mean, design, body
+
+
+def body_of_effect(
+    about: outcomes.Outcome,
+    row: Mapping,
+    figures: Mapping,
+    weights: tuple[float, ...],
+    judgements: tuple[str, ...],
+    share_silent: float,
+) -> certainty.Body:
+    """What stands behind the mean of one design, as certainty judges it.
+
+    Parameters
+    ----------
+    about : the outcome.
+    row : of the table `headlines`: design, n_patients, n_in_words, n_unregistered.
+    figures : ci_low, ci_high, pred_low, pred_high on the scale readers see.
+    weights, judgements : of the studies, in one order.
+    share_silent : share of the patients of finished registered trials that is untold.
+    """
+    harm = certainty.harm_of(about.important[0], about.neutral) if about.important else np.nan
+    n = max(row["n_patients"], 1)
+    return certainty.Body(
+        randomised=row["design"] == "randomised",
+        weights=weights,
+        judgements=judgements,
+        n_patients=row["n_patients"],
+        ci_low=figures["ci_low"], ci_high=figures["ci_high"],
+        pred_low=figures["pred_low"], pred_high=figures["pred_high"],
+        neutral=about.neutral, harm=harm, good=about.good,
+        share_in_words=row["n_in_words"] / n,
+        share_unregistered=row["n_unregistered"] / n,
+        share_silent=share_silent,
+    )  # fmt: skip
 
 
 def _share_silent(tables: Mapping[str, pd.DataFrame]) -> dict[tuple[str, str], float]:
     """Share of the patients of finished registered trials that are untold, by stratum."""
     table = tables.get("registered_silence")
-    if table is None or table.empty:
-        return {}
-    return {
-        (row.approach, row.population): row.share_patients_silent
-        for row in table.itertuples()
-        if np.isfinite(row.share_patients_silent)
-    }
+    return {} if table is None else silent_patients(table)
+
+
+def silent_patients(silence: pd.DataFrame) -> dict[tuple[str, str], float]:
+    """Approach, population -> share of patients untold, of trials found by topic that say a size.
+
+    Told is what has a report, certain or probable (`registered.UNTOLD`).
+    """
+    own = silence[silence["told"].eq(registered.UNTOLD) & silence["share_patients_silent"].notna()]
+    return {(row.approach, row.population): row.share_patients_silent for row in own.itertuples()}
 
 
 def _of_shares(estimates, tables, evidence):

@@ -7,10 +7,11 @@ from analysis.results.tables import (
     harms,
     headlines,
     publication,
+    registered,
     robustness,
     synthesis,
     witness,
 )
 
-__all__ = ["counts", "durations", "effects", "harms", "headlines", "publication", "robustness",
-           "synthesis", "witness"]  # fmt: skip
+__all__ = ["counts", "durations", "effects", "harms", "headlines", "publication", "registered",
+           "robustness", "synthesis", "witness"]  # fmt: skip

@@ -1,0 +1,219 @@
+"""Sentences about registered trials: when we will know, what is coming, what was never told.
+
+Each takes `Results` and is made of the tables of the stage `registered` alone; every number and
+every direction is computed, and so is the day on which the registry was read.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pandas as pd
+
+from analysis import certainty, outcomes, registered, vocabulary
+from analysis import results as contract
+from analysis.report.results import Results
+from analysis.report.text import said, verbatim
+from analysis.report.words import count, known, listed, percent, percent_interval
+
+ALL = registered.ALL
+NOTHING = "No list of registered trials was given."
+PLURALS = {"trial": "trials", "patient": "patients", "report": "reports", "headline": "headlines"}
+
+
+def rows(results: Results, name: str) -> pd.DataFrame:
+    """A table of the run, typed as declared; empty where the run made none."""
+    found = results.rows(name)
+    return contract.TABLES[name].empty() if found.empty else contract.checked(name, found)
+
+
+def date(text: str) -> str:
+    """A printed date in words: May 2027, 28 November 2026, 2027."""
+    parts = [int(part) for part in text.split("-")] if text else []
+    if len(parts) < 2:
+        return text
+    day = dt.date(parts[0], parts[1], 1)
+    month = f"{day:%B} {day.year}"
+    return f"{parts[2]} {month}" if len(parts) > 2 else month
+
+
+def some(k: float, noun: str) -> str:
+    """`no trial`, `1 trial`, `4 trials`."""
+    if k == 0:
+        return f"no {noun}"
+    return f"{count(k)} {noun if k == 1 else PLURALS[noun]}"
+
+
+def read_on(results: Results) -> str:
+    """The day the registry was read, in words; "" without a list."""
+    table = rows(results, "registered_coming")
+    return date(table["read_on"].iloc[0]) if len(table) else ""
+
+
+@said
+def when(results: Results) -> str:
+    """When will we know: the controlled trials to come, their dates and their size."""
+    trials = rows(results, "registered_ongoing")
+    if trials.empty:
+        return _none_ongoing(results)
+    controlled = trials[trials["controlled"] == "yes"]
+    day = read_on(results)
+    if controlled.empty:
+        return (
+            f"No answer is in sight: {some(len(trials), 'trial')} registered as under way or "
+            f"planned, none with a control group stated (registry read on {day})."
+        )
+    ahead = controlled[~controlled["overdue"] & (controlled["expected"] != "")]
+    dates = sorted(ahead["expected"], key=registered.last_day)
+    told = f"the next is due in {date(dates[0])}" if dates else "none of them has a date ahead"
+    if len(dates) > 1:
+        told += f" and the last in {date(dates[-1])}"
+    late = int(controlled["overdue"].sum())
+    if late:
+        told += f"; {late} {'is' if late == 1 else 'are'} past the date"
+    most = controlled["n_patients"].max()
+    size = f"The largest has {count(most)} patients" if known(most) else "None states a size"
+    if most < certainty.FEW_PATIENTS:
+        size += f", fewer than the {certainty.FEW_PATIENTS} that count as enough"
+    without = [vocabulary.APPROACHES[name] for name in vocabulary.APPROACHES
+               if name not in set(controlled["approach"])]  # fmt: skip
+    bare = f" Of {' and '.join(without)} no such trial is under way." if without else ""
+    return (f"Of the {some(len(trials), 'trial')} registered as under way or planned, "
+            f"{len(controlled)} {'states' if len(controlled) == 1 else 'state'} a control group: "
+            f"{told}. {size}.{bare} The registry was read on {day}.")  # fmt: skip
+
+
+def _none_ongoing(results: Results) -> str:
+    day = read_on(results)
+    return f"No trial was registered as under way on {day}." if day else NOTHING
+
+
+@said
+def coming(results: Results) -> str:
+    """What is coming, approach by approach: trials, patients, control groups, masking."""
+    table = rows(results, "registered_coming")
+    table = table[(table["population"] == ALL) & (table["approach"] != ALL)]
+    if table.empty:
+        return NOTHING
+    told = []
+    for name, words in vocabulary.APPROACHES.items():
+        row = table[table["approach"] == name].iloc[0]
+        if row["n_trials"] == 0:
+            told.append(f"{words}: no trial")
+            continue
+        told.append(
+            f"{words}: {some(row['n_trials'], 'trial')} with {some(row['n_patients'], 'patient')}, "
+            f"{count(row['n_controlled'])} with a control group, {count(row['n_masked'])} masked"
+        )
+    return f"Under way or planned on {read_on(results)}: {'; '.join(told)}."
+
+
+@said
+def worth(results: Results) -> str:
+    """What the controlled trials to come would change of the headlines, alone and together."""
+    table = rows(results, "registered_value")
+    if table.empty:
+        return "No ongoing trial with a control group speaks for a headline that has a mean."
+    table = table.assign(narrower=1 - table["width_after"] / table["width_now"])
+    alone = table[table["registry_id"] != ALL]
+    best = alone.sort_values(["narrower", "registry_id"], ascending=[False, True]).iloc[0]
+    told = [
+        f"Alone, no trial is expected to narrow a 95 % interval by more than "
+        f"{percent(best['narrower'])} ({verbatim(best['registry_id'])}, {_of(best)})"
+    ]
+    together = table[table["registry_id"] == ALL]
+    if len(together):
+        low, high = together["narrower"].min(), together["narrower"].max()
+        told.append(
+            f"All trials of a stratum together are expected to narrow it by "
+            f"{_range(low, high)}; the probability that the verdict on the good side then has a "
+            f"better word is {_range(together['p_verdict_better'])}, a worse one "
+            f"{_range(together['p_verdict_worse'])}, and that certainty has another level "
+            f"{_range(together['p_certainty_changes'])}"
+        )
+    told.append("Each trial is taken to bring a result that the headline predicts, in numbers and "
+                "at no high risk of bias; nothing is drawn at random")  # fmt: skip
+    return ". ".join(told) + "."
+
+
+def _of(row: pd.Series) -> str:
+    about = outcomes.get(row["outcome"])
+    return f"{about.noun}, {vocabulary.POPULATIONS[row['population']]}"
+
+
+def _range(low: pd.Series | float, high: float | None = None) -> str:
+    """`10 % to 20 %`, or one of them where both read alike."""
+    if high is None:
+        low, high = low.min(), low.max()
+    ends = percent(low), percent(high)
+    return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
+
+
+@said
+def never_told(results: Results) -> str:
+    """Of the trials that ended two years ago or more, how many have no report."""
+    table = rows(results, "registered_silence")
+    table = table[(table["population"] == ALL)].set_index(["approach", "told"])
+    if table.empty or table.loc[(ALL, registered.UNTOLD), "n_searched"] == 0:
+        return NOTHING
+    whole = table.loc[(ALL, registered.UNTOLD)]
+    strict, wide = (table.loc[(ALL, word)] for word in ("firm", "any_public_result"))
+    told = [
+        f"Of {some(whole['n_searched'], 'trial')} found by topic that ended "
+        f"{registered.SILENT_YEARS} years or more before {read_on(results)}, "
+        f"{count(whole['n_searched_silent'])} have no report that is certainly or probably theirs "
+        f"({percent(whole['share_silent'])}, 95 % interval "
+        f"{percent_interval(whole['ci_low'], whole['ci_high'])}), with "
+        f"{count(whole['n_searched_patients_silent'])} of {count(whole['n_searched_patients'])} "
+        f"patients",
+        f"Counting certain reports alone it is {count(strict['n_searched_silent'])}; counting "
+        f"results posted in the registry or told in the press as told, "
+        f"{count(wide['n_searched_silent'])}",
+    ]
+    if whole["largest_silent"]:
+        told.append(f"One untold trial, {verbatim(whole['largest_silent'])}, holds "
+                    f"{count(whole['largest_silent_patients'])} of those patients")  # fmt: skip
+    parts = []
+    for name, words in vocabulary.APPROACHES.items():
+        row = table.loc[(name, registered.UNTOLD)]
+        if row["n_searched"]:
+            parts.append(f"{words}: {count(row['n_searched_silent'])} of "
+                         f"{count(row['n_searched'])}")  # fmt: skip
+    told.append(f"By approach: {'; '.join(parts)}")
+    return ". ".join(told) + "."
+
+
+@said
+def selective(results: Results) -> str:
+    """Where untold patients take a step of certainty away, and where not."""
+    table = rows(results, "registered_silence")
+    own = (table["told"] == registered.UNTOLD) & table["share_patients_silent"].notna()
+    own &= (table["approach"] != ALL) & table["population"].isin(["t1d", "t2d"])
+    table = table[own]
+    if table.empty:
+        return NOTHING
+    told = [
+        f"{vocabulary.APPROACHES[row.approach]} in {vocabulary.POPULATIONS[row.population]} "
+        f"{percent(row.share_patients_silent)}"
+        for row in table.itertuples()
+    ]
+    steps = int((table["share_patients_silent"] > certainty.MOST).sum())
+    return (
+        f"Of the patients of such trials, untold are: {listed(told)}. More than half "
+        f"counts for a step of certainty: so it is in {count(steps)} of {len(table)}."
+    )
+
+
+@said
+def switching(results: Results) -> str:
+    """Registered against reported primary outcomes."""
+    table = rows(results, "outcome_switching")
+    if table.empty:
+        return "No report was compared with its registration."
+    by = table["matches"].value_counts()
+    compared = int(by.get("yes", 0) + by.get("no", 0))
+    unregistered = int((table["registered"] == "none_found").sum())
+    told = f"Of {some(len(table), 'report')} judged, {compared} could be compared with a registered"
+    told += f" primary outcome: {int(by.get('yes', 0))} report the same one"
+    told += f" and {int(by.get('no', 0))} another" if by.get("no", 0) else ", none another"
+    return f"{told}. For {some(unregistered, 'report')} no registration was found."

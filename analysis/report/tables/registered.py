@@ -1,0 +1,182 @@
+"""Tables of registered trials: what is coming, what it may change, what was never told."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from analysis import outcomes, registered, vocabulary
+from analysis.report.registered_text import date, rows
+from analysis.report.results import Results
+from analysis.report.tables.base import Table, grid, link, made_from
+from analysis.report.text import Link
+from analysis.report.words import chance, count, percent, percent_interval, short
+
+POPULATIONS = {**vocabulary.POPULATIONS, "": "not stated"}
+NOT_STATED = {"yes": "yes", "no": "no", "not_stated": "not stated"}
+
+
+def _trial(row: dict) -> Link:
+    return link(row["source_url"], row["registry_id"])
+
+
+@made_from("registered_ongoing")
+def ongoing(results: Results) -> Table:
+    """Every trial under way or planned, the next due first, the undated last."""
+    table = rows(results, "registered_ongoing")
+    order = table["expected"].where(table["expected"] != "", "9999")
+    table = table.assign(order=order).sort_values(["order", "registry_id"])
+    shown = [
+        {
+            "Trial": _trial(row),
+            "What": f"{row['title']} ({short(row['cell_class'])})",
+            "Approach": vocabulary.APPROACHES.get(row["approach"], ""),
+            "Patients with": POPULATIONS[row["population"]],
+            "Control group": NOT_STATED[row["controlled"]],
+            "Masked": NOT_STATED[row["masked"]],
+            "n": count(row["n_patients"]),
+            "Due": date(row["expected"]) + (" (past)" if row["overdue"] else "") or "not stated",
+            "Primary outcome": row["primary_outcome"],
+            "Sponsor": row["sponsor"],
+        }
+        for row in table.to_dict("records")
+    ]
+    return grid(pd.DataFrame(shown), ("n",), tools=True)
+
+
+@made_from("registered_value")
+def value(results: Results) -> Table:
+    """What each trial may change of each headline it speaks for."""
+    table = rows(results, "registered_value")
+    order = list(outcomes.of_kind(outcomes.CONTINUOUS))
+    table = table.assign(
+        place=table["outcome"].map(order.index), last=table["registry_id"] == registered.ALL
+    ).sort_values(["approach", "population", "place", "last", "n_patients"])
+    shown = [
+        {
+            "Headline": f"{outcomes.get(row.outcome).title}, {POPULATIONS[row.population]}",
+            "Trial": f"all {count(row.n_trials)} together" if row.last else row.registry_id,
+            "n": count(row.n_patients),
+            "Interval narrower by": percent(1 - row.width_after / row.width_now),
+            "Excludes no effect": f"{'yes' if row.p_clear_now else 'no'}; then "
+            f"{chance(row.p_clear_after)}",
+            "Word now": row.verdict_now,
+            "Better word": chance(row.p_verdict_better),
+            "Worse word": chance(row.p_verdict_worse),
+            "Certainty changes": chance(row.p_certainty_changes),
+        }
+        for row in table.itertuples()
+    ]
+    return grid(pd.DataFrame(shown), ("n", "Interval narrower by"))
+
+
+@made_from("registered_silence")
+def silence(results: Results) -> Table:
+    """Trials that ended two years ago or more, told and untold, by approach and population."""
+    table = rows(results, "registered_silence")
+    own = table[(table["told"] == registered.UNTOLD) & (table["n_trials"] > 0)]
+    own = own[own["population"].isin(["t1d", "t2d"]) & (own["approach"] != registered.ALL)]
+    whole = table[(table["approach"] == registered.ALL) & (table["population"] == registered.ALL)]
+    whole = whole.set_index("told").loc[list(registered.PUBLISHED_BY)].reset_index()
+    shown = [_silence(row, _stratum(row), "a report, certain or probable")
+             for row in own.itertuples()]  # fmt: skip
+    shown += [_silence(row, "all", TOLD[row.told]) for row in whole.itertuples()]
+    return grid(pd.DataFrame(shown), ("Ended", "No report", "Found by topic", "Of these untold"))
+
+
+TOLD = {
+    "firm": "a certain report",
+    "firm_or_probable": "a report, certain or probable",
+    "any_public_result": "a report, posted results or press",
+}
+
+
+def _stratum(row) -> str:
+    return f"{vocabulary.APPROACHES[row.approach]}, {vocabulary.POPULATIONS[row.population]}"
+
+
+def _silence(row, name: str, told: str) -> dict:
+    share = "–"
+    if row.n_searched:
+        share = f"{percent(row.share_silent)} ({percent_interval(row.ci_low, row.ci_high)})"
+    return {
+        "Trials of": name, "Told is": told, "Ended": count(row.n_trials),
+        "No report": count(row.n_silent), "Found by topic": count(row.n_searched),
+        "Of these untold": count(row.n_searched_silent), "Share (95 % interval)": share,
+        "Their patients": f"{count(row.n_searched_patients_silent)} of "
+        f"{count(row.n_searched_patients)}",
+    }  # fmt: skip
+
+
+@made_from("registered_silent_trials")
+def silent_trials(results: Results) -> Table:
+    """Every ended trial without a certain report, the largest first."""
+    table = rows(results, "registered_silent_trials").sort_values(
+        ["n_patients", "registry_id"], ascending=[False, True]
+    )
+    shown = [
+        {
+            "Trial": _trial(row),
+            "What": f"{row['title']} ({short(row['cell_class'])})",
+            "Patients with": POPULATIONS[row["population"]],
+            "Control group": NOT_STATED[row["controlled"]],
+            "n": count(row["n_patients"]) + (" planned" if row["n_kind"] == "planned" else ""),
+            "Ended": date(row["end"]) or "not stated",
+            "The end is": row["ended"],
+            "Known of it": _known(row),
+        }
+        for row in table.to_dict("records")
+    ]
+    return grid(pd.DataFrame(shown), tools=True)
+
+
+def _known(row: dict) -> str:
+    if row["told_firm_or_probable"]:
+        return vocabulary.SEARCH_VERDICTS["probably_published"]
+    return vocabulary.TRIAL_RESULTS[row["results"]]
+
+
+@made_from("outcome_switching")
+def switching(results: Results) -> Table:
+    """Registered against reported primary outcome: another first, then the same, then unclear."""
+    table = rows(results, "outcome_switching")
+    order = {"no": 0, "yes": 1, "unclear": 2}
+    table = table.assign(order=table["matches"].map(order)).sort_values(["order", "study_id"])
+    shown = [
+        {
+            "Report": link(row["source_url"], row["label"]),
+            "Registered": vocabulary.REGISTERED[row["registered"]],
+            "Number": row["registry_id"].replace(" ", ", "),
+            "Registered primary outcome": row["registered_primary"] or "not seen",
+            "Reported primary outcome": vocabulary.PRIMARY_MATCHES[row["matches"]],
+        }
+        for row in table.to_dict("records")
+    ]
+    return grid(pd.DataFrame(shown), tools=True)
+
+
+@made_from("registered_coming")
+def coming(results: Results) -> Table:
+    """Trials to come by approach and population, approaches without one included."""
+    table = rows(results, "registered_coming")
+    table = table[table["population"].isin(["t1d", "t2d", "all"])]
+    places = [*vocabulary.APPROACHES, registered.ALL]
+    people = ["t1d", "t2d", "all"]
+    table = table.assign(
+        a=table["approach"].map(places.index), p=table["population"].map(people.index)
+    ).sort_values(["a", "p"])
+    shown = [
+        {
+            "Approach": vocabulary.APPROACHES.get(row.approach, "all"),
+            "Patients with": "any type" if row.population == "all" else POPULATIONS[row.population],
+            "Trials": count(row.n_trials),
+            "With a control group": count(row.n_controlled),
+            "Masked": count(row.n_masked),
+            "Patients": count(row.n_patients if row.n_trials else np.nan),
+            "First due": date(row.first_expected) or "–",
+            "Last due": date(row.last_expected) or "–",
+        }
+        for row in table.itertuples()
+        if row.n_trials or row.population == "all"
+    ]
+    return grid(pd.DataFrame(shown), ("Trials", "With a control group", "Masked", "Patients"))
