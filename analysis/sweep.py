@@ -1,6 +1,6 @@
 """Many independent pieces of work, spread: one pair of choices, `--jobs` and `--backend`.
 
-Calibration, simulation studies and gate statistics are sweeps: the same function of many inputs,
+Simulation studies and gate statistics are sweeps: the same function of many inputs,
 none of which needs another. joblib spreads them over processes or threads of this machine, or over
 a Dask cluster. How many at a time defaults to the cores there are (of the cluster: what it has).
 The numbers do not depend on either choice.

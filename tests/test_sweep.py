@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from analysis import calibrate, sweep, workers
+from analysis import sweep, workers
 
 
 def asked(*words: str) -> argparse.Namespace:
@@ -43,16 +43,3 @@ def test_a_cluster_without_its_package_says_which_is_missing(monkeypatch):
         sweep.spread(asked("--backend", "dask")),
     ):
         pass
-
-
-def test_the_exact_calibration_is_spread_too(monkeypatch, tmp_path, tracked_raw):
-    seen = []
-
-    def of_size(replicates, *, k, seed):
-        seen.append(k)
-        return calibrate.calibrate_exact(20, k=k, seed=seed)
-
-    monkeypatch.setattr(calibrate, "_exact_of_size", lambda k, n, seed: of_size(n, k=k, seed=seed))
-    words = ["exact", "--backend", "threads", "--jobs", "2", "--out", str(tmp_path / "c.csv")]
-    calibrate.main([*words, "--raw", str(tracked_raw)])
-    assert sorted(seen) == sorted(calibrate.EXACT_SIZES) and (tmp_path / "c.csv").exists()
