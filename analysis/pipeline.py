@@ -503,7 +503,7 @@ def _run_stage(
         digests[name] = store.digest(data)
     judged = {fit.name: _figures(fit) for fit in fits}
     for name, reason in getattr(result, "withheld", {}).items():
-        judged.setdefault(name, {})["withheld"] = reason
+        judged[name] = {**NO_FIGURES, **judged.get(name, {}), "withheld": reason}
     if keep:
         _write_posteriors(stage.name, fits, staging / store.POSTERIORS)
     tell(stage.name, "done", "")
@@ -522,6 +522,11 @@ def _write_posteriors(stage: str, fits: Iterable[sampling.Fit], folder: Path) ->
         if not fit.withheld:
             name = "".join(c if c.isalnum() or c in "-_" else "-" for c in fit.name)
             fit.tree.to_netcdf(folder / f"{stage}-{name}.nc", engine="h5netcdf")
+
+
+NO_FIGURES = {"max_rhat": None, "min_ess_bulk": None, "min_ess_tail": None, "divergences": None,
+              "draws": 0, "attempts": 0}  # fmt: skip
+"""What the gate saw of a fit that was never sampled."""
 
 
 def _figures(fit: sampling.Fit) -> dict:

@@ -18,10 +18,13 @@ BACKENDS = {"processes": "loky", "threads": "threading", "dask": "dask"}
 """What `--backend` may say, and what joblib calls it."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add `--jobs`, `--backend` and `--address` to a command."""
+def add_arguments(parser: argparse.ArgumentParser, backend: str = "processes") -> None:
+    """Add `--jobs`, `--backend` and `--address` to a command.
+
+    `backend` is the usual one: threads where each piece starts a process of its own.
+    """
     parser.add_argument("--jobs", type=int, help="pieces at a time (default: the cores there are)")
-    parser.add_argument("--backend", choices=BACKENDS, default="processes")
+    parser.add_argument("--backend", choices=BACKENDS, default=backend)
     parser.add_argument("--address", help="of a Dask scheduler (default: one of this machine)")
 
 

@@ -1,7 +1,7 @@
 """How many forced runs end in a report: seeds times code generations, nothing from a cache.
 
     python benchmarks/forced_runs.py --seeds 20          60 runs, several hours
-    python benchmarks/forced_runs.py --seeds 1 --codes native
+    python benchmarks/forced_runs.py --seeds 1 --codes native --jobs 1
 
 Each run is `isletmeta run --force` into a folder of its own and `isletmeta report` from it, with
 NUMBA_CPU_NAME set to the code generation. Two tables are written: docs/forced_runs.csv, one row a
@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import store
+from analysis import store, sweep
 from analysis.pipeline import RAW, SEED
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,8 +34,9 @@ FITS = ROOT / "docs" / "forced_runs_fits.csv"
 KEY = ["code", "seed"]
 
 
-def forced(code: str, seed: int, raw: Path) -> tuple[dict, list[dict]]:
-    """One forced run and its report: a row about the run, and one about each fit."""
+def forced(what: tuple[str, int], raw: Path) -> tuple[dict, list[dict]]:
+    """One forced run (code generation, seed) and its report: a row about it, one about each fit."""
+    code, seed = what
     env = {**os.environ, "PYTHONPATH": str(ROOT), "ISLETMETA_CACHE": ""}
     env.pop("NUMBA_CPU_NAME", None)
     if code != "native":
@@ -90,21 +91,22 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--codes", nargs="+", choices=CODES, default=list(CODES))
     parser.add_argument("--raw", type=Path, default=RAW)
+    sweep.add_arguments(parser, backend="threads")
     asked = parser.parse_args()
     raw = asked.raw.resolve()
     runs = read(RUNS, [*KEY, "status", "report", "withheld", "seconds", "said"])
     fits = read(FITS, ["code", "stage", "fit", "runs", "first", "passed"])
+    done = set(zip(runs["code"], runs["seed"], strict=True))
     for seed in range(SEED, SEED + asked.seeds):
-        for code in asked.codes:
-            if ((runs["code"] == code) & (runs["seed"] == seed)).any():
-                continue
-            row, made = forced(code, seed, raw)
+        left = [(code, seed) for code in asked.codes if (code, seed) not in done]
+        with sweep.spread(asked):
+            found = sweep.each(forced, left, raw)
+        for row, made in found:
             runs = pd.concat([runs, pd.DataFrame([row])], ignore_index=True)
-            if made:
-                fits = rates(fits, made)
-                fits.to_csv(FITS, index=False, lineterminator="\n")
-            runs.to_csv(RUNS, index=False, lineterminator="\n")
+            fits = rates(fits, made) if made else fits
             print(row, flush=True)
+        fits.to_csv(FITS, index=False, lineterminator="\n")
+        runs.to_csv(RUNS, index=False, lineterminator="\n")
     ended = int(runs["report"].astype(bool).sum())
     print(f"{ended} of {len(runs)} forced runs ended in a report")
 

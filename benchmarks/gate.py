@@ -18,9 +18,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import joblib
 import numpy as np
 import pandas as pd
+
+from analysis import sweep
 
 ROOT = Path(__file__).resolve().parents[1]
 CODES = ("native", "generic", "haswell")
@@ -33,9 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=20, help="seeds of each fit")
     parser.add_argument("--codes", nargs="+", default=CODES, help="NUMBA_CPU_NAME of each round")
-    parser.add_argument("--jobs", type=int, default=joblib.cpu_count(), help="processes at once")
-    parser.add_argument("--backend", default="threading", help="a joblib backend")
-    parser.add_argument("--address", help="of a Dask scheduler, with --backend dask")
+    sweep.add_arguments(parser, backend="threads")
     parser.add_argument("--out", type=Path, default=ROOT / "docs", help="folder of the tables")
     parser.add_argument("--worker", nargs="+", help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -43,18 +42,14 @@ def main() -> None:
         for row in gate_figures([int(seed) for seed in asked.worker]):
             print(json.dumps(row), flush=True)
         return
-    if asked.backend == "dask":
-        from distributed import Client
-
-        Client(asked.address)
-    parts = max(1, round(asked.jobs / len(asked.codes)))
-    work = [
-        (code, block.tolist())
-        for code in asked.codes
-        for block in np.array_split(np.arange(asked.seeds), parts)
-    ]
-    with joblib.parallel_config(backend=asked.backend):
-        found = joblib.Parallel(n_jobs=asked.jobs)(joblib.delayed(in_process)(*w) for w in work)
+    with sweep.spread(asked) as jobs:
+        parts = max(1, round(jobs / len(asked.codes)))
+        work = [
+            (code, block.tolist())
+            for code in asked.codes
+            for block in np.array_split(np.arange(asked.seeds), parts)
+        ]
+        found = sweep.each(in_process, work)
     table = pd.concat(found, ignore_index=True)[COLUMNS]
     table = table.sort_values(["code", "fit", "seed"], ignore_index=True)
     asked.out.mkdir(parents=True, exist_ok=True)
@@ -62,8 +57,9 @@ def main() -> None:
     (asked.out / "gate.md").write_text(summary(table), encoding="utf-8")
 
 
-def in_process(code: str, seeds: list[int]) -> pd.DataFrame:
-    """Run some seeds in a process of their own that compiles for `code`."""
+def in_process(work: tuple[str, list[int]]) -> pd.DataFrame:
+    """Run some seeds in a process of their own that compiles for a code generation."""
+    code, seeds = work
     environment = dict(os.environ, PYTHONPATH=str(ROOT))
     if code != "native":
         environment["NUMBA_CPU_NAME"] = code

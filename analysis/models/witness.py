@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -109,7 +110,7 @@ class Witness:
 def compile_witness(posteriors: Iterable[ContrastPosterior]) -> tuple[Sampler, Sizes]:
     """One compiled graph that has room for all of these posteriors."""
     sizes = Sizes.of(posterior.task for posterior in posteriors)
-    return compile_model(build(sizes), "witness"), sizes
+    return compile_model(partial(build, sizes), "witness"), sizes
 
 
 def witness(
