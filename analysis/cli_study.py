@@ -17,6 +17,7 @@ console = Console()
 errors = Console(stderr=True)
 
 RawOption = Annotated[Path, typer.Option("--raw", help="folder of the evidence tables")]
+OutOption = Annotated[Path, typer.Option("--out", help="folder of the results")]
 
 
 def register(app: typer.Typer) -> None:
@@ -273,6 +274,7 @@ def diff(
         str, typer.Option("--base", help="what to compare with: a git revision or a folder")
     ] = "HEAD",
     raw: RawOption = Path("data/raw"),
+    out: OutOption = Path("data/processed"),
     html: Annotated[
         Path | None, typer.Option("--html", help="write a page with densities to this file, too")
     ] = None,
@@ -292,7 +294,7 @@ def diff(
     except evidence.EvidenceError as error:
         raise _fail(str(error)) from None
     with errors.status("exact fits before and after"):
-        found = difference.compare(before, after)
+        found = difference.conclude(difference.compare(before, after), before, after, out)
     for line in words.lines(found, base):
         _say(line)
     if html is not None:
@@ -327,9 +329,7 @@ Examples:
 def explain(
     name: Annotated[list[str], typer.Argument(help="the name, or what you mean")],
     raw: RawOption = Path("data/raw"),
-    out: Annotated[Path, typer.Option("--out", help="folder of the results")] = Path(
-        "data/processed"
-    ),
+    out: OutOption = Path("data/processed"),
     source: Annotated[Path, typer.Option("--source", help="the report's source")] = Path(
         "report.qmd"
     ),

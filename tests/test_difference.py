@@ -10,10 +10,24 @@ import typer
 from scipy import integrate, stats
 from typer.testing import CliRunner
 
-from analysis import cli_study, difference, exact, outcomes, priors, questions
+from analysis import (
+    certainty,
+    cli_study,
+    cohorts,
+    difference,
+    exact,
+    outcomes,
+    pipeline,
+    priors,
+    questions,
+    responders,
+    results,
+    risk_of_bias,
+)
 from analysis import evidence as ev
-from analysis.difference import comparing, page, words
+from analysis.difference import comparing, counted, judging, page, words
 from analysis.questions import Question
+from analysis.stages import headlines, synthesis
 
 NEW = "newtrial2030"
 
@@ -256,16 +270,134 @@ def test_small_sizes_and_probabilities_are_bounded_in_words():
     assert words.probability(1e-9) == "under 0.001" and words.probability(1.0) == "over 0.999"
 
 
-def test_verdicts_and_certainty_are_told_where_a_judge_gives_them(base, grown):
-    def judge(state):
-        word = "supported" if len(state.studies) > len(base.studies) else "suggested"
-        level = "low" if word == "suggested" else "moderate"
-        return difference.Judged({T2D: level}, {"c1": ("Cells lower HbA1c", word)})
+# --- certainty and verdicts ----------------------------------------------------------------------
 
-    found = difference.compare(base, grown, judge)
-    text = "\n".join(words.lines(found, "HEAD"))
-    assert "certainty: low → moderate" in text
-    assert "Cells lower HbA1c: suggested → supported" in text
+
+def report_of(state):
+    """Estimates and tables of HbA1c as the stages of the run make them, means alone."""
+    body, judged = questions.Body(state), risk_of_bias.overalls(state.risk_of_bias)
+    estimates, tables = [], {"headlines": [], "study_estimates": []}
+    for approach, population in questions.STRATA:
+        for design in questions.DESIGNS:
+            question = Question("hba1c", approach, population, design)
+            rows = body.rows(question)
+            mean = questions.told_as("hba1c", rows) == questions.MEAN
+            fit = questions.posterior_of(body, question) if mean else None
+            given = headlines.answer(body, question, rows, fit, judged)
+            estimates += given.estimates
+            tables["headlines"].append(given.headline)
+            tables["study_estimates"] += given.studies
+    whole = results.estimates(estimates)
+    frames = {
+        name: results.checked(name, pd.DataFrame(rows, columns=results.TABLES[name].names))
+        for name, rows in tables.items()
+    }
+    return whole, frames | synthesis.run(state, estimates=whole, tables=frames).tables
+
+
+@pytest.fixture(scope="module")
+def tracked(base, tmp_path_factory):
+    """Tracked results of the state before."""
+    folder = tmp_path_factory.mktemp("processed")
+    estimates, tables = report_of(base)
+    results.write(folder, "estimates", estimates)
+    for name, table in tables.items():
+        results.write(folder, name, table)
+    return folder
+
+
+def test_certainty_and_verdicts_are_those_of_a_whole_run(base, grown, found, tracked, monkeypatch):
+    monkeypatch.setattr(judging, "belongs", lambda out, state: state is base)
+    told = difference.conclude(found, base, grown, tracked)
+    _, tables = report_of(grown)
+    level = tables["certainty"].set_index("outcome").loc["hba1c", "level"]
+    assert headline(told)["certainty_after"] == level
+    assert headline(told)["certainty_before"] in certainty.LEVELS
+    before = results.read(tracked, "claims").set_index("claim_id")["verdict"]
+    after = tables["claims"].set_index("claim_id")["verdict"]
+    changed = {name for name in after.index if after[name] != before[name]}
+    assert set(told.verdicts["claim_id"]) == changed
+    assert "certainty: " in "\n".join(words.lines(told, "HEAD"))
+
+
+def test_it_is_the_same_whichever_state_the_results_are_of(base, grown, tracked, monkeypatch):
+    monkeypatch.setattr(judging, "belongs", lambda out, state: state is base)
+    forwards = difference.conclude(difference.compare(base, grown), base, grown, tracked)
+    backwards = difference.conclude(difference.compare(grown, base), grown, base, tracked)
+    assert headline(forwards)["certainty_after"] == headline(backwards)["certainty_before"]
+    assert headline(forwards)["certainty_before"] == headline(backwards)["certainty_after"]
+    assert set(forwards.verdicts["claim_id"]) == set(backwards.verdicts["claim_id"])
+
+
+def test_results_of_neither_state_conclude_nothing_and_that_is_said(base, grown, found, tmp_path):
+    told = difference.conclude(found, base, grown, tmp_path)
+    assert not told.headlines["certainty_after"].any() and told.verdicts.empty
+    text = " ".join(" ".join(words.lines(told, "HEAD")).split())
+    assert "belong to neither state" in text
+
+
+def test_results_belong_to_the_state_with_their_digests(base, grown, monkeypatch):
+    made_from = {"inputs": {"evidence": pipeline.evidence_digests(base)}}
+    stages = dict.fromkeys(judging.JUDGED_FROM, made_from)
+    monkeypatch.setattr(pipeline, "read_manifest", lambda out: {"stages": stages})
+    assert judging.belongs("processed", base) and not judging.belongs("processed", grown)
+
+
+# --- shares and rates ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def freed(base, grown):
+    """The evidence with ten of forty patients of the new trial free of insulin, and none dead."""
+    studies = grown.studies
+    fact = dict.fromkeys([c for c in base.independence if c != "line"], "")
+    number = [c for c in base.independence if base.independence[c].dtype == "float64"]
+    fact |= dict.fromkeys(number, np.nan) | {
+        "study_id": NEW, "arm": "treated", "fact": "ever", "n_total": 40.0, "k": 10.0,
+        "bound": "exact", "line": 10_001, "source_url": "https://example.org",
+    }  # fmt: skip
+    like = base.safety.iloc[[0]].assign(
+        study_id=NEW, arm="treated", event_category="death", event_detail="none", n_patients=0.0,
+        n_events=0.0, bound="exact", n_at_risk=40.0, followup_months=12.0, relation="any",
+        line=10_001,
+    )  # fmt: skip
+    sized = studies["study_id"].eq(NEW)
+    return dataclasses.replace(
+        base,
+        studies=studies.assign(n_treated=studies["n_treated"].mask(sized, 40.0)),
+        independence=pd.concat([base.independence, pd.DataFrame([fact])], ignore_index=True),
+        safety=pd.concat([base.safety, like], ignore_index=True),
+    )
+
+
+def test_shares_and_rates_are_those_of_the_report(base, freed):
+    table, before, after = counted.compare(base, freed)
+    assert {"ever_insulin_free", "harm_death"} <= set(table["outcome"])
+    facts = responders.table(freed).facts
+    for one in after[after["quantity"] == "pooled_share"].to_dict("records"):
+        own = facts[facts["outcome"].eq(one["outcome"]) & facts["approach"].eq(one["approach"])]
+        own = own[cohorts.in_population(own["population"], one["population"])]
+        assert one["mean"] == pytest.approx(own["k"].sum() / own["n"].sum())
+    ever = table[table["outcome"].eq("ever_insulin_free") & table["quantity"].eq("pooled_share")]
+    assert (ever["n_patients_after"] - ever["n_patients_before"].fillna(0) == 40).all()
+    assert len(before) < len(after)
+
+
+def test_facts_in_another_order_change_nothing(freed):
+    turned = dataclasses.replace(
+        freed,
+        independence=freed.independence.iloc[::-1].reset_index(drop=True),
+        safety=freed.safety.iloc[::-1].reset_index(drop=True),
+    )
+    table, before, after = counted.compare(freed, turned)
+    assert table.empty and before.empty and after.empty
+
+
+def test_counted_headlines_are_told_in_lines(base, freed):
+    lines = words.lines(difference.compare(base, freed), "HEAD")
+    assert max(map(len, lines)) <= 80
+    assert any(line.startswith("Ever insulin-free: cell infusion") for line in lines)
+    assert any(line.startswith("Death: cell infusion") for line in lines)
 
 
 def test_the_page_holds_everything_it_needs(found):

@@ -2,19 +2,19 @@
 
 from analysis.difference.comparing import (
     Difference,
-    Judged,
     NoBase,
     compare,
     load_base,
     predictive_cdf,
     prior_predictive_cdf,
 )
+from analysis.difference.judging import conclude
 
 __all__ = [
     "Difference",
-    "Judged",
     "NoBase",
     "compare",
+    "conclude",
     "load_base",
     "predictive_cdf",
     "prior_predictive_cdf",

@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -27,6 +27,7 @@ import pandas as pd
 from scipy import stats
 
 from analysis import evidence, outcomes, priors, questions
+from analysis.difference import counted
 from analysis.evidence import Evidence
 from analysis.exact import contrasts
 from analysis.exact.contrasts import ContrastPosterior, ContrastPriors
@@ -48,23 +49,6 @@ _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What is concluded from a body of evidence.
-
-    Attributes
-    ----------
-    certainty : question -> level of certainty of its headline.
-    verdicts : claim id -> (the claim in a sentence, its verdict).
-    """
-
-    certainty: Mapping[Question, str] = field(default_factory=dict)
-    verdicts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-
-
-Judge = Callable[[Evidence], Judged]
-
-
-@dataclass(frozen=True)
 class Difference:
     """What changed between two states of the evidence.
 
@@ -74,15 +58,22 @@ class Difference:
     headlines : each headline that the change touches, before and after (`HEADLINE_COLUMNS`), on
         the scale readers see (ratios as ratios).
     effects : each result of these headlines that is new or changed (`EFFECT_COLUMNS`).
-    verdicts : each claim whose verdict changed (`VERDICT_COLUMNS`); empty without a judge.
-    posteriors : question -> posterior before and after, None where there is no result.
+    counted : each share and rate that the change touches (`counted.COLUMNS`).
+    verdicts : each claim whose verdict changed (`VERDICT_COLUMNS`); told by `judging`.
+    posteriors : question -> posterior before and after, None where no mean is printed.
+    counted_before, counted_after : the touched estimates of shares and rates in either state.
+    remark : what could not be told, "" where nothing.
     """
 
     facts: pd.DataFrame
     headlines: pd.DataFrame
     effects: pd.DataFrame
+    counted: pd.DataFrame
     verdicts: pd.DataFrame
     posteriors: dict[Question, tuple[ContrastPosterior | None, ContrastPosterior | None]]
+    counted_before: pd.DataFrame
+    counted_after: pd.DataFrame
+    remark: str = ""
 
 
 # --- the two states ------------------------------------------------------------------------------
@@ -126,16 +117,9 @@ def _git(words: list[str], where: Path) -> bytes | None:
 # --- the comparison ------------------------------------------------------------------------------
 
 
-def compare(before: Evidence, after: Evidence, judge: Judge | None = None) -> Difference:
-    """What the evidence `after` changes against `before`.
-
-    Parameters
-    ----------
-    before, after : two states of the evidence.
-    judge : gives certainty and verdicts of a state; without one they are not told.
-    """
+def compare(before: Evidence, after: Evidence) -> Difference:
+    """What the evidence `after` changes against `before`, but for certainty and verdicts."""
     old, new = _State(before), _State(after)
-    judged = [judge(state) if judge else Judged() for state in (before, after)]
     rows: list[dict] = []
     found: list[dict] = []
     posteriors = {}
@@ -146,20 +130,20 @@ def compare(before: Evidence, after: Evidence, judge: Judge | None = None) -> Di
         fits = tuple(state.printed(question) for state in (old, new))
         posteriors[question] = fits
         row = {**question.parts, "unit": _unit(question.outcome), "why": why}
-        for when, state, fit, said in zip(
-            ("before", "after"), (old, new), fits, judged, strict=True
-        ):
-            figures = _figures(question, state.rows(question), fit)
-            figures["certainty"] = said.certainty.get(question, "")
+        for when, state, fit in zip(("before", "after"), (old, new), fits, strict=True):
+            figures = {**_figures(question, state.rows(question), fit), "certainty": ""}
             row |= {f"{name}_{when}": value for name, value in figures.items()}
         rows.append(row | {"shift_in_sd": _shift(*fits)})
         found += _new_results(question, old, new)
+    shares_and_rates, *estimates = counted.compare(before, after)
     return Difference(
         _facts(before, after),
         pd.DataFrame(rows, columns=HEADLINE_COLUMNS),
         pd.DataFrame(found, columns=EFFECT_COLUMNS),
-        _verdicts(*judged),
+        shares_and_rates,
+        pd.DataFrame(columns=VERDICT_COLUMNS),
         posteriors,
+        *estimates,
     )
 
 
@@ -285,15 +269,6 @@ def _shift(before: ContrastPosterior | None, after: ContrastPosterior | None) ->
     if before is None or after is None:
         return np.nan
     return (after.mu.mean - before.mu.mean) / before.mu.sd
-
-
-def _verdicts(before: Judged, after: Judged) -> pd.DataFrame:
-    rows = []
-    for claim, (text, word) in after.verdicts.items():
-        old = before.verdicts.get(claim, ("", "no verdict"))[1]
-        if word != old:
-            rows.append((claim, text, old, word))
-    return pd.DataFrame(rows, columns=VERDICT_COLUMNS)
 
 
 def _facts(before: Evidence, after: Evidence) -> pd.DataFrame:

@@ -40,17 +40,51 @@ def lines(found: Difference, base: str) -> list[str]:
     if not told:
         return [f"no row of evidence differs from {base}"]
     rows = found.headlines.to_dict("records")
-    if not rows:
+    if not rows and found.counted.empty:
         told.append("no headline changes")
     for row in rows:
         mine = found.effects
         for part in ("outcome", "approach", "population", "design"):
             mine = mine[mine[part] == row[part]]
         told += ["", *_headline(row), *(line for e in mine.to_dict("records") for line in _new(e))]
+    for row in found.counted.to_dict("records"):
+        told += ["", *_counted(row)]
     if len(found.verdicts):
         told += ["", "Verdicts that change"]
         told += [line for row in found.verdicts.itertuples()
                  for line in _wrapped(f"  {row.claim}: {row.before} → {row.after}")]  # fmt: skip
+    if found.remark:
+        told += ["", *_wrapped(found.remark)]
+    return told
+
+
+def _counted(row: Mapping) -> list[str]:
+    """A share or a rate before and after."""
+    about = outcomes.get(row["outcome"])
+    what = {
+        "pooled_share": "all patients together",
+        "pooled_rate": "all patients together",
+        "share": "a typical study",
+        "rate": "a typical study",
+    }[row["quantity"]]
+    kind = " related to the treatment" if row["variant"] == "related" else ""
+    bounds = " (lower bounds included)" if row["variant"] == "with_bounds" else ""
+    stratum = vocabulary.APPROACHES[row["approach"]]
+    if row["population"] != "all":
+        stratum += f", {vocabulary.POPULATIONS[row['population']]}"
+    told = _wrapped(f"{about.title}{kind}: {stratum}, {what}{bounds}, {row['unit']}")
+    for when in ("before", "after"):
+        count = row[f"k_studies_{when}"]
+        text = TOLD[questions.NONE]
+        if count == count:
+            text = (f"{figure(row[f'mean_{when}'])} ({figure(row[f'ci_low_{when}'])} to "
+                    f"{figure(row[f'ci_high_{when}'])}); {count:.0f} "
+                    f"{'study' if count == 1 else 'studies'}, "
+                    f"{row[f'n_patients_{when}']:.0f} patients")  # fmt: skip
+        told += _wrapped(f"  {when:<7}{text}", " " * 9)
+    shift = (row["mean_after"] - row["mean_before"]) / row["sd_before"]
+    if shift == shift:
+        told.append(f"  moved by {small(abs(shift))} posterior SDs")
     return told
 
 
