@@ -32,6 +32,7 @@ from analysis.evidence import Evidence
 from analysis.exact import contrasts
 from analysis.exact.contrasts import ContrastPosterior, ContrastPriors
 from analysis.questions import Body, Question
+from analysis.stages import headlines
 
 HEADLINE_COLUMNS = ["outcome", "approach", "population", "design", "unit",
                     *(f"{name}_{when}" for when in ("before", "after") for name in (
@@ -60,7 +61,7 @@ class Difference:
     effects : each result of these headlines that is new or changed (`EFFECT_COLUMNS`).
     counted : each share and rate that the change touches (`counted.COLUMNS`).
     verdicts : each claim whose verdict changed (`VERDICT_COLUMNS`); told by `judging`.
-    posteriors : question -> posterior before and after, None where no mean is printed.
+    posteriors : question -> posterior before and after, None where none is computed.
     counted_before, counted_after : the touched estimates of shares and rates in either state.
     remark : what could not be told, "" where nothing.
     """
@@ -127,8 +128,8 @@ def compare(before: Evidence, after: Evidence) -> Difference:
         why = _touched(question, old, new)
         if not why:
             continue
+        posteriors[question] = tuple(state.computed(question) for state in (old, new))
         fits = tuple(state.printed(question) for state in (old, new))
-        posteriors[question] = fits
         row = {**question.parts, "unit": _unit(question.outcome), "why": why}
         for when, state, fit in zip(("before", "after"), (old, new), fits, strict=True):
             figures = {**_figures(question, state.rows(question), fit), "certainty": ""}
@@ -174,6 +175,11 @@ class _State:
         if key not in self._fits:
             self._fits[key] = questions.posterior_of(self.body, question)
         return self._fits[key]
+
+    def computed(self, question: Question) -> ContrastPosterior | None:
+        """The posterior where the report computes one, printed as a mean or a sensitivity."""
+        fitted = headlines.is_fitted(question, self.rows(question))
+        return self.posterior(question) if fitted else None
 
     def printed(self, question: Question) -> ContrastPosterior | None:
         """The posterior where the report prints its mean."""

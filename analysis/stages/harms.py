@@ -41,7 +41,7 @@ def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None
     """
     progress("counting")
     counted = harms.table(evidence)
-    facts = _facts(evidence, counted.rows)
+    facts = facts_of(evidence, counted.rows)
     rows: list[dict] = []
     needed: list[dict] = []
     for event in vocabulary.EVENT_CATEGORIES:
@@ -74,7 +74,7 @@ def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None
     return stage_result(rows, tables)
 
 
-def _facts(evidence: Evidence, counted: pd.DataFrame) -> pd.DataFrame:
+def facts_of(evidence: Evidence, counted: pd.DataFrame) -> pd.DataFrame:
     """Countable harms, and lower bounds of any cause that follow from those judged."""
     rows = pd.concat([counted, harms.implied(evidence, counted)], ignore_index=True)
     studies = evidence.studies

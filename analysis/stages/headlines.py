@@ -10,7 +10,7 @@ a sensitivity. Beside each controlled mean stand the variants the protocol asks 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -73,18 +73,56 @@ def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None
                 if review and chosen.empty:
                     continue
                 told = told_as(outcome, chosen)
-                tables["headlines"].append(headline_row(question, chosen, told, evidence))
-                if chosen.empty:
-                    continue
-                posterior = None
-                if told == MEAN or (told == WORDS and design == "controlled"):
-                    posterior = posterior_of(body, question)
-                    rows += figures(question, posterior, chosen, told)
+                posterior = posterior_of(body, question) if is_fitted(question, chosen) else None
+                given = answer(body, question, chosen, posterior, judged)
+                rows += given.estimates
+                tables["headlines"].append(given.headline)
+                tables["study_estimates"] += given.studies
+                if posterior is not None:
                     tables["densities"] += _densities(question, posterior, told)
                     if told == MEAN and design == "controlled" and not review:
                         rows += _variants(body, question, chosen, judged)
-                tables["study_estimates"] += _studies(question, chosen, posterior, judged)
     return stage_result(rows, tables)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the report tells of one question.
+
+    Attributes
+    ----------
+    estimates : rows of the table estimates, none without a posterior.
+    headline : the row of the table headlines.
+    studies : rows of the table study_estimates.
+    """
+
+    estimates: list[dict]
+    headline: dict
+    studies: list[dict]
+
+
+def is_fitted(question: Question, rows: pd.DataFrame) -> bool:
+    """Whether a posterior is computed: of a mean, or of controlled words as a sensitivity."""
+    told = told_as(question.outcome, rows)
+    return told == MEAN or (told == WORDS and question.design == "controlled")
+
+
+def answer(
+    body: Body, question: Question, rows: pd.DataFrame, posterior: ContrastPosterior | None,
+    judged: pd.DataFrame,
+) -> Answer:  # fmt: skip
+    """What is told of a question.
+
+    Parameters
+    ----------
+    rows : the effects that stand in it.
+    posterior : their posterior, where one is computed (`is_fitted`).
+    judged : overall risk of bias (`risk_of_bias.overalls`).
+    """
+    told = told_as(question.outcome, rows)
+    made = [] if posterior is None else figures(question, posterior, rows, told)
+    studies = [] if rows.empty else _studies(question, rows, posterior, judged)
+    return Answer(made, headline_row(question, rows, told, body.evidence), studies)
 
 
 def figures(
