@@ -34,6 +34,8 @@ bench: setup ## time the parts
 lint: setup ## style and faults
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+	@$(BIN)/mypy analysis/exact analysis/evidence analysis/outcomes.py analysis/results
 
 lock: ## pin every dependency anew (needs uv)
 	@uv pip compile pyproject.toml --extra dev --universal --python-version 3.12 \

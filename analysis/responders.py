@@ -14,6 +14,7 @@ import pandas as pd
 
 from analysis import cohorts, durations, vocabulary
 from analysis.evidence import Evidence, label_of
+from analysis.evidence.references import reference
 
 HORIZON, FIRST, LAST, TOLERANCE = 12.0, 6.0, 18.0, 0.5
 """Months: the visit nearest to the horizon within the window, with its tolerance at both ends."""
@@ -165,7 +166,7 @@ def _best(
             left(row, "no visit between 6 and 18 months")
         else:
             distance = abs(months - HORIZON) if months >= 0 else np.inf
-            rank = (0.0 if any_time else -distance, row["n_total"], k, row["line"])
+            rank = (0.0 if any_time else -distance, row["n_total"], k, reference(name, row))
             other = held.get(study["patients"])
             if other is None or rank > other[0]:
                 if other is not None:

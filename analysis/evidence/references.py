@@ -41,3 +41,17 @@ def _cell(value: str | float) -> str:
     if isinstance(value, str):
         return value
     return "" if value != value else repr(float(value))
+
+
+def renamed(evidence: Evidence, names: str) -> str:
+    """References by line ("safety:12;safety:40") as names by content, in alphabetical order.
+
+    Names that are by content already stay. Raises KeyError for a table that does not exist.
+    """
+    made = []
+    for name in filter(None, str(names).split(";")):
+        table, place = name.split(":", 1)
+        rows = getattr(evidence, table)
+        found = rows[rows["line"].astype(str) == place] if len(place) < DIGITS else rows.iloc[:0]
+        made.append(reference(table, found.iloc[0].to_dict()) if len(found) else name)
+    return ";".join(sorted(set(made)))

@@ -113,7 +113,7 @@ def condition(problem: Problem, tau: np.ndarray, *, leverage: bool = False) -> C
             block = _condition_block(some_rows, tau[r, t], leverage)
             whole.log_likelihood[r, t] = block.log_likelihood
             whole.beta[r, t], whole.root[r, t] = block.beta, block.root
-            if leverage:
+            if whole.leverage is not None:
                 whole.leverage[r, :, t] = block.leverage
     return whole
 
@@ -225,7 +225,9 @@ def typical_variance(problem: Problem) -> np.ndarray:
     weight = np.where(studies.present, 1.0 / studies.variance, 0.0)
     k = studies.present.sum(axis=1)
     spare = k - studies.x.shape[2]
-    hat = condition(studies, np.zeros((studies.n_rows, 1)), leverage=True).leverage[:, :, 0]
+    given = condition(studies, np.zeros((studies.n_rows, 1)), leverage=True)
+    assert given.leverage is not None
+    hat = given.leverage[:, :, 0]
     trace = (weight * (1.0 - hat)).sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where((spare > 0) & (trace > 0), spare / trace, k / weight.sum(axis=1))

@@ -13,7 +13,7 @@ import pandas as pd
 
 from analysis import cohorts, durations, exact, priors, responders
 from analysis.evidence import Evidence, label_of
-from analysis.evidence.references import reference
+from analysis.evidence.references import reference, renamed
 from analysis.exact import bounds, survival
 from analysis.exact.facts import last_supported_month, longest_observed
 from analysis.questions import APPROACHES
@@ -40,6 +40,7 @@ def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None
     layer, left_out = durations.layer(evidence)
     strata = cohorts.strata(evidence.studies).set_index(evidence.studies["study_id"].to_numpy())
     facts = with_strata(evidence, layer)
+    facts["source_rows"] = [renamed(evidence, names) for names in facts["source_rows"]]
     counted = responders.table(evidence).facts
     rows: list[dict] = []
     names = ("follow_up", "durability_curve", "durability_families", "durability_loo")
@@ -218,7 +219,7 @@ def landmarks(evidence: Evidence, facts: pd.DataFrame, strata: pd.DataFrame) -> 
             "denominator": "ever_free" if given else "all_treated", "month": row["months"],
             "k": row["k"], "n": row["n_total"], "share": row["k"] / row["n_total"],
             "ci_low": float(low), "ci_high": float(high),
-            "in_model": own in used or f"independence:{row['line']}" in used,
+            "in_model": own in used,
             "source_rows": own,
         })  # fmt: skip
     return [row for row in made if row["approach"] in APPROACHES]
@@ -239,6 +240,6 @@ def swimmer(evidence: Evidence, facts: pd.DataFrame, strata: pd.DataFrame) -> li
             "study_id": name, "label": label_of(studies.loc[name]),
             "patient": row["patient_label"] or f"patient {i + 1}", "months": row["value"],
             "status": row["status"] or "censored", "sampling": row["sampling"] or "all",
-            "in_model": own in used or f"independence:{row['line']}" in used, "source_row": own,
+            "in_model": own in used, "source_row": own,
         })  # fmt: skip
     return made

@@ -13,6 +13,7 @@ import pandas as pd
 
 from analysis import cohorts, exact, harms, outcomes, priors, vocabulary
 from analysis.evidence import Evidence, label_of
+from analysis.evidence.references import reference, renamed
 from analysis.exact import bounds
 from analysis.questions import APPROACHES
 from analysis.results import ALL
@@ -68,7 +69,7 @@ def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None
         "harm_events": events(evidence),
         "harm_summary": summary(evidence, facts),
         "harm_controls": controls(facts),
-        "harm_exclusions": _exclusions(counted.exclusions),
+        "harm_exclusions": _exclusions(evidence, counted.exclusions),
         "evidence_needed": needed,
     }
     return stage_result(rows, tables)
@@ -90,7 +91,7 @@ def facts_of(evidence: Evidence, counted: pd.DataFrame) -> pd.DataFrame:
         "bound": rows["bound"], "k": rows["events"], "n": rows["n_at_risk"],
         "months": rows["months"], "patient_years": rows["patient_years"],
         "shrunk_median": np.nan, "shrunk_low": np.nan, "shrunk_high": np.nan,
-        "source_rows": rows["source_rows"],
+        "source_rows": [renamed(evidence, names) for names in rows["source_rows"]],
         "patients": rows["study_id"].map(cohorts.patient_groups(studies)),
     })  # fmt: skip
     return made[made["approach"].isin(APPROACHES)].reset_index(drop=True)
@@ -193,7 +194,7 @@ def events(evidence: Evidence) -> list[dict]:
             "k": row["n_patients"], "n": n, "what": detail, "fatal": "yes" if fatal else "no",
             "relation": row["relation"],
             "judged_by": "the source" if row["relation"] != "any" else "",
-            "eligible": study["include"], "source_rows": f"safety:{row['line']}",
+            "eligible": study["include"], "source_rows": reference("safety", row),
         })  # fmt: skip
     return made
 
@@ -310,8 +311,9 @@ def _heterogeneous(facts: pd.DataFrame, limit: float) -> dict[str, float]:
             "needed_more": more}  # fmt: skip
 
 
-def _exclusions(table: pd.DataFrame) -> pd.DataFrame:
+def _exclusions(evidence: Evidence, table: pd.DataFrame) -> pd.DataFrame:
+    names = [renamed(evidence, f"safety:{line}") for line in table["line"]]
     return pd.DataFrame({
-        "source_row": "safety:" + table["line"].astype(str), "study_id": table["study_id"],
+        "source_row": names, "study_id": table["study_id"],
         "event": table["event_category"], "reason": table["reason"],
     }).drop_duplicates("source_row")  # fmt: skip

@@ -14,6 +14,7 @@ from analysis import durations, exact, outcomes, priors, responders
 from analysis.cohorts import in_population
 from analysis.cohorts import strata as strata_of
 from analysis.evidence import Evidence
+from analysis.evidence.references import renamed
 from analysis.exact import bounds
 from analysis.questions import STRATA
 from analysis.stages.result import StageResult, Tell, stage_result
@@ -56,10 +57,13 @@ def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None
                     facts.loc[own.index, ["shrunk_median", "shrunk_low", "shrunk_high"]] = shrunk
     low, high = bounds.clopper_pearson(facts["k"].to_numpy(), facts["n"].to_numpy())
     facts["ci_low"], facts["ci_high"] = low, np.where(facts["bound"] == "at_least", 1.0, high)
+    facts["source_rows"] = [renamed(evidence, rows) for rows in facts["source_rows"]]
+    left = counted.exclusions
+    left = left.assign(source_row=[renamed(evidence, row) for row in left["source_row"]])
     tables = {
         "share_facts": facts.drop(columns=["patients", "randomised"]),
         "share_contrasts": contrasts(evidence, facts),
-        "share_exclusions": counted.exclusions.drop_duplicates("source_row"),
+        "share_exclusions": left.drop_duplicates("source_row"),
     }
     return stage_result(rows, tables)
 
@@ -123,6 +127,7 @@ def contrasts(evidence: Evidence, facts: pd.DataFrame) -> pd.DataFrame:
         ratio = ratio_of_shares(row["k"], row["n"], row["k_control"], row["n_control"])
         counts = {key: row[key] for key in ("outcome", "study_id", "label", "k", "n", "k_control",
                   "n_control", "source_rows")}  # fmt: skip
+        counts["source_rows"] = renamed(evidence, counts["source_rows"])
         rows.append({
             **counts, **ratio, "approach": strata.loc[name, "approach"],
             "population": strata.loc[name, "population"],
