@@ -1,0 +1,251 @@
+"""Public claims as the report shows them, and the summary of findings of each approach.
+
+Claims are grouped by what can be said of them: shown, suggested, not known, not so. The full table
+names what each rests on and takes ids that `isletmeta explain` knows. The summary of findings has
+at most seven outcomes an approach, with absolute numbers and the reasons of each certainty.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis import claims as room
+from analysis import escape, vocabulary
+from analysis.report import harms, readings, words
+from analysis.report.page_one import CARDS, CLASS_WORDS, INFUSION, ISLETS, TYPES
+from analysis.report.tables.base import Table, grid, made_from
+from analysis.report.text import Chain, link, said
+
+GROUPS = {"shown": "Shown", "suggested": "Suggested", "not_known": "Not known",
+          "not_so": "Not so"}  # fmt: skip
+SOURCES = {"immunosuppression_infection": ("barton2012", "citr2009"),
+           "conditioning_harms": ("leger2004", "bmt2022")}  # fmt: skip
+"""The sources from other fields that a claim of known harm rests on, by claim."""
+MOST_OUTCOMES = 7
+
+
+@dataclass(frozen=True)
+class Grouped:
+    """The claims in four groups: lists on the page, one table in print."""
+
+    frame: pd.DataFrame
+
+    def _repr_html_(self) -> str:
+        parts = []
+        for group, title in GROUPS.items():
+            rows = self.frame[self.frame["group"] == group]
+            body = "".join(map(_item, rows.itertuples())) or "<li>None of the claims looked at.</li>"
+            parts.append(f'<section class="claims {group}"><h3>{title} <small>({len(rows)})</small></h3>'
+                         f"<ul>{body}</ul></section>")  # fmt: skip
+        return "\n".join(parts)
+
+    def _repr_markdown_(self) -> str:
+        return grid(self.table)._repr_markdown_()
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """Group, claim and basis, one row a claim."""
+        rows = [{"": GROUPS[row.group], "Claim": row.claim, "Word": row.verdict,
+                 "Behind it": basis(row)} for row in self.frame.itertuples()]  # fmt: skip
+        empty = [{"": title, "Claim": "None of the claims looked at.", "Word": "–",
+                  "Behind it": "–"} for group, title in GROUPS.items()
+                 if group not in set(self.frame["group"])]  # fmt: skip
+        order = list(GROUPS.values())
+        return pd.DataFrame(sorted(rows + empty, key=lambda row: order.index(row[""])))
+
+
+def _item(row) -> str:
+    small = basis(row)
+    return (f"<li>{escape.html(row.claim)}: <b>{escape.html(row.verdict)}</b>"
+            + (f" <small>{escape.html(small)}</small>" if small else "") + "</li>")  # fmt: skip
+
+
+def basis(row) -> str:
+    """Certainty, studies and patients behind a claim, or why it is not known."""
+    parts = [f"{row.certainty} certainty" if row.certainty else ""]
+    if row.verdict in ("not known", "outside these data"):
+        parts.append(row.capped_by)
+    if row.k_studies and row.kind != "description":
+        parts.append(words.studies(row.k_studies) if not row.n_patients
+                     else words.base(row.k_studies, row.n_patients))  # fmt: skip
+    if words.known(row.n_seen) and row.kind in ("occurrence", "known_harm"):
+        parts.append(f"seen in {row.n_seen:.0f}")
+    return "; ".join(filter(None, parts))
+
+
+def _ordered(results) -> pd.DataFrame:
+    """Claims by group, best word first, in the order of the approaches."""
+    table = results.table("claims")
+    order = {claim.id: place for place, claim in enumerate(room.CLAIMS)}
+    group = table["group"].map(list(GROUPS).index)
+    place = table["claim_id"].map(lambda name: order.get(name, len(order)))
+    return table.assign(g=group, p=place).sort_values(["g", "p"], ignore_index=True, kind="stable")
+
+
+def grouped(results) -> Grouped:
+    """The claims for the first page."""
+    return Grouped(_ordered(results))
+
+
+@said
+def in_short(results) -> str:
+    """How many claims stand in each group, in one sentence."""
+    table = results.table("claims")
+    if table.empty:
+        return "No claim was judged in this run."
+    counts = [f"{(table['group'] == group).sum()} {title.lower()}"
+              for group, title in GROUPS.items()]  # fmt: skip
+    return f"Of {len(table)} claims often made in public: {words.listed(counts)}."
+
+
+@made_from("claims")
+def table(results) -> Table:
+    """Every claim with all that a reader needs to check it."""
+    frame = _ordered(results)
+    sources = {source.key: source for source in room.OTHER_FIELDS}
+    rows = []
+    for row in frame.itertuples():
+        rests = [f"estimate {name}" for name in row.estimate_ids.split()]
+        rests += [f"row {name}" for name in row.source_rows.split(";") if name]
+        cited = [link(sources[key].url, f"{sources[key].what}: {sources[key].citation}")
+                 for key in SOURCES.get(row.claim_id, ())]  # fmt: skip
+        words_of = f"{len(rests)} figures and facts" if rests else "nothing was counted"
+        if cited:
+            words_of = f"{len(rests)} facts here; {'; '.join(c.text for c in cited)}"
+        rows.append(
+            {
+                "Claim": row.claim,
+                "Verdict": row.verdict,
+                "Chance": words.chance(row.probability),
+                "Certainty": row.certainty or "–",
+                "Figure": value_of(row),
+                "95 % interval": interval_of(row),
+                "Behind it": words.base(row.k_studies, row.n_patients) if row.k_studies else "–",
+                "Asked": f"{row.estimand}; {row.threshold}" if row.threshold else row.estimand,
+                "What capped it": row.capped_by or "–",
+                "Mind": row.caveat or "–",
+                "Rests on": Chain(words_of, (*cited, *rests)),
+            }
+        )
+    return grid(pd.DataFrame(rows), ids=list(frame["claim_id"]), tools=True)
+
+
+def value_of(row) -> str:
+    """The figure that decides a claim, in its unit; a ratio is never a percentage of chance."""
+    if not words.known(row.value):
+        return f"{row.n_seen:.0f} patients" if words.known(row.n_seen) else "–"
+    if row.unit == "share":
+        return f"{readings.of_100(row.value)} of 100"
+    if row.unit == "ratio" and "insulin dose" in row.estimand:
+        return readings.change(row.value)
+    if row.unit in ("ratio", "risk ratio"):
+        return f"{words.number(row.value, 1 if row.value >= 10 else 2)} times"
+    whole = float(row.value).is_integer() and row.kind == "description"
+    return f"{words.number(row.value, 0 if whole else 2)} {row.unit}".strip()
+
+
+def interval_of(row) -> str:
+    """The interval of that figure in the same unit."""
+    if not (words.known(row.ci_low) and words.known(row.ci_high)):
+        return "–"
+    if row.unit == "share":
+        if row.ci_high == 1:
+            return f"{readings.of_100(row.ci_low)} or more of 100"
+        return f"{readings.of_100(row.ci_low)} to {readings.of_100(row.ci_high)} of 100"
+    if row.unit == "ratio" and "insulin dose" in row.estimand:
+        return readings.span("insulin_dose", row.ci_low, row.ci_high)
+    return words.interval(row.ci_low, row.ci_high, 1 if row.ci_high >= 10 else 2)
+
+
+# --- summary of findings -----------------------------------------------------------------------
+
+TITLES = {"c_peptide_ratio": "C-peptide, treated over controls",
+          "c_peptide_gain": "C-peptide, difference from controls",
+          "hba1c": "HbA1c, difference from controls",
+          "insulin_dose": "Insulin dose, treated against controls",
+          "c_peptide_detectable": "C-peptide detectable that was not",
+          "ever_insulin_free": "Ever free of insulin, of all treated",
+          "insulin_free_12": "Free of insulin at about a year, of all treated",
+          "hba1c_below_7": "HbA1c under 7 %, of all treated",
+          "free_of_severe_hypoglycaemia": "Free of severe hypoglycaemia, of all treated"}  # fmt: skip
+
+
+def findings_of(results, approach: str, population: str) -> list[tuple[str, readings.Reading]]:
+    """At most seven outcomes of a stratum, harms among them."""
+    if approach == ISLETS:
+        found = []
+        facts = readings.counted(results, "c_peptide_detectable", approach, population)
+        for cell_class in sorted(facts["cell_class"].unique()):
+            name = CLASS_WORDS.get(cell_class, words.short(cell_class))
+            found.append((f"{TITLES['c_peptide_detectable']}: {name}", readings.share(
+                results, "c_peptide_detectable", approach, population, cell_class)))  # fmt: skip
+        shares = ("insulin_free_12", "ever_insulin_free", "hba1c_below_7",
+                  "free_of_severe_hypoglycaemia")  # fmt: skip
+    else:
+        outcomes = ("c_peptide_ratio", "hba1c", "insulin_dose")
+        if approach == INFUSION:
+            outcomes = ("c_peptide_ratio", "c_peptide_gain", "hba1c", "insulin_dose")
+        found = [(TITLES[o], readings.effect(results, o, approach, population)) for o in outcomes]
+        shares = ("insulin_free_12", "ever_insulin_free")
+    found += [(TITLES[o], readings.share(results, o, approach, population)) for o in shares]
+    return [*found[: MOST_OUTCOMES - 1], _harms_row(results, approach, population)]
+
+
+def _harms_row(results, approach: str, population: str) -> tuple[str, readings.Reading]:
+    table = harms.named(results, approach=approach)
+    table = table[table["population"].str.startswith(population)]
+    parts = []
+    for word in ("death", "severe_infection"):
+        rows = table[table["event"] == word]
+        if len(rows):
+            k, n = rows["k"].sum(), rows.drop_duplicates("cohort")["n"].sum()
+            parts.append(f"{k:.0f} {harms.event(word, k)} among {n:.0f}")
+    quiet, every, _ = harms.silent(results, "death", approach)
+    told = "; ".join(parts) or "none named"
+    return ("Deaths and severe infections named",
+            readings.Reading("harm_death", readings.WORDS, value=told, short=told,
+                             caveat=f"{quiet} of {every} groups of the approach are silent on "
+                             "deaths"))  # fmt: skip
+
+
+@made_from("headlines")
+def summary_of_findings(results, approach: str, population: str) -> Table:
+    """The summary of findings of one stratum, GRADE style: effects, basis, certainty, why."""
+    rows = []
+    for title, reading in findings_of(results, approach, population):
+        rows.append(
+            {
+                "Outcome": title,
+                "Finding": reading.value,
+                "95 % interval": reading.interval or "–",
+                "New study": reading.new_study or "–",
+                "Behind it": reading.behind or "–",
+                "Certainty": reading.certainty or "not judged",
+                "Why": "; ".join(filter(None, [*_steps(results, reading.id), reading.caveat]))
+                or "–",
+            }
+        )
+    return grid(pd.DataFrame(rows))
+
+
+def _steps(results, estimate_id: str) -> list[str]:
+    """The steps of a certainty that were taken, each with its levels and reason."""
+    if not estimate_id:
+        return []
+    steps = readings.rows_of(results, "certainty_steps", estimate_id=estimate_id)
+    start = steps[steps["domain"] == "start"]["reason"].tolist()
+    taken = steps[(steps["domain"] != "start") & (steps["levels"] != 0)]
+    return start + [f"{_levels(row.levels)}: {row.reason}" for row in taken.itertuples()]
+
+
+def _levels(levels: float) -> str:
+    number = {1: "one", 2: "two"}.get(abs(int(levels)), str(abs(int(levels))))
+    return f"{'up' if levels > 0 else 'down'} {number}"
+
+
+def strata() -> tuple[tuple[str, str, str], ...]:
+    """Approach, population and title of every summary of findings."""
+    return tuple((a, p, f"{vocabulary.APPROACHES[a].capitalize()}, {TYPES[p]} diabetes")
+                 for a, p in CARDS)  # fmt: skip

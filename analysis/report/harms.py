@@ -1,0 +1,415 @@
+"""Harms as the report tells them: every death and grave infection named, counts, bounds, silence.
+
+What a source named is shown in its words, with the denominator, how it was judged and by whom;
+exact counts and lower bounds stand side by side; bounds come from the data alone and say which they
+are; groups that said nothing of a harm are named, because silence is not a zero.
+"""
+
+from __future__ import annotations
+
+import math
+import textwrap
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from analysis import vocabulary
+from analysis.report import style, words
+from analysis.report.figures import base
+from analysis.report.tables.base import Table, grid, made_from
+from analysis.report.text import said, verbatim
+
+GRAVE = ("death", "severe_infection", "malignancy_or_tumour")
+SHOWN = (*GRAVE, "serious_adverse_event")
+EVENTS = {"death": "death", "severe_infection": "severe infection",
+          "malignancy_or_tumour": "cancer or tumour",
+          "serious_adverse_event": "serious adverse event"}  # fmt: skip
+JUDGED = {"treatment_related": "related to the treatment", "unrelated": "not related",
+          "any": "not stated", "unclear": "unclear"}  # fmt: skip
+ORDER = tuple(vocabulary.APPROACHES)
+
+
+def event(word: str, k: float = 1) -> str:
+    """A harm in words, in the plural where there is not exactly one."""
+    shown = EVENTS.get(word, words.event(word))
+    if k == 1 or word not in EVENTS:
+        return shown
+    return "cancers or tumours" if word == "malignancy_or_tumour" else f"{shown}s"
+
+
+def named(results, **parts: object) -> pd.DataFrame:
+    """The named events of eligible groups, by approach, deaths first."""
+    table = results.table("harm_events")
+    table = table[table["eligible"] == "yes"]
+    for name, value in parts.items():
+        table = table[table[name] == value]
+    place = table["approach"].map(ORDER.index) * 10 + table["event"].map(GRAVE.index)
+    return table.assign(place=place).sort_values(["place", "label"], ignore_index=True,
+                                                 kind="stable")  # fmt: skip
+
+
+def deaths(results) -> tuple[int, int]:
+    """Treated patients known to have died, and how many groups name them."""
+    table = named(results, event="death")
+    return int(table["k"].sum()), len(table)
+
+
+def fatal_infections(results) -> int:
+    """Treated patients who died of an infection."""
+    return int(named(results, event="severe_infection", fatal="yes")["k"].sum())
+
+
+def silent(results, event_word: str, approach: str | None = None) -> tuple[int, int, int]:
+    """Groups that say nothing of a harm from any cause, all groups, and the silent's patients."""
+    table = results.table("harm_summary")
+    table = table[(table["event"] == event_word) & (table["relation"] == "any")]
+    if approach:
+        table = table[table["approach"] == approach]
+    quiet = table["k_silent"].sum()
+    every = quiet + table["k_cohorts"].sum() + table["k_at_least"].sum()
+    return int(quiet), int(every), int(table["n_silent"].sum())
+
+
+def judged(row) -> str:
+    """How the relation of an event to the treatment was judged, and by whom."""
+    word = JUDGED.get(row["relation"], words.relation(row["relation"]))
+    by = str(row["judged_by"]).strip()
+    return f"{word} ({by})" if by and word not in ("not stated",) else word
+
+
+def sentence_of(row) -> str:
+    """One named event as a sentence in Markdown."""
+    who = vocabulary.APPROACHES[row["approach"]]
+    what = verbatim(str(row["what"]).rstrip("."))
+    relation = JUDGED.get(row["relation"], row["relation"])
+    by = f", by {row['judged_by']}" if str(row["judged_by"]).strip() else ""
+    told = ("The source does not say whether it was related to the treatment."
+            if relation == "not stated"
+            else f"Judged {relation}{verbatim(by)}.")  # fmt: skip
+    study = verbatim(words.study(row["label"]))
+    return (f"{words.count(row['k'])} of {words.count(row['n'])} patients treated by {who} "
+            f"({study}): {what}. {told}")  # fmt: skip
+
+
+@said
+def events_told(results) -> str:
+    """Every death, severe infection and tumour that a source names, as a list."""
+    table = named(results)
+    if table.empty:
+        return "No source names a death, a severe infection or a tumour."
+    parts = []
+    for word in GRAVE:
+        rows = table[table["event"] == word]
+        if rows.empty:
+            parts.append(f"**{event(word, 2).capitalize()}**: none is named.")
+            continue
+        total = rows["k"].sum()
+        parts.append(f"**{event(word, 2).capitalize()}**: {total:.0f} named.\n\n"
+                     + "\n".join(f"- {sentence_of(row)}" for _, row in rows.iterrows()))  # fmt: skip
+    return "\n\n".join(parts)
+
+
+@made_from("harm_events")
+def events(results) -> Table:
+    """Every named death, severe infection and tumour: one row an event."""
+    table = results.table("harm_events")
+    place = table["approach"].map(ORDER.index) * 10 + table["event"].map(GRAVE.index)
+    table = table.assign(place=place).sort_values(["place", "label"], kind="stable")
+    shown = pd.DataFrame(
+        {
+            "Event": [event(word).capitalize() for word in table["event"]],
+            "Patients": [f"{k:.0f} of {n:.0f}" for k, n in zip(table["k"], table["n"],
+                                                              strict=True)],
+            "What the source says": table["what"],
+            "Fatal": table["fatal"],
+            "Related, as judged": [judged(row) for _, row in table.iterrows()],
+            "Approach": [vocabulary.APPROACHES[word] for word in table["approach"]],
+            "Study": [words.study(label) for label in table["label"]],
+            "Counted": ["yes" if word == "yes" else "no, shown only" for word in table["eligible"]],
+        }
+    )  # fmt: skip
+    return grid(shown, ids=list(table["source_rows"]))
+
+
+@made_from("harm_summary")
+def counts(results) -> Table:
+    """Harms counted: exact, lower bounds, silence, and the bounds from the data alone."""
+    table = results.table("harm_summary")
+    told = table[(table["k_cohorts"] > 0) | (table["k_at_least"] > 0)]
+    told = told.assign(place=told["event"].map(_place), way=told["approach"].map(ORDER.index))
+    told = told.sort_values(["way", "place", "relation"], kind="stable")
+    rows = [
+        {
+            "Harm": f"{event(row.event, 2).capitalize()}, "
+                    + ("any cause" if row.relation == "any" else "judged related"),
+            "Approach": vocabulary.APPROACHES[row.approach],
+            "Exact": f"{row.events:.0f} of {row.n_patients:.0f}" if row.k_cohorts else "–",
+            "At least": f"{row.events_at_least:.0f} of {row.n_at_least:.0f}"
+                        if row.k_at_least else "–",
+            "Patient-years": words.number(row.patient_years, 0) if row.k_cohorts else "–",
+            "One-sided 95 % bound": words.number(row.upper_95, 1),
+            "Upper end, two-sided 95 %": words.number(row.upper_975, 1),
+            "Silent groups": f"{row.k_silent:.0f} ({row.n_silent:.0f} patients)",
+        }
+        for row in told.itertuples()
+    ]  # fmt: skip
+    numbers = ["Exact", "At least", "Patient-years", "One-sided 95 % bound",
+               "Upper end, two-sided 95 %"]  # fmt: skip
+    return grid(pd.DataFrame(rows), right=numbers)
+
+
+def _place(word: str) -> int:
+    return SHOWN.index(word) if word in SHOWN else len(SHOWN)
+
+
+@said
+def silence(results) -> str:
+    """Who says nothing of the gravest harms, named."""
+    parts = []
+    table = results.table("harm_summary")
+    for word in GRAVE:
+        for approach in ORDER:
+            row = table[(table["event"] == word) & (table["relation"] == "any")
+                        & (table["approach"] == approach)]  # fmt: skip
+            if row.empty or not row["k_silent"].iloc[0]:
+                continue
+            one = row.iloc[0]
+            quiet, every, n = silent(results, word, approach)
+            who = words.listed([verbatim(name) for name in str(one["silent"]).split(";") if name])
+            parts.append(f"- **{event(word, 2).capitalize()} of any cause, "
+                         f"{vocabulary.APPROACHES[approach]}**: {quiet} of {every} groups "
+                         f"({n} treated patients) say nothing: {who}.")  # fmt: skip
+    return "\n".join(parts) or "No group is silent on deaths, severe infections or tumours."
+
+
+@said
+def silence_in_short(results) -> str:
+    """How many groups say nothing of each of the gravest harms."""
+    parts = []
+    for word in GRAVE:
+        quiet, every, _ = silent(results, word)
+        if every:
+            parts.append(f"{quiet} of {every} of {event(word, 2)}")
+    if not parts:
+        return "No table of harms was made in this run."
+    return ("Silence is not a zero. Groups that say nothing, from any cause: "
+            f"{words.listed(parts)}.")  # fmt: skip
+
+
+@said
+def reconciled(results) -> str:
+    """Why more events may be related to the treatment than there are of any cause.
+
+    Counts of related events and of events of any cause come from different groups: some sources
+    print only the one, some only the other.
+    """
+    table = results.table("harm_summary").set_index(["event", "relation", "approach"])
+    lines = []
+    for word, relation, approach in table.index:
+        if relation != "treatment_related" or (word, "any", approach) not in table.index:
+            continue
+        related, whole = table.loc[(word, relation, approach)], table.loc[(word, "any", approach)]
+        if not related["events"] > whole["events"]:
+            continue
+        least = (f" and at least {whole['events_at_least']:.0f} in {whole['k_at_least']:.0f} more "
+                 "that give a lower bound only") if whole["k_at_least"] else ""  # fmt: skip
+        lines.append(
+            f"{event(word, 2).capitalize()} after {vocabulary.APPROACHES[approach]}: "
+            f"{related['events']:.0f} judged related, in {words.studies(related['k_cohorts'], 'group', 'groups')} "  # noqa: E501
+            f"that judge it; of any cause {whole['events']:.0f} counted exactly, in "
+            f"{words.studies(whole['k_cohorts'], 'group', 'groups')}{least}."
+        )
+    if not lines:
+        return ""
+    return ("Counts of related events and of events of any cause come from different groups, "
+            "since few sources print both; a related event is an event of any cause, so where "
+            "the first number is the larger the second is incomplete. " + " ".join(lines))  # fmt: skip
+
+
+# --- evidence needed ---------------------------------------------------------------------------
+
+
+@made_from("evidence_needed")
+def needed(results) -> Table:
+    """Patient-years without a further event until the bound falls under the threshold."""
+    table = results.table("evidence_needed")
+    table = table[table["basis"] == "data_alone"]
+    rows = [
+        {
+            "Harm": event(row.event, 2).capitalize(),
+            "Approach": vocabulary.APPROACHES[row.approach],
+            "To rule out": f"{row.threshold:g} per 100 patient-years",
+            "Bound": "upper end, two-sided 95 %" if row.level == 0.975
+                     else f"one-sided {100 * row.level:g} %",
+            "Events so far": words.count(row.events),
+            "Bound now": words.number(row.bound_now, 1),
+            "Patient-years so far": words.number(row.patient_years, 0),
+            "Patient-years in all": words.number(row.needed_in_all, 0),
+            "Still needed": words.number(row.needed_more, 0),
+        }
+        for row in table.itertuples()
+    ]  # fmt: skip
+    return grid(pd.DataFrame(rows), right=["Events so far", "Bound now", "Patient-years so far",
+                                           "Patient-years in all", "Still needed"])  # fmt: skip
+
+
+@said
+def needed_told(results) -> str:
+    """How far the data are from ruling a rate of cancer out."""
+    table = results.table("evidence_needed")
+    table = table[(table["event"] == "malignancy_or_tumour") & (table["basis"] == "data_alone")
+                  & (table["level"] == 0.975)]  # fmt: skip
+    if table.empty:
+        return "No approach has patient-years in which cancers were counted exactly."
+    parts = [
+        f"For {vocabulary.APPROACHES[row.approach]}, {row.patient_years:.0f} patient-years with "
+        f"{row.events:.0f} {event('malignancy_or_tumour', row.events)} leave room for up to "
+        f"{words.number(row.bound_now, 1)} per 100 patient-years (upper end of the two-sided 95 % "
+        f"interval, data alone); {row.needed_more:.0f} more without one would bring it under "
+        f"{row.threshold:g}."
+        for row in table.itertuples()
+    ]
+    return " ".join(parts)
+
+
+# --- figures -----------------------------------------------------------------------------------
+
+
+def bounds_finding(results) -> str:
+    """What the figure of bounds shows, as a title."""
+    table = _bounded(results)
+    low = table[table["upper_975"] < 1]
+    if low.empty:
+        return "No grave harm is ruled out below 1 per 100 patient-years"
+    return f"{len(low)} of {len(table)} bounds lie below 1 per 100 patient-years"
+
+
+def _bounded(results) -> pd.DataFrame:
+    table = results.table("harm_summary")
+    table = table[table["event"].isin(SHOWN) & (table["k_cohorts"] > 0)
+                  & table["upper_975"].notna()]  # fmt: skip
+    table = table.assign(place=table["event"].map(_place), way=table["approach"].map(ORDER.index))
+    return table.sort_values(["way", "place", "relation"], ignore_index=True, kind="stable")
+
+
+@base.drawn_from("harm_summary")
+def bounds(results) -> Figure:
+    """Rates observed and bounds from the data alone, by approach and harm."""
+    table = _bounded(results)
+    if table.empty:
+        return base.in_words("No group counts a grave harm exactly.")
+    labels, places, heads, y = [], [], [], 0.0
+    for approach, rows in table.groupby("approach", sort=False):
+        heads.append((y, vocabulary.APPROACHES[approach].capitalize()))
+        for _, row in rows.iterrows():
+            y += 1
+            places.append(y)
+            how = "" if row["relation"] == "any" else ", related"
+            labels.append(f"{event(row['event'], 2)}{how}\n{row['events']:.0f} of "
+                          f"{row['n_patients']:.0f}; {row['k_silent']:.0f} groups silent")  # fmt: skip
+        y += 1
+    figure, axes = base.new(0.9 + 0.36 * y)
+    axes.set_xscale("log")
+    axes.set_xlim(0.1, 200)
+    ticks = (0.1, 1, 10, 100)
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.xaxis.minorticks_off()
+    axes.axvline(1, color=style.GREY, linewidth=0.8, zorder=0)
+    for (_, row), place in zip(table.iterrows(), places, strict=True):
+        colour = style.APPROACH_COLOURS[row["approach"]]
+        high = min(row["upper_975"], 200)
+        axes.plot([0.1, high], [place, place], color=colour, linewidth=1.6)
+        axes.plot(high, place, "|", color=colour, ms=9, mew=1.6)
+        axes.plot(min(row["upper_95"], 200), place, "o", mfc="white", mec=colour, ms=4.5)
+        rate = 100 * row["events"] / row["patient_years"] if row["patient_years"] else np.nan
+        if rate > 0:
+            axes.plot(rate, place, style.APPROACH_MARKERS[row["approach"]], color=colour, ms=5)
+    axes.set_yticks(places, labels, fontsize=style.SMALL)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.set_ylim(y - 0.3, -0.6)
+    for place, text in heads:
+        axes.text(-0.02, place, text, transform=axes.get_yaxis_transform(), fontweight="bold",
+                  ha="right", va="center", fontsize=style.SMALL)  # fmt: skip
+    axes.set_xlabel("events per 100 patient-years (log scale)", loc="right")
+    figure.suptitle(_broken(bounds_finding(results)), x=0.01, ha="left", fontsize=9,
+                    fontweight="bold")  # fmt: skip
+    return figure
+
+
+def _broken(text: str, width: int = 46) -> str:
+    """A title on as many lines as it needs."""
+    return "\n".join(textwrap.wrap(text, width))
+
+
+@base.drawn_from("evidence_needed")
+def evidence(results) -> Figure:
+    """Patient-years there are, and those needed, by approach and harm."""
+    table = results.table("evidence_needed")
+    table = table[(table["basis"] == "data_alone") & (table["level"] == 0.975)]
+    table = table.sort_values(["approach", "event"], ignore_index=True, kind="stable")
+    figure, axes = base.new(1.0 + 0.5 * len(table))
+    for place, row in enumerate(table.itertuples()):
+        colour = style.APPROACH_COLOURS[row.approach]
+        axes.barh(place, row.needed_in_all, height=0.55, color=style.PALE)
+        axes.barh(place, row.patient_years, height=0.55, color=colour)
+        axes.text(row.needed_in_all, place, f" {row.needed_more:.0f} more", va="center",
+                  fontsize=style.SMALL, color=style.INK)  # fmt: skip
+    base.label_rows(axes, [f"{event(row.event, 2)}, under {row.threshold:g}\n"
+                           f"{vocabulary.APPROACHES[row.approach]}" for row in table.itertuples()])  # fmt: skip
+    axes.set_xlim(0, 1.3 * table["needed_in_all"].max())
+    axes.set_xlabel("patient-years", loc="right")
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    figure.suptitle(_broken(needed_finding(results)), x=0.01, ha="left", fontsize=9,
+                    fontweight="bold")  # fmt: skip
+    return figure
+
+
+def needed_finding(results) -> str:
+    """What the figure of evidence needed shows, as a title."""
+    table = results.table("evidence_needed")
+    table = table[(table["basis"] == "data_alone") & (table["level"] == 0.975)]
+    done = int((table["needed_more"] <= 0).sum())
+    if done:
+        return f"Enough patient-years for {done} of {len(table)} questions"
+    most = (table["patient_years"] / table["needed_in_all"]).max()
+    return f"At best {math.floor(100 * most)} of 100 patient-years needed are there"
+
+
+@made_from("harm_controls")
+def controls(results) -> Table:
+    """Harms counted in both arms of one study."""
+    table = results.table("harm_controls")
+    rows = [
+        {
+            "Study": words.study(row.label),
+            "Harm": event(row.event, 2).capitalize()
+                    + ("" if row.relation == "any" else ", judged related"),
+            "Treated": f"{row.k:.0f} of {row.n:.0f}",
+            "Controls": f"{row.k_control:.0f} of {row.n_control:.0f}",
+            "Difference, of 100": words.number(100 * row.risk_difference, 1),
+            "95 % interval": words.interval(100 * row.rd_low, 100 * row.rd_high, 0),
+        }
+        for row in table.itertuples()
+    ]  # fmt: skip
+    return grid(pd.DataFrame(rows), right=["Treated", "Controls", "Difference, of 100",
+                                           "95 % interval"])  # fmt: skip
+
+
+@said
+def none_counted(results) -> str:
+    """Which harms nobody counted, by approach."""
+    table = results.table("harm_summary")
+    if table.empty:
+        return ""
+    parts = []
+    for approach in ORDER:
+        own = table[table["approach"] == approach]
+        told = own.groupby("event")[["k_cohorts", "k_at_least"]].sum().sum(axis=1)
+        never = [event(word, 2) for word in told.index[told == 0]]
+        if never:
+            parts.append(f"{vocabulary.APPROACHES[approach]}: {words.listed(never)}")
+    return f"No group counts, after {'; after '.join(parts)}." if parts else ""
+

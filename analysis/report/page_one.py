@@ -1,0 +1,195 @@
+"""The first page: one sentence that answers the title, the advice, harms by name, cards by approach.
+
+Every number and every word that leans one way is computed from the run. What was not measured, or
+rests on a single study, is told as that.
+"""
+
+from __future__ import annotations
+
+from analysis import verdicts, vocabulary
+from analysis.report import harms, readings, words
+from analysis.report.cards import Card, Cards, Line, line
+from analysis.report.text import Markdown, said, verbatim
+
+ISLETS, RESET, INFUSION = "islet_replacement", "immune_reset", "cell_infusion"
+CARDS = ((ISLETS, "t1d"), (RESET, "t1d"), (INFUSION, "t1d"), (INFUSION, "t2d"))
+TYPES = {"t1d": "type 1", "t2d": "type 2"}
+CLASS_WORDS = {"psc_islet": "stem-cell islets", "psc_progenitor": "stem-cell progenitors",
+               "endoderm_islet": "endoderm islets"}  # fmt: skip
+
+ADVICE = (
+    "These are results of small, early studies, many without a control group. **Nobody should change "
+    "a treatment, stop insulin or pay for a cell therapy because of this report.** Ask your diabetes "
+    "team about registered trials."
+)
+
+
+def _verdict(results, claim_id: str) -> str:
+    found = readings.rows_of(results, "claims", claim_id=claim_id)
+    return found["verdict"].iloc[0] if len(found) else verdicts.NOT_KNOWN
+
+
+def best_verdict(results, *approaches: str) -> str:
+    """The best word that any claim of an effect or occurrence of these approaches got."""
+    table = results.table("claims")
+    table = table[table["approach"].isin(approaches) & table["kind"].isin(
+        [verdicts.EFFECT, verdicts.OCCURRENCE]) & table["verdict"].isin(
+        [*verdicts.SCALE, verdicts.NOT_KNOWN])]  # fmt: skip
+    return min(table["verdict"], key=verdicts.rank, default=verdicts.NOT_KNOWN)
+
+
+@said
+def answer(results) -> str:
+    """One sentence that answers the title."""
+    best = best_verdict(results, RESET, INFUSION)
+    others = (f"for an immune reset and for infused cells no benefit is more than {best}"
+              if verdicts.rank(best) <= verdicts.rank(verdicts.SUGGESTED)
+              else "for an immune reset and for infused cells no benefit is shown")  # fmt: skip
+    died, _ = harms.deaths(results)
+    ends = f"{died} treated people are known to have died" if died else "no death is named"
+    return (f"{_islets_answer(results)}; {others}, how long any of it lasts is "
+            f"{_lasting(results)}, and {ends}.")  # fmt: skip
+
+
+def _islets_answer(results) -> str:
+    """What islet replacement did, class by class, in people who made no C-peptide."""
+    counts = _by_class(results, "c_peptide_detectable")
+    if not counts:
+        return ("Not known: no study counts people in whom C-peptide, the mark of the body's own "
+                "insulin, came back")  # fmt: skip
+    shown = _verdict(results, "islets_c_peptide") == verdicts.SHOWN
+    text = (f"{'Yes, in some people' if shown else 'Perhaps'}: of people with type 1 diabetes who "
+            f"made no C-peptide, the mark of the body's own insulin, {words.listed(counts)} made "
+            "it again")  # fmt: skip
+    free = _by_class(results, "insulin_free_12")
+    if free:
+        when = readings.share(results, "insulin_free_12", ISLETS, "t1d").caveat
+        text += f", and {words.listed(free)} needed no insulin {when}"
+    return text
+
+
+def _by_class(results, outcome: str) -> list[str]:
+    """`14 of 14 given stem-cell islets`, class by class."""
+    facts = readings.counted(results, outcome, ISLETS, "t1d")
+    found = []
+    for cell_class in sorted(facts["cell_class"].unique()):
+        reading = readings.share(results, outcome, ISLETS, "t1d", cell_class)
+        if reading.told != readings.SHARE:
+            reading = readings.counts_of(facts[facts["cell_class"] == cell_class], outcome)
+        found.append(f"{reading.value} given {CLASS_WORDS.get(cell_class, cell_class)}")
+    return found
+
+
+def _lasting(results) -> str:
+    """How far islets were followed, in few words."""
+    table = readings.rows_of(results, "follow_up", **readings.where(ISLETS, "t1d"))
+    if table.empty or not words.known(table["last_month"].iloc[0]):
+        return "not known"
+    return f"not known beyond {table['last_month'].iloc[0]:.0f} months"
+
+
+@said
+def advice() -> str:
+    """What this means for a reader with diabetes: nothing here is a reason to change anything."""
+    return ADVICE
+
+
+@said
+def known_harms(results) -> str:
+    """Deaths and fatal infections by approach, each with its denominator; who is silent."""
+    table = harms.named(results, event="death")
+    fatal = harms.named(results, event="severe_infection", fatal="yes").set_index("cohort")
+    parts = []
+    for _, row in table.iterrows():
+        text = (f"{words.count(row['k'])} of {words.count(row['n'])} after "
+                f"{vocabulary.APPROACHES[row['approach']]} "
+                f"({verbatim(words.study(row['label']))}")  # fmt: skip
+        infected = [fatal.loc[row["cohort"]]] if row["cohort"] in fatal.index else []
+        if infected:
+            text += f"; {infected[0]['k']:.0f} of infection: {verbatim(infected[0]['what'])}"
+        relation = harms.JUDGED.get(row["relation"], "")
+        text += f"; relation {relation}" if relation == "not stated" else f"; judged {relation}"
+        parts.append(text + ")")
+    quiet, every, _ = harms.silent(results, "death")
+    died = f"**Known deaths.** {words.listed(parts)}." if parts else "**Known deaths.** None named."
+    if not every:
+        return died
+    return f"{died} {quiet} of {every} groups do not say whether anyone died of any cause."
+
+
+# --- cards -------------------------------------------------------------------------------------
+
+
+def cards(results) -> Cards:
+    """Four cards: what each approach does, for whom, how sure, for how long, at what harm."""
+    return Cards(tuple(_card(results, *stratum) for stratum in CARDS))
+
+
+def _card(results, approach: str, population: str) -> Card:
+    title = f"{vocabulary.APPROACHES[approach].capitalize()}, {TYPES[population]}"
+    body = _islets(results) if approach == ISLETS else _compared(results, approach, population)
+    return Card(title, (*body, *_insulin_free(results, approach, population),
+                        _long(results, approach, population), _harm(results, approach, population)))  # fmt: skip
+
+
+def _islets(results) -> tuple[Line, ...]:
+    """C-peptide where there was none, class by class, and HbA1c as a count of responders."""
+    facts = readings.counted(results, "c_peptide_detectable", ISLETS, "t1d")
+    lines = []
+    for cell_class in sorted(facts["cell_class"].unique()):
+        own = facts[facts["cell_class"] == cell_class]
+        reading = readings.share(results, "c_peptide_detectable", ISLETS, "t1d", cell_class)
+        name = CLASS_WORDS.get(cell_class, words.short(cell_class))
+        lines.append(line(f"C-peptide again: {name}", reading,
+                          more=(f"limit: {readings.limits(own)}",)))  # fmt: skip
+    if not lines:
+        lines = [Line("C-peptide again", "nobody counts it")]
+    return (*lines, line("HbA1c under 7 %",
+                         readings.share(results, "hba1c_below_7", ISLETS, "t1d")))  # fmt: skip
+
+
+def _compared(results, approach: str, population: str) -> tuple[Line, ...]:
+    """C-peptide and HbA1c against control groups."""
+    return tuple(
+        line(label, readings.effect(results, outcome, approach, population),
+             readings.standing(results, outcome, approach, population))
+        for outcome, label in (("c_peptide_ratio", "C-peptide against controls"),
+                               ("hba1c", "HbA1c against controls"))
+    )  # fmt: skip
+
+
+def _insulin_free(results, approach: str, population: str) -> tuple[Line, ...]:
+    year = readings.share(results, "insulin_free_12", approach, population)
+    ever = readings.share(results, "ever_insulin_free", approach, population)
+    return (line(f"Insulin-free {year.caveat or 'at about 12 months'}, of all treated", year),
+            line("Ever insulin-free", ever))  # fmt: skip
+
+
+def _long(results, approach: str, population: str) -> Line:
+    return Line("How long", readings.how_long(results, approach, population))
+
+
+def _harm(results, approach: str, population: str) -> Line:
+    """Deaths and severe infections named for one approach (and population)."""
+    table = harms.named(results, approach=approach)
+    table = table[table["population"].str.startswith(population)]
+    parts, more = [], []
+    for word in ("death", "severe_infection"):
+        rows = table[table["event"] == word]
+        if rows.empty:
+            parts.append(f"no {harms.event(word)} named")
+            continue
+        k = rows["k"].sum()
+        fatal = rows.loc[rows["fatal"] == "yes", "k"].sum()
+        also = f" ({fatal:.0f} fatal)" if word == "severe_infection" and fatal else ""
+        n = rows.drop_duplicates("cohort")["n"].sum()
+        parts.append(f"{k:.0f} {harms.event(word, k)}{also} among {n:.0f}")
+        more += [f"{words.study(row.label)}: {row.what}" for row in rows.itertuples()]
+    quiet, every, _ = harms.silent(results, "death", approach)
+    told = f"{quiet} of {every} groups silent on deaths" if every else ""
+    return Line("Harms named", "; ".join(parts), behind=told, more=tuple(more))
+
+
+def text_before_cards(results) -> Markdown:
+    """What a reader meets before the cards; for the test of its length."""
+    return Markdown("\n\n".join([answer(results), advice(), known_harms(results)]))

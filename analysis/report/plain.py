@@ -1,0 +1,237 @@
+"""The plain-language page: what was seen, for how long, at what harm, and what to do and not to do.
+
+Its fixed words are in `plain_en.toml`, one file a language; numbers, and words that lean one way,
+come from the results. Absolute numbers only; every sentence reads at grade eight or easier, which
+the tests check on the page as filled.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from analysis import vocabulary
+from analysis.report import harms, readings, style, words
+from analysis.report.figures import base
+from analysis.report.page_one import INFUSION, ISLETS, RESET, TYPES
+from analysis.report.text import said
+
+FOLDER = Path(__file__).resolve().parent
+ROW = 20
+"""Icons in a row."""
+PLAIN_TYPES = {"t1d": "1", "t2d": "2"}
+
+
+@cache
+def text(language: str = "en") -> dict:
+    """The fixed words of the page in a language. Raises FileNotFoundError where there are none."""
+    return tomllib.loads((FOLDER / f"plain_{language}.toml").read_text(encoding="utf-8"))
+
+
+@said
+def page(results, language: str = "en") -> str:
+    """The whole page as Markdown, without its heading."""
+    fixed = text(language)
+    blocks = [f"**{fixed['headings']['first']}**", _listed(fixed["first"]["lines"]),
+              f"## {fixed['headings']['works']}", fixed["works"]["small"]]  # fmt: skip
+    for name, sentences in (("islets", islets), ("reset", reset), ("infusion", infusion)):
+        blocks += [f"**{fixed['headings'][name]}.** {' '.join(sentences(results, fixed))}"]
+    blocks += [f"## {fixed['headings']['lasts']}", " ".join(lasts(results, fixed)),
+               f"## {fixed['headings']['harm']}", " ".join(harmed(results, fixed))]  # fmt: skip
+    return "\n\n".join(blocks)
+
+
+@said
+def guidance(results, language: str = "en") -> str:
+    """How to recognise an unproven clinic, what to ask it, and where to find registered trials."""
+    fixed = text(language)
+    found = fixed["trials"]["list"]
+    links = "\n".join(f"- [{one['name']}](<{one['url']}>)" for one in found)
+    blocks = [f"## {fixed['headings']['clinic']}", fixed["clinic"]["intro"],
+              _listed(fixed["clinic"]["signs"]), f"## {fixed['headings']['questions']}",
+              _listed(fixed["questions"]["list"]), f"## {fixed['headings']['trials']}",
+              " ".join(trials(results, fixed)), links]  # fmt: skip
+    return "\n\n".join(blocks)
+
+
+def sentences(results, language: str = "en") -> list[str]:
+    """Every sentence of the page, as filled: for the test of its reading grade."""
+    fixed = text(language)
+    found = [*fixed["first"]["lines"], fixed["works"]["small"]]
+    for part in (islets, reset, infusion, lasts, harmed, trials):
+        found += part(results, fixed)
+    return [*found, fixed["clinic"]["intro"], *fixed["clinic"]["signs"],
+            *fixed["questions"]["list"]]  # fmt: skip
+
+
+def _listed(lines: list[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
+
+
+def _number(reading: readings.Reading) -> dict[str, str]:
+    least = "at least " if reading.figures["least"] else ""
+    return {"k": f"{least}{reading.figures['k']:.0f}", "n": f"{reading.figures['n']:.0f}"}
+
+
+def islets(results, fixed: dict) -> list[str]:
+    """What is said of islet replacement."""
+    own = fixed["islets"]
+    found = [own["what"], own["grown"], own["who"]]
+    facts = readings.counted(results, "c_peptide_detectable", ISLETS, "t1d")
+    for cell_class, rows in facts.groupby("cell_class"):
+        cells = own["cells"].get(cell_class, own["cells"]["other"])
+        counted = _number(readings.counts_of(rows, "c_peptide_detectable"))
+        found.append(_capital(own["made"].format(cells=cells, **counted)))
+    if facts.empty:
+        found.append(own["none"])
+    free = readings.share(results, "insulin_free_12", ISLETS, "t1d")
+    if free.told == readings.SHARE:
+        month = readings.counted(results, "insulin_free_12", ISLETS, "t1d")["month"].median()
+        found.append(_capital(own["free"].format(months=f"{month:.0f}", **_number(free))))
+        if free.figures["least"]:
+            found.append(own["least"])
+    return [*found, own["drugs"]]
+
+
+def reset(results, fixed: dict) -> list[str]:
+    """What is said of an immune reset."""
+    own = fixed["reset"]
+    ever = readings.share(results, "ever_insulin_free", RESET, "t1d")
+    told = own["none"]
+    if ever.told == readings.SHARE:
+        told = _capital(own["free"].format(**_number(ever)))
+    return [own["what"], told, own["early"]]
+
+
+def infusion(results, fixed: dict) -> list[str]:
+    """What is said of infused cells: HbA1c against controls, and who was free of insulin."""
+    own = fixed["infusion"]
+    found = [own["what"], own["sugar"]]
+    for population in TYPES:
+        kind = PLAIN_TYPES[population]
+        reading = readings.effect(results, "hba1c", INFUSION, population)
+        if reading.told == readings.MEAN:
+            mean, low, high = (reading.figures[name] for name in ("mean", "ci_low", "ci_high"))
+            word = own["direction"]["lower" if mean < 0 else "higher"]
+            found.append(own["mean"].format(type=kind, size=words.number(abs(mean), 1),
+                                            direction=word))  # fmt: skip
+            found.append(own["range"].format(low=_points(low, own), high=_points(high, own)))
+            if reading.certainty:
+                found.append(fixed["certainty"][reading.certainty.replace(" ", "_")])
+        else:
+            found.append(own["none" if reading.told == readings.NONE else "words"].format(type=kind))
+        ever = readings.share(results, "ever_insulin_free", INFUSION, population)
+        if ever.told == readings.SHARE:
+            found.append(_capital(own["free"].format(type=kind, **_number(ever))))
+    return found
+
+
+def _points(value: float, own: dict) -> str:
+    """A difference as so many points lower or higher."""
+    if words.number(abs(value), 1) == "0.0":
+        return own["direction"]["same"]
+    return f"{words.number(abs(value), 1)} {own['direction']['lower' if value < 0 else 'higher']}"
+
+
+def lasts(results, fixed: dict) -> list[str]:
+    """How long people were watched, approach by approach."""
+    own = fixed["lasts"]
+    table = results.table("follow_up")
+    found = []
+    for approach in vocabulary.APPROACHES:
+        rows = table[(table["approach"] == approach) & (table["population"].isin(TYPES))]
+        months = rows["last_month"].max() if len(rows) else float("nan")
+        if words.known(months):
+            found.append(own["known"].format(approach=fixed["approach"][approach],
+                                             months=f"{months:.0f}"))  # fmt: skip
+    return [*found, own["beyond"]] if found else [own["none"]]
+
+
+def harmed(results, fixed: dict) -> list[str]:
+    """Deaths and fatal infections with their denominators, and what is not known."""
+    own = fixed["harm"]
+    died, _ = harms.deaths(results)
+    found = [own["none"] if not died else own["death_one"] if died == 1
+             else own["deaths"].format(k=died)]  # fmt: skip
+    fatal = harms.named(results, event="severe_infection", fatal="yes")
+    for _, row in harms.named(results, event="death").iterrows():
+        found.append(own["where"].format(approach=fixed["approach"][row["approach"]],
+                                         k=f"{row['k']:.0f}", n=f"{row['n']:.0f}"))  # fmt: skip
+        infected = fatal.loc[fatal["cohort"] == row["cohort"], "k"].sum()
+        if infected:
+            found.append(own["infection"].format(k=f"{infected:.0f}"))
+        word = {"unrelated": "unrelated", "treatment_related": "related"}
+        found.append(own[word.get(row["relation"], "unsaid")])
+    quiet, every, _ = harms.silent(results, "death")
+    if quiet:
+        found.append(own["silent"].format(k=quiet, n=every))
+    claims = results.table("claims")
+    cleared = claims[claims["claim_id"].str.endswith("_no_tumours")
+                     & (claims["verdict"] == "supported")]  # fmt: skip
+    return [*found, own["cancer_known" if len(cleared) else "cancer"], own["unknown"]]
+
+
+def trials(results, fixed: dict) -> list[str]:
+    """Where registered trials are found, and how many are known here."""
+    claims = results.table("claims")
+    known = claims.loc[claims["claim_id"] == "trials_to_follow", "value"]
+    own = fixed["trials"]
+    here = [own["here"].format(k=f"{known.iloc[0]:.0f}")] if len(known) and words.known(
+        known.iloc[0]) else []  # fmt: skip
+    return [own["intro"], own["advice"], *here]
+
+
+# --- icons -------------------------------------------------------------------------------------
+
+
+def arrays(results, language: str = "en") -> list[tuple[str, int, int, bool, str]]:
+    """What the icon figure shows: label, how many, of how many, whether at least, approach."""
+    fixed = text(language)
+    found = []
+
+    def add(kind: str, approach: str, k: float, n: float, least: bool = False) -> None:
+        label = fixed["figure"][kind].format(approach=fixed["approach"][approach])
+        found.append((label, int(k), int(n), least, approach))
+
+    for kind, outcome, approach in (("insulin", "c_peptide_detectable", ISLETS),
+                                    ("free", "insulin_free_12", ISLETS),
+                                    ("free", "insulin_free_12", RESET)):  # fmt: skip
+        reading = readings.share(results, outcome, approach, "t1d")
+        if reading.told == readings.SHARE:
+            add(kind, approach, **reading.figures)
+    for _, row in harms.named(results, event="death").iterrows():
+        add("died", row["approach"], row["k"], row["n"])
+    return found
+
+
+def icons(results, language: str = "en") -> Figure:
+    """One icon a person: filled for those of whom it is true."""
+    fixed = text(language)["figure"]
+    drawn = arrays(results, language)
+    if not drawn:
+        return base.in_words("This run counts nobody.")
+    heights = [2.2 + -(-n // ROW) for _, _, n, _, _ in drawn]
+    figure, axes = base.new(0.5 + 0.185 * sum(heights))
+    y = 0.0
+    for (label, k, n, least, approach), height in zip(drawn, heights, strict=True):
+        told = fixed["least" if least else "count"].format(k=k, n=n)
+        axes.text(-0.6, y, f"{label}: {told}", fontsize=style.SMALL, va="center")
+        colour = style.APPROACH_COLOURS[approach]
+        for i in range(n):
+            place = (i % ROW, y + 1.1 + i // ROW)
+            axes.plot(*place, "o", ms=6.2, mec=colour, mfc=colour if i < k else "white", mew=1)
+        y += height
+    axes.set_xlim(-0.8, ROW)
+    axes.set_ylim(y - 0.6, -0.8)
+    axes.set_axis_off()
+    first = drawn[0]
+    title = fixed["title"].format(k=first[1], n=first[2]) if first[4] == ISLETS else ""
+    figure.suptitle(title, x=0.01, ha="left", fontsize=9, fontweight="bold")
+    return figure

@@ -1,0 +1,326 @@
+"""What is known of one outcome of one stratum, in the form in which a reader may be told it.
+
+A reading is a mean against control groups, a count of patients, a single study, a count of
+directions, or nothing; `headlines.told` and the counts decide which, never the page. A single study
+is told as itself: its own value and interval, or its words. Page one, the plain-language page and
+the summary of findings take their numbers from here, so that one estimand is one number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+
+from analysis import outcomes
+from analysis.report import words
+
+MEAN, SHARE, STUDY, WORDS, NONE = "mean", "share", "study", "words", "none"
+DIMENSION = {"c_peptide_ratio": "C-peptide", "c_peptide_gain": "C-peptide", "hba1c": "HbA1c",
+             "insulin_dose": "insulin dose"}  # fmt: skip
+HARDLY = 0.1
+"""Results in words that move a mean by less than this share of its SD hardly move it."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One outcome of one stratum.
+
+    Attributes
+    ----------
+    told : mean, share, study, words or none.
+    value, interval, new_study, numbers_only : texts; "" where there is none.
+    short : the value and nothing else, for a card.
+    direction : -1, 0 or 1: the side of no effect on which the figure lies; 0 for a share.
+    k, n : studies and patients, controls included.
+    certainty : level, "" where it was not judged.
+    words_move : what the results in words do to the mean, computed; "" where none are in words.
+    reasons : why certainty is what it is.
+    caveat : what must be said beside the figure.
+    id : what `isletmeta explain` takes, "" where there is none.
+    """
+
+    outcome: str
+    told: str
+    value: str = ""
+    short: str = ""
+    interval: str = ""
+    new_study: str = ""
+    numbers_only: str = ""
+    direction: int = 0
+    k: float = 0
+    n: float = 0
+    certainty: str = ""
+    words_move: str = ""
+    reasons: str = ""
+    caveat: str = ""
+    id: str = ""
+    figures: dict = field(default_factory=dict, compare=False)
+
+    @property
+    def behind(self) -> str:
+        """`7 studies, 147 patients`."""
+        return words.base(self.k, self.n) if self.k else ""
+
+
+def where(approach: str, population: str) -> dict[str, str]:
+    """The parts of an estimate that name a stratum."""
+    return {"approach": approach, "population": population}
+
+
+def rows_of(results, name: str, **parts: object) -> pd.DataFrame:
+    """The rows of a declared table that have these values."""
+    table = results.table(name)
+    chosen = pd.Series(True, index=table.index)
+    for column, value in parts.items():
+        chosen &= table[column] == value
+    return table[chosen]
+
+
+def certainty_of(results, estimate_id: str) -> tuple[str, str]:
+    """Level and reasons of the certainty of an estimate; empty where it was not judged."""
+    found = rows_of(results, "certainty", estimate_id=estimate_id)
+    return (found["level"].iloc[0], found["reasons"].iloc[0]) if len(found) else ("", "")
+
+
+# --- numbers in the unit of the outcome --------------------------------------------------------
+
+
+def change(ratio: float) -> str:
+    """A ratio of doses as a change in percent: 0.7 is `−30 %`. No rule of probabilities."""
+    if not words.known(ratio):
+        return "–"
+    return f"{words.number(100 * (ratio - 1), 0)}{words.SPACE}%"
+
+
+def figure(outcome: str, value: float) -> str:
+    """A number as readers see it (ratios as ratios), with its unit."""
+    about = outcomes.get(outcome)
+    if outcome == "insulin_dose":
+        return change(value)
+    unit = {"hba1c": " points", "c_peptide_ratio": " times"}.get(outcome, about.suffix)
+    return f"{words.number(value, about.digits)}{unit.replace(' ', words.SPACE)}"
+
+
+def span(outcome: str, low: float, high: float) -> str:
+    """An interval in the outcome's digits; the unit once."""
+    if not (words.known(low) and words.known(high)):
+        return ""
+    if outcome == "insulin_dose":
+        return f"{change(low)} to {change(high)}"
+    return words.interval(low, high, outcomes.get(outcome).digits)
+
+
+def of_100(share: float) -> str:
+    """A share as so many of 100."""
+    return words.number(100 * share, 0)
+
+
+def compared(outcome: str, direction: int) -> str:
+    """The word for a side of no effect: `higher`, `lower`, or `not clearly different`."""
+    return {1: "higher", -1: "lower"}.get(direction, "not clearly different")
+
+
+def side(outcome: str, value: float) -> int:
+    """On which side of no effect a number (as readers see it) lies."""
+    return int(np.sign(value - outcomes.get(outcome).neutral)) if words.known(value) else 0
+
+
+# --- readings ----------------------------------------------------------------------------------
+
+
+def effect(results, outcome: str, approach: str, population: str) -> Reading:
+    """What is known of a continuous outcome against control groups."""
+    stratum = where(approach, population)
+    told = rows_of(results, "headlines", outcome=outcome, design="controlled", **stratum)
+    if told.empty or told["told"].iloc[0] == NONE:
+        return Reading(outcome, NONE, value="no result against a control group",
+                       short="not compared with controls")  # fmt: skip
+    head = told.iloc[0]
+    behind = {"k": head["k_studies"], "n": head["n_patients"]}
+    if head["told"] == MEAN:
+        return _mean(results, outcome, stratum, head, behind)
+    if head["told"] == STUDY:
+        return _study(results, outcome, stratum, behind)
+    return _in_words(outcome, head, behind)
+
+
+def _mean(results, outcome, stratum, head, behind) -> Reading:
+    about = outcomes.get(outcome)
+    parts = {"outcome": outcome, **stratum, "design": "controlled",
+             "scale": "ratio" if about.is_ratio else about.scale}  # fmt: skip
+    row = results.one(**parts)
+    alone = results.get(**parts, variant="numbers_only")
+    level, reasons = certainty_of(results, row["id"])
+    apart = ""
+    if alone is not None and words.known(alone["mean"]):
+        spread = span(outcome, alone["ci_low"], alone["ci_high"])
+        apart = f"{figure(outcome, alone['mean'])} ({spread})"
+    return Reading(
+        outcome, MEAN,
+        value=figure(outcome, row["mean"]), short=figure(outcome, row["mean"]),
+        interval=span(outcome, row["ci_low"], row["ci_high"]),
+        new_study=span(outcome, row["pred_low"], row["pred_high"]),
+        numbers_only=apart, direction=side(outcome, row["mean"]), **behind,
+        certainty=level, reasons=reasons, words_move=_moved(results, parts, about, head),
+        caveat=row["note"], id=row["id"],
+        figures={name: row[name] for name in ("mean", "ci_low", "ci_high")},
+    )  # fmt: skip
+
+
+def _moved(results, parts: dict, about, head) -> str:
+    """What results in words do to a mean: computed from the fits with and without them."""
+    if not head["k_studies"] > head["k_numbers"]:
+        return ""
+    with_words = results.get(**{**parts, "scale": about.scale})
+    alone = results.get(**{**parts, "scale": about.scale}, variant="numbers_only")
+    if with_words is None or alone is None or not words.known(alone["mean"]):
+        return ""
+    shift = with_words["mean"] - alone["mean"]
+    if abs(shift) < HARDLY * with_words["sd"]:
+        return "results in words hardly move it"
+    towards = "towards" if shift * about.good > 0 else "away from"
+    return f"results in words move it {towards} benefit"
+
+
+def _study(results, outcome, stratum, behind) -> Reading:
+    about = outcomes.get(outcome)
+    found = rows_of(results, "study_estimates", outcome=outcome, design="controlled", **stratum)
+    if found.empty:
+        return Reading(outcome, STUDY, value="one study", short="one study", **behind)
+    row = found.iloc[0]
+    name = words.study(row["label"])
+    if words.known(row["y"]):
+        shown = about.shown(row["y"])
+        spread = span(outcome, about.shown(row["ci_low"]) if words.known(row["ci_low"]) else np.nan,
+                      about.shown(row["ci_high"]) if words.known(row["ci_high"]) else np.nan)  # fmt: skip
+        return Reading(outcome, STUDY, value=f"one study ({name}): {figure(outcome, shown)}",
+                       short=figure(outcome, shown), interval=spread,
+                       caveat="one study, as itself" + ("" if spread else "; no spread printed"),
+                       direction=side(outcome, shown), **behind)  # fmt: skip
+    word = compared(outcome, int(row["direction"]))
+    return Reading(outcome, STUDY, value=f"one study ({name}): {word}, told in words",
+                   short=f"{word}, in words", direction=int(row["direction"]), **behind,
+                   caveat="one study, in words: no number printed")  # fmt: skip
+
+
+def _in_words(outcome, head, behind) -> Reading:
+    about = outcomes.get(outcome)
+    better, worse = compared(outcome, about.good), compared(outcome, -about.good)
+    parts = [f"{better} in {head['k_better']:.0f}", f"not clearly different in {head['k_null']:.0f}"]
+    if head["k_worse"]:
+        parts.append(f"{worse} in {head['k_worse']:.0f}")
+    told = f"{words.listed(parts)} of {words.studies(head['k_studies'])}"
+    return Reading(outcome, WORDS, value=told,
+                   short=f"{better} in {head['k_better']:.0f} of {head['k_studies']:.0f}",
+                   caveat="too few results in numbers for a mean", **behind)  # fmt: skip
+
+
+def share(results, outcome: str, approach: str, population: str, cell_class: str = "all",
+          ) -> Reading:  # fmt: skip
+    """What is known of a share of patients: counts of all treated, their exact interval."""
+    parts = {"outcome": outcome, **where(approach, population), "cell_class": cell_class,
+             "scale": "share"}  # fmt: skip
+    pooled = results.get(**parts, quantity="pooled_share")
+    facts = counted(results, outcome, approach, population, cell_class)
+    if pooled is None or facts.empty:
+        return Reading(outcome, NONE, value="nobody counts it", short="nobody counts it")
+    model = results.get(**parts, quantity="share")
+    level, reasons = certainty_of(results, pooled["id"])
+    plain = counts_of(facts, outcome)
+    least = plain.figures["least"]
+    new = ""
+    if model is not None and words.known(model["pred_low"]):
+        new = f"{of_100(model['pred_low'])} to {of_100(model['pred_high'])} of 100"
+    high = pooled["ci_high"]
+    interval = (f"{of_100(pooled['ci_low'])} or more of 100" if least and high == 1
+                else f"{of_100(pooled['ci_low'])} to {of_100(high)} of 100")  # fmt: skip
+    return replace(plain, interval=interval, new_study=new, k=pooled["k_studies"],
+                   n=pooled["n_patients"], certainty=level, reasons=reasons,
+                   id=pooled["id"])  # fmt: skip
+
+
+def counts_of(facts: pd.DataFrame, outcome: str) -> Reading:
+    """Counts of patients added up: `at least 10 of 14` where one is a lower bound."""
+    k, n = facts["k"].sum(), facts["n"].sum()
+    least = bool((facts["bound"] == "at_least").any())
+    told = f"{'at least ' if least else ''}{k:.0f} of {n:.0f}"
+    return Reading(outcome, SHARE, value=told, short=told, k=len(facts), n=n, caveat=when(facts),
+                   figures={"k": k, "n": n, "least": least})  # fmt: skip
+
+
+def counted(results, outcome: str, approach: str, population: str, cell_class: str = "all",
+            ) -> pd.DataFrame:  # fmt: skip
+    """The counts behind a share: a population and what is finer than it."""
+    facts = rows_of(results, "share_facts", outcome=outcome, approach=approach)
+    within = {"t1d": ("t1d", "t1d_new_onset", "t1d_established")}.get(population, (population,))
+    facts = facts[facts["population"].isin(within)]
+    return facts if cell_class == "all" else facts[facts["cell_class"] == cell_class]
+
+
+def when(facts: pd.DataFrame) -> str:
+    """When patients were counted: `at 6 to 14 months`, or `at any time`."""
+    months = facts["month"].dropna()
+    if months.empty:
+        return "at any time"
+    low, high = months.min(), months.max()
+    if f"{low:.0f}" == f"{high:.0f}":
+        return f"at {low:.0f} months"
+    return f"at {low:.0f} to {high:.0f} months"
+
+
+def limits(facts: pd.DataFrame) -> str:
+    """What the sources of a count took for its limit, study by study, in their words."""
+    return "; ".join(f"{words.study(row.label)}: {row.criterion}" for row in facts.itertuples())
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a headline stands among all defensible analyses, as readers see the numbers."""
+
+    outcome: str
+    headline: float
+    low: float
+    high: float
+    least: float
+    most: float
+    n: float
+    as_favourable: float
+    clear: float
+    choice: str
+
+    @property
+    def words(self) -> str:
+        return (f"of {self.n:.0f} defensible analyses {words.percent(self.as_favourable)} are at "
+                f"least as favourable, and {words.percent(self.clear)} exclude no effect on the "
+                "good side")  # fmt: skip
+
+
+def standing(results, outcome: str, approach: str, population: str) -> Standing | None:
+    """Where a headline stands among the multiverse; None where there is none."""
+    found = rows_of(results, "standing", outcome=outcome, **where(approach, population))
+    if found.empty:
+        return None
+    row, about = found.iloc[0], outcomes.get(outcome)
+    places = (about.shown(row[name]) for name in ("headline", "low", "high", "least", "most"))
+    return Standing(outcome, *places, row["n_usable"], row["share_as_favourable"],
+                    row["share_good_clear"], row["strongest_choice"])  # fmt: skip
+
+
+def how_long(results, approach: str, population: str) -> str:
+    """How far freedom from insulin was followed; beyond that nothing is known."""
+    found = rows_of(results, "follow_up", **where(approach, population))
+    if found.empty:
+        return "not known: no group was followed far enough"
+    row = found.iloc[0]
+    longest = (f"; longest in one patient: {row['longest']:.0f} months"
+               if words.known(row["longest"]) else "")  # fmt: skip
+    if not words.known(row["last_month"]):
+        return f"not known: too few were followed{longest}"
+    share = results.get(outcome="insulin_free_duration", **where(approach, population),
+                        quantity="survival", variant="stacked", month=12, scale="share")  # fmt: skip
+    year = ""
+    if share is not None and row["last_month"] >= 12:
+        year = f"of 100 ever free, {of_100(share['median'])} still were after 12 months; "
+    return f"{year}not known beyond {row['last_month']:.0f} months of follow-up{longest}"
