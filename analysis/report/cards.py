@@ -63,40 +63,61 @@ class Cards:
     def frame(self) -> pd.DataFrame:
         """The rows of the cards as one table."""
         rows = [
-            {"Approach and outcome": f"{card.title}: {line.label}", "Result": line.value,
-             "95 % interval": line.interval or "–", "New study": line.new_study or "–",
-             "Behind it": line.behind or "–", "Certainty": line.certainty or "–",
-             "Numbers alone": line.alone or "–",
-             "As favourable, of all analyses": words.percent(line.where.as_favourable)
-             if line.where else "–"}
-            for card in self.cards for line in card.lines
-        ]  # fmt: skip
+            {
+                "Approach and outcome": f"{card.title}: {line.label}",
+                "Result": line.value,
+                "95 % interval": line.interval or "–",
+                "New study": line.new_study or "–",
+                "Behind it": line.behind or "–",
+                "Certainty": line.certainty or "–",
+                "Numbers alone": line.alone or "–",
+                "As favourable, of all analyses": words.percent(line.where.as_favourable)
+                if line.where
+                else "–",
+            }
+            for card in self.cards
+            for line in card.lines
+        ]
         return pd.DataFrame(rows)
 
     @property
     def text(self) -> str:
         """What a reader sees before opening anything."""
         return "\n".join(
-            " ".join(filter(None, [line.label, line.value, line.interval, line.behind,
-                                   line.certainty]))
-            for card in self.cards for line in card.lines
-        )  # fmt: skip
+            " ".join(
+                filter(None, [line.label, line.value, line.interval, line.behind, line.certainty])
+            )
+            for card in self.cards
+            for line in card.lines
+        )
 
 
-def line(label: str, reading: Reading, where: Standing | None = None,
-         more: Sequence[str] = ()) -> Line:  # fmt: skip
+def line(
+    label: str, reading: Reading, where: Standing | None = None, more: Sequence[str] = ()
+) -> Line:
     """A line of a card from a reading."""
     certainty = f"{reading.certainty} certainty" if reading.certainty else ""
     said = [
         f"a new study would be expected within {reading.new_study}" if reading.new_study else "",
         f"numbers alone: {reading.numbers_only}" if reading.numbers_only else "",
-        reading.words_move, where.words if where else "", *more,
+        reading.words_move,
+        where.words if where else "",
+        *more,
         f"certainty {reading.certainty}: {reading.reasons}" if reading.reasons else "",
         reading.caveat,
-    ]  # fmt: skip
-    return Line(label, reading.short, reading.behind, reading.interval, reading.new_study,
-                certainty, reading.numbers_only, tuple(filter(None, said)), where,
-                reading.id)  # fmt: skip
+    ]
+    return Line(
+        label,
+        reading.short,
+        reading.behind,
+        reading.interval,
+        reading.new_study,
+        certainty,
+        reading.numbers_only,
+        tuple(filter(None, said)),
+        where,
+        reading.id,
+    )
 
 
 def _card(card: Card) -> str:
@@ -104,14 +125,24 @@ def _card(card: Card) -> str:
     more = "".join(
         f"<li><strong>{escape.html(line.label)}</strong>: "
         f"{escape.html(words.sentence('; '.join(line.more)))}"
-        + (f' <small class="id">{escape.html(line.id)}</small>' if line.id else "") + "</li>"
-        for line in card.lines if line.more
-    )  # fmt: skip
-    opened = (f'<details class="more"><summary>Behind these numbers'
-              f'<span class="unseen">: {escape.html(card.title)}</span></summary>'
-              f"<ul>{more}</ul></details>") if more else ""  # fmt: skip
-    return (f'<section class="card"><h3>{escape.html(card.title)}</h3>\n<dl>\n{lines}\n</dl>\n'
-            f"{opened}</section>")  # fmt: skip
+        + (f' <small class="id">{escape.html(line.id)}</small>' if line.id else "")
+        + "</li>"
+        for line in card.lines
+        if line.more
+    )
+    opened = (
+        (
+            f'<details class="more"><summary>Behind these numbers'
+            f'<span class="unseen">: {escape.html(card.title)}</span></summary>'
+            f"<ul>{more}</ul></details>"
+        )
+        if more
+        else ""
+    )
+    return (
+        f'<section class="card"><h3>{escape.html(card.title)}</h3>\n<dl>\n{lines}\n</dl>\n'
+        f"{opened}</section>"
+    )
 
 
 def _line(line: Line) -> str:
@@ -120,7 +151,9 @@ def _line(line: Line) -> str:
     picture = strip(line.where) if line.where else ""
     behind = "; ".join(filter(None, [line.behind, line.certainty]))
     small = f" <small>{escape.html(behind)}</small>" if behind else ""
-    return f"<div><dt>{escape.html(line.label)}</dt><dd>{value}{interval}{picture}{small}</dd></div>"
+    return (
+        f"<div><dt>{escape.html(line.label)}</dt><dd>{value}{interval}{picture}{small}</dd></div>"
+    )
 
 
 def strip(where: Standing) -> str:
@@ -131,8 +164,9 @@ def strip(where: Standing) -> str:
     about = outcomes.get(where.outcome)
     scale = math.log if about.is_ratio else float
     neutral = scale(about.neutral)
-    places = {name: scale(getattr(where, name))
-              for name in ("least", "low", "headline", "high", "most")}  # fmt: skip
+    places = {
+        name: scale(getattr(where, name)) for name in ("least", "low", "headline", "high", "most")
+    }
     low, high = min(neutral, *places.values()), max(neutral, *places.values())
     width = (high - low) or 1.0
 

@@ -18,10 +18,11 @@ from analysis.report.page_one import CARDS, CLASS_WORDS, INFUSION, ISLETS, TYPES
 from analysis.report.tables.base import Table, grid, made_from
 from analysis.report.text import Chain, link, said
 
-GROUPS = {"shown": "Shown", "suggested": "Suggested", "not_known": "Not known",
-          "not_so": "Not so"}  # fmt: skip
-SOURCES = {"immunosuppression_infection": ("barton2012", "citr2009"),
-           "conditioning_harms": ("leger2004", "bmt2022")}  # fmt: skip
+GROUPS = {"shown": "Shown", "suggested": "Suggested", "not_known": "Not known", "not_so": "Not so"}
+SOURCES = {
+    "immunosuppression_infection": ("barton2012", "citr2009"),
+    "conditioning_harms": ("leger2004", "bmt2022"),
+}
 """The sources from other fields that a claim of known harm rests on, by claim."""
 MOST_OUTCOMES = 7
 
@@ -36,9 +37,13 @@ class Grouped:
         parts = []
         for group, title in GROUPS.items():
             rows = self.frame[self.frame["group"] == group]
-            body = "".join(map(_item, rows.itertuples())) or "<li>None of the claims looked at.</li>"
-            parts.append(f'<section class="claims {group}"><h3>{title} <small>({len(rows)})</small></h3>'
-                         f"<ul>{body}</ul></section>")  # fmt: skip
+            body = (
+                "".join(map(_item, rows.itertuples())) or "<li>None of the claims looked at.</li>"
+            )
+            parts.append(
+                f'<section class="claims {group}"><h3>{title} <small>({len(rows)})</small></h3>'
+                f"<ul>{body}</ul></section>"
+            )
         return "\n".join(parts)
 
     def _repr_markdown_(self) -> str:
@@ -47,19 +52,36 @@ class Grouped:
     @property
     def table(self) -> pd.DataFrame:
         """Group, claim and basis, one row a claim."""
-        rows = [{"": GROUPS[row.group], "Claim": row.claim, "Word": row.verdict,
-                 "Behind it": basis(row)} for row in self.frame.itertuples()]  # fmt: skip
-        empty = [{"": title, "Claim": "None of the claims looked at.", "Word": "–",
-                  "Behind it": "–"} for group, title in GROUPS.items()
-                 if group not in set(self.frame["group"])]  # fmt: skip
+        rows = [
+            {
+                "Group": GROUPS[row.group],
+                "Claim": row.claim,
+                "Word": row.verdict,
+                "Behind it": basis(row),
+            }
+            for row in self.frame.itertuples()
+        ]
+        empty = [
+            {
+                "Group": title,
+                "Claim": "None of the claims looked at.",
+                "Word": "–",
+                "Behind it": "–",
+            }
+            for group, title in GROUPS.items()
+            if group not in set(self.frame["group"])
+        ]
         order = list(GROUPS.values())
-        return pd.DataFrame(sorted(rows + empty, key=lambda row: order.index(row[""])))
+        return pd.DataFrame(sorted(rows + empty, key=lambda row: order.index(row["Group"])))
 
 
 def _item(row) -> str:
     small = basis(row)
-    return (f"<li>{escape.html(row.claim)}: <b>{escape.html(row.verdict)}</b>"
-            + (f" <small>{escape.html(small)}</small>" if small else "") + "</li>")  # fmt: skip
+    return (
+        f"<li>{escape.html(row.claim)}: <b>{escape.html(row.verdict)}</b>"
+        + (f" <small>{escape.html(small)}</small>" if small else "")
+        + "</li>"
+    )
 
 
 def basis(row) -> str:
@@ -68,8 +90,11 @@ def basis(row) -> str:
     if row.verdict in ("not known", "outside these data"):
         parts.append(row.capped_by)
     if row.k_studies and row.kind != "description":
-        parts.append(words.studies(row.k_studies) if not row.n_patients
-                     else words.base(row.k_studies, row.n_patients))  # fmt: skip
+        parts.append(
+            words.studies(row.k_studies)
+            if not row.n_patients
+            else words.base(row.k_studies, row.n_patients)
+        )
     if words.known(row.n_seen) and row.kind in ("occurrence", "known_harm"):
         parts.append(f"seen in {row.n_seen:.0f}")
     return "; ".join(filter(None, parts))
@@ -95,8 +120,9 @@ def in_short(results) -> str:
     table = results.table("claims")
     if table.empty:
         return "No claim was judged in this run."
-    counts = [f"{(table['group'] == group).sum()} {title.lower()}"
-              for group, title in GROUPS.items()]  # fmt: skip
+    counts = [
+        f"{(table['group'] == group).sum()} {title.lower()}" for group, title in GROUPS.items()
+    ]
     return f"Of {len(table)} claims often made in public: {words.listed(counts)}."
 
 
@@ -109,8 +135,10 @@ def table(results) -> Table:
     for row in frame.itertuples():
         rests = [f"estimate {name}" for name in row.estimate_ids.split()]
         rests += [f"row {name}" for name in row.source_rows.split(";") if name]
-        cited = [link(sources[key].url, f"{sources[key].what}: {sources[key].citation}")
-                 for key in SOURCES.get(row.claim_id, ())]  # fmt: skip
+        cited = [
+            link(sources[key].url, f"{sources[key].what}: {sources[key].citation}")
+            for key in SOURCES.get(row.claim_id, ())
+        ]
         words_of = f"{len(rests)} figures and facts" if rests else "nothing was counted"
         if cited:
             words_of = f"{len(rests)} facts here; {'; '.join(c.text for c in cited)}"
@@ -161,15 +189,17 @@ def interval_of(row) -> str:
 
 # --- summary of findings -----------------------------------------------------------------------
 
-TITLES = {"c_peptide_ratio": "C-peptide, treated over controls",
-          "c_peptide_gain": "C-peptide, difference from controls",
-          "hba1c": "HbA1c, difference from controls",
-          "insulin_dose": "Insulin dose, treated against controls",
-          "c_peptide_detectable": "C-peptide detectable that was not",
-          "ever_insulin_free": "Ever free of insulin, of all treated",
-          "insulin_free_12": "Free of insulin at about a year, of all treated",
-          "hba1c_below_7": "HbA1c under 7 %, of all treated",
-          "free_of_severe_hypoglycaemia": "Free of severe hypoglycaemia, of all treated"}  # fmt: skip
+TITLES = {
+    "c_peptide_ratio": "C-peptide, treated over controls",
+    "c_peptide_gain": "C-peptide, difference from controls",
+    "hba1c": "HbA1c, difference from controls",
+    "insulin_dose": "Insulin dose, treated against controls",
+    "c_peptide_detectable": "C-peptide detectable that was not",
+    "ever_insulin_free": "Ever free of insulin, of all treated",
+    "insulin_free_12": "Free of insulin at about a year, of all treated",
+    "hba1c_below_7": "HbA1c under 7 %, of all treated",
+    "free_of_severe_hypoglycaemia": "Free of severe hypoglycaemia, of all treated",
+}
 
 
 def findings_of(results, approach: str, population: str) -> list[tuple[str, readings.Reading]]:
@@ -179,10 +209,20 @@ def findings_of(results, approach: str, population: str) -> list[tuple[str, read
         facts = readings.counted(results, "c_peptide_detectable", approach, population)
         for cell_class in sorted(facts["cell_class"].unique()):
             name = CLASS_WORDS.get(cell_class, words.short(cell_class))
-            found.append((f"{TITLES['c_peptide_detectable']}: {name}", readings.share(
-                results, "c_peptide_detectable", approach, population, cell_class)))  # fmt: skip
-        shares = ("insulin_free_12", "ever_insulin_free", "hba1c_below_7",
-                  "free_of_severe_hypoglycaemia")  # fmt: skip
+            found.append(
+                (
+                    f"{TITLES['c_peptide_detectable']}: {name}",
+                    readings.share(
+                        results, "c_peptide_detectable", approach, population, cell_class
+                    ),
+                )
+            )
+        shares = (
+            "insulin_free_12",
+            "ever_insulin_free",
+            "hba1c_below_7",
+            "free_of_severe_hypoglycaemia",
+        )
     else:
         outcomes = ("c_peptide_ratio", "hba1c", "insulin_dose")
         if approach == INFUSION:
@@ -204,10 +244,16 @@ def _harms_row(results, approach: str, population: str) -> tuple[str, readings.R
             parts.append(f"{k:.0f} {harms.event(word, k)} among {n:.0f}")
     quiet, every, _ = harms.silent(results, "death", approach)
     told = "; ".join(parts) or "none named"
-    return ("Deaths and severe infections named",
-            readings.Reading("harm_death", readings.WORDS, value=told, short=told,
-                             caveat=f"{quiet} of {every} groups of the approach are silent on "
-                             "deaths"))  # fmt: skip
+    return (
+        "Deaths and severe infections named",
+        readings.Reading(
+            "harm_death",
+            readings.WORDS,
+            value=told,
+            short=told,
+            caveat=f"{quiet} of {every} groups of the approach are silent on deaths",
+        ),
+    )
 
 
 @made_from("headlines")
@@ -247,5 +293,6 @@ def _levels(levels: float) -> str:
 
 def strata() -> tuple[tuple[str, str, str], ...]:
     """Approach, population and title of every summary of findings."""
-    return tuple((a, p, f"{vocabulary.APPROACHES[a].capitalize()}, {TYPES[p]} diabetes")
-                 for a, p in CARDS)  # fmt: skip
+    return tuple(
+        (a, p, f"{vocabulary.APPROACHES[a].capitalize()}, {TYPES[p]} diabetes") for a, p in CARDS
+    )

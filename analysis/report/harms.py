@@ -23,11 +23,18 @@ from analysis.report.text import said, verbatim
 
 GRAVE = ("death", "severe_infection", "malignancy_or_tumour")
 SHOWN = (*GRAVE, "serious_adverse_event")
-EVENTS = {"death": "death", "severe_infection": "severe infection",
-          "malignancy_or_tumour": "cancer or tumour",
-          "serious_adverse_event": "serious adverse event"}  # fmt: skip
-JUDGED = {"treatment_related": "related to the treatment", "unrelated": "not related",
-          "any": "not stated", "unclear": "unclear"}  # fmt: skip
+EVENTS = {
+    "death": "death",
+    "severe_infection": "severe infection",
+    "malignancy_or_tumour": "cancer or tumour",
+    "serious_adverse_event": "serious adverse event",
+}
+JUDGED = {
+    "treatment_related": "related to the treatment",
+    "unrelated": "not related",
+    "any": "not stated",
+    "unclear": "unclear",
+}
 ORDER = tuple(vocabulary.APPROACHES)
 
 
@@ -46,8 +53,9 @@ def named(results, **parts: object) -> pd.DataFrame:
     for name, value in parts.items():
         table = table[table[name] == value]
     place = table["approach"].map(ORDER.index) * 10 + table["event"].map(GRAVE.index)
-    return table.assign(place=place).sort_values(["place", "label"], ignore_index=True,
-                                                 kind="stable")  # fmt: skip
+    return table.assign(place=place).sort_values(
+        ["place", "label"], ignore_index=True, kind="stable"
+    )
 
 
 def deaths(results) -> tuple[int, int]:
@@ -85,12 +93,16 @@ def sentence_of(row) -> str:
     what = verbatim(str(row["what"]).rstrip("."))
     relation = JUDGED.get(row["relation"], row["relation"])
     by = f", by {row['judged_by']}" if str(row["judged_by"]).strip() else ""
-    told = ("The source does not say whether it was related to the treatment."
-            if relation == "not stated"
-            else f"Judged {relation}{verbatim(by)}.")  # fmt: skip
+    told = (
+        "The source does not say whether it was related to the treatment."
+        if relation == "not stated"
+        else f"Judged {relation}{verbatim(by)}."
+    )
     study = verbatim(words.study(row["label"]))
-    return (f"{words.count(row['k'])} of {words.count(row['n'])} patients treated by {who} "
-            f"({study}): {what}. {told}")  # fmt: skip
+    return (
+        f"{words.count(row['k'])} of {words.count(row['n'])} patients treated by {who} "
+        f"({study}): {what}. {told}"
+    )
 
 
 @said
@@ -106,8 +118,10 @@ def events_told(results) -> str:
             parts.append(f"**{event(word, 2).capitalize()}**: none is named.")
             continue
         total = rows["k"].sum()
-        parts.append(f"**{event(word, 2).capitalize()}**: {total:.0f} named.\n\n"
-                     + "\n".join(f"- {sentence_of(row)}" for _, row in rows.iterrows()))  # fmt: skip
+        parts.append(
+            f"**{event(word, 2).capitalize()}**: {total:.0f} named.\n\n"
+            + "\n".join(f"- {sentence_of(row)}" for _, row in rows.iterrows())
+        )
     return "\n\n".join(parts)
 
 
@@ -120,8 +134,9 @@ def events(results) -> Table:
     shown = pd.DataFrame(
         {
             "Event": [event(word).capitalize() for word in table["event"]],
-            "Patients": [f"{k:.0f} of {n:.0f}" for k, n in zip(table["k"], table["n"],
-                                                              strict=True)],
+            "Patients": [
+                f"{k:.0f} of {n:.0f}" for k, n in zip(table["k"], table["n"], strict=True)
+            ],
             "What the source says": table["what"],
             "Fatal": table["fatal"],
             "Related, as judged": [judged(row) for _, row in table.iterrows()],
@@ -129,7 +144,7 @@ def events(results) -> Table:
             "Study": [words.study(label) for label in table["label"]],
             "Counted": ["yes" if word == "yes" else "no, shown only" for word in table["eligible"]],
         }
-    )  # fmt: skip
+    )
     return grid(shown, ids=list(table["source_rows"]))
 
 
@@ -143,20 +158,26 @@ def counts(results) -> Table:
     rows = [
         {
             "Harm": f"{event(row.event, 2).capitalize()}, "
-                    + ("any cause" if row.relation == "any" else "judged related"),
+            + ("any cause" if row.relation == "any" else "judged related"),
             "Approach": vocabulary.APPROACHES[row.approach],
             "Exact": f"{row.events:.0f} of {row.n_patients:.0f}" if row.k_cohorts else "–",
             "At least": f"{row.events_at_least:.0f} of {row.n_at_least:.0f}"
-                        if row.k_at_least else "–",
+            if row.k_at_least
+            else "–",
             "Patient-years": words.number(row.patient_years, 0) if row.k_cohorts else "–",
             "One-sided 95 % bound": words.number(row.upper_95, 1),
             "Upper end, two-sided 95 %": words.number(row.upper_975, 1),
             "Silent groups": f"{row.k_silent:.0f} ({row.n_silent:.0f} patients)",
         }
         for row in told.itertuples()
-    ]  # fmt: skip
-    numbers = ["Exact", "At least", "Patient-years", "One-sided 95 % bound",
-               "Upper end, two-sided 95 %"]  # fmt: skip
+    ]
+    numbers = [
+        "Exact",
+        "At least",
+        "Patient-years",
+        "One-sided 95 % bound",
+        "Upper end, two-sided 95 %",
+    ]
     return grid(pd.DataFrame(rows), right=numbers)
 
 
@@ -171,16 +192,21 @@ def silence(results) -> str:
     table = results.table("harm_summary")
     for word in GRAVE:
         for approach in ORDER:
-            row = table[(table["event"] == word) & (table["relation"] == "any")
-                        & (table["approach"] == approach)]  # fmt: skip
+            row = table[
+                (table["event"] == word)
+                & (table["relation"] == "any")
+                & (table["approach"] == approach)
+            ]
             if row.empty or not row["k_silent"].iloc[0]:
                 continue
             one = row.iloc[0]
             quiet, every, n = silent(results, word, approach)
             who = words.listed([verbatim(name) for name in str(one["silent"]).split(";") if name])
-            parts.append(f"- **{event(word, 2).capitalize()} of any cause, "
-                         f"{vocabulary.APPROACHES[approach]}**: {quiet} of {every} groups "
-                         f"({n} treated patients) say nothing: {who}.")  # fmt: skip
+            parts.append(
+                f"- **{event(word, 2).capitalize()} of any cause, "
+                f"{vocabulary.APPROACHES[approach]}**: {quiet} of {every} groups "
+                f"({n} treated patients) say nothing: {who}."
+            )
     return "\n".join(parts) or "No group is silent on deaths, severe infections or tumours."
 
 
@@ -194,8 +220,7 @@ def silence_in_short(results) -> str:
             parts.append(f"{quiet} of {every} of {event(word, 2)}")
     if not parts:
         return "No table of harms was made in this run."
-    return ("Silence is not a zero. Groups that say nothing, from any cause: "
-            f"{words.listed(parts)}.")  # fmt: skip
+    return f"Silence is not a zero. Groups that say nothing, from any cause: {words.listed(parts)}."
 
 
 @said
@@ -213,19 +238,28 @@ def reconciled(results) -> str:
         related, whole = table.loc[(word, relation, approach)], table.loc[(word, "any", approach)]
         if not related["events"] > whole["events"]:
             continue
-        least = (f" and at least {whole['events_at_least']:.0f} in {whole['k_at_least']:.0f} more "
-                 "that give a lower bound only") if whole["k_at_least"] else ""  # fmt: skip
+        least = (
+            (
+                f" and at least {whole['events_at_least']:.0f} in {whole['k_at_least']:.0f} more "
+                "that give a lower bound only"
+            )
+            if whole["k_at_least"]
+            else ""
+        )
         lines.append(
             f"{event(word, 2).capitalize()} after {vocabulary.APPROACHES[approach]}: "
-            f"{related['events']:.0f} judged related, in {words.studies(related['k_cohorts'], 'group', 'groups')} "  # noqa: E501
+            f"{related['events']:.0f} judged related, in "
+            f"{words.studies(related['k_cohorts'], 'group', 'groups')} "
             f"that judge it; of any cause {whole['events']:.0f} counted exactly, in "
             f"{words.studies(whole['k_cohorts'], 'group', 'groups')}{least}."
         )
     if not lines:
         return ""
-    return ("Counts of related events and of events of any cause come from different groups, "
-            "since few sources print both; a related event is an event of any cause, so where "
-            "the first number is the larger the second is incomplete. " + " ".join(lines))  # fmt: skip
+    return (
+        "Counts of related events and of events of any cause come from different groups, "
+        "since few sources print both; a related event is an event of any cause, so where "
+        "the first number is the larger the second is incomplete. " + " ".join(lines)
+    )
 
 
 # --- evidence needed ---------------------------------------------------------------------------
@@ -241,8 +275,9 @@ def needed(results) -> Table:
             "Harm": event(row.event, 2).capitalize(),
             "Approach": vocabulary.APPROACHES[row.approach],
             "To rule out": f"{row.threshold:g} per 100 patient-years",
-            "Bound": "upper end, two-sided 95 %" if row.level == 0.975
-                     else f"one-sided {100 * row.level:g} %",
+            "Bound": "upper end, two-sided 95 %"
+            if row.level == 0.975
+            else f"one-sided {100 * row.level:g} %",
             "Events so far": words.count(row.events),
             "Bound now": words.number(row.bound_now, 1),
             "Patient-years so far": words.number(row.patient_years, 0),
@@ -250,17 +285,28 @@ def needed(results) -> Table:
             "Still needed": words.number(row.needed_more, 0),
         }
         for row in table.itertuples()
-    ]  # fmt: skip
-    return grid(pd.DataFrame(rows), right=["Events so far", "Bound now", "Patient-years so far",
-                                           "Patient-years in all", "Still needed"])  # fmt: skip
+    ]
+    return grid(
+        pd.DataFrame(rows),
+        right=[
+            "Events so far",
+            "Bound now",
+            "Patient-years so far",
+            "Patient-years in all",
+            "Still needed",
+        ],
+    )
 
 
 @said
 def needed_told(results) -> str:
     """How far the data are from ruling a rate of cancer out."""
     table = results.table("evidence_needed")
-    table = table[(table["event"] == "malignancy_or_tumour") & (table["basis"] == "data_alone")
-                  & (table["level"] == 0.975)]  # fmt: skip
+    table = table[
+        (table["event"] == "malignancy_or_tumour")
+        & (table["basis"] == "data_alone")
+        & (table["level"] == 0.975)
+    ]
     if table.empty:
         return "No approach has patient-years in which cancers were counted exactly."
     parts = [
@@ -288,8 +334,9 @@ def bounds_finding(results) -> str:
 
 def _bounded(results) -> pd.DataFrame:
     table = results.table("harm_summary")
-    table = table[table["event"].isin(SHOWN) & (table["k_cohorts"] > 0)
-                  & table["upper_975"].notna()]  # fmt: skip
+    table = table[
+        table["event"].isin(SHOWN) & (table["k_cohorts"] > 0) & table["upper_975"].notna()
+    ]
     table = table.assign(place=table["event"].map(_place), way=table["approach"].map(ORDER.index))
     return table.sort_values(["way", "place", "relation"], ignore_index=True, kind="stable")
 
@@ -307,8 +354,10 @@ def bounds(results) -> Figure:
             y += 1
             places.append(y)
             how = "" if row["relation"] == "any" else ", related"
-            labels.append(f"{event(row['event'], 2)}{how}\n{row['events']:.0f} of "
-                          f"{row['n_patients']:.0f}; {row['k_silent']:.0f} groups silent")  # fmt: skip
+            labels.append(
+                f"{event(row['event'], 2)}{how}\n{row['events']:.0f} of "
+                f"{row['n_patients']:.0f}; {row['k_silent']:.0f} groups silent"
+            )
         y += 1
     figure, axes = base.new(0.9 + 0.36 * y)
     axes.set_xscale("log")
@@ -331,11 +380,20 @@ def bounds(results) -> Figure:
     axes.spines["left"].set_visible(False)
     axes.set_ylim(y - 0.3, -0.6)
     for place, text in heads:
-        axes.text(-0.02, place, text, transform=axes.get_yaxis_transform(), fontweight="bold",
-                  ha="right", va="center", fontsize=style.SMALL)  # fmt: skip
+        axes.text(
+            -0.02,
+            place,
+            text,
+            transform=axes.get_yaxis_transform(),
+            fontweight="bold",
+            ha="right",
+            va="center",
+            fontsize=style.SMALL,
+        )
     axes.set_xlabel("events per 100 patient-years (log scale)", loc="right")
-    figure.suptitle(_broken(bounds_finding(results)), x=0.01, ha="left", fontsize=9,
-                    fontweight="bold")  # fmt: skip
+    figure.suptitle(
+        _broken(bounds_finding(results)), x=0.01, ha="left", fontsize=9, fontweight="bold"
+    )
     return figure
 
 
@@ -355,15 +413,27 @@ def evidence(results) -> Figure:
         colour = style.APPROACH_COLOURS[row.approach]
         axes.barh(place, row.needed_in_all, height=0.55, color=style.PALE)
         axes.barh(place, row.patient_years, height=0.55, color=colour)
-        axes.text(row.needed_in_all, place, f" {row.needed_more:.0f} more", va="center",
-                  fontsize=style.SMALL, color=style.INK)  # fmt: skip
-    base.label_rows(axes, [f"{event(row.event, 2)}, under {row.threshold:g}\n"
-                           f"{vocabulary.APPROACHES[row.approach]}" for row in table.itertuples()])  # fmt: skip
+        axes.text(
+            row.needed_in_all,
+            place,
+            f" {row.needed_more:.0f} more",
+            va="center",
+            fontsize=style.SMALL,
+            color=style.INK,
+        )
+    base.label_rows(
+        axes,
+        [
+            f"{event(row.event, 2)}, under {row.threshold:g}\n{vocabulary.APPROACHES[row.approach]}"
+            for row in table.itertuples()
+        ],
+    )
     axes.set_xlim(0, 1.3 * table["needed_in_all"].max())
     axes.set_xlabel("patient-years", loc="right")
     axes.xaxis.set_major_locator(MaxNLocator(4))
-    figure.suptitle(_broken(needed_finding(results)), x=0.01, ha="left", fontsize=9,
-                    fontweight="bold")  # fmt: skip
+    figure.suptitle(
+        _broken(needed_finding(results)), x=0.01, ha="left", fontsize=9, fontweight="bold"
+    )
     return figure
 
 
@@ -386,16 +456,17 @@ def controls(results) -> Table:
         {
             "Study": words.study(row.label),
             "Harm": event(row.event, 2).capitalize()
-                    + ("" if row.relation == "any" else ", judged related"),
+            + ("" if row.relation == "any" else ", judged related"),
             "Treated": f"{row.k:.0f} of {row.n:.0f}",
             "Controls": f"{row.k_control:.0f} of {row.n_control:.0f}",
             "Difference, of 100": words.number(100 * row.risk_difference, 1),
             "95 % interval": words.interval(100 * row.rd_low, 100 * row.rd_high, 0),
         }
         for row in table.itertuples()
-    ]  # fmt: skip
-    return grid(pd.DataFrame(rows), right=["Treated", "Controls", "Difference, of 100",
-                                           "95 % interval"])  # fmt: skip
+    ]
+    return grid(
+        pd.DataFrame(rows), right=["Treated", "Controls", "Difference, of 100", "95 % interval"]
+    )
 
 
 @said
@@ -412,4 +483,3 @@ def none_counted(results) -> str:
         if never:
             parts.append(f"{vocabulary.APPROACHES[approach]}: {words.listed(never)}")
     return f"No group counts, after {'; after '.join(parts)}." if parts else ""
-

@@ -1,4 +1,4 @@
-"""The first page: one sentence that answers the title, the advice, harms by name, cards by approach.
+"""The first page: the answer in one sentence, the advice, harms by name, cards by approach.
 
 Every number and every word that leans one way is computed from the run. What was not measured, or
 rests on a single study, is told as that.
@@ -14,13 +14,16 @@ from analysis.report.text import Markdown, said, verbatim
 ISLETS, RESET, INFUSION = "islet_replacement", "immune_reset", "cell_infusion"
 CARDS = ((ISLETS, "t1d"), (RESET, "t1d"), (INFUSION, "t1d"), (INFUSION, "t2d"))
 TYPES = {"t1d": "type 1", "t2d": "type 2"}
-CLASS_WORDS = {"psc_islet": "stem-cell islets", "psc_progenitor": "stem-cell progenitors",
-               "endoderm_islet": "endoderm islets"}  # fmt: skip
+CLASS_WORDS = {
+    "psc_islet": "stem-cell islets",
+    "psc_progenitor": "stem-cell progenitors",
+    "endoderm_islet": "endoderm islets",
+}
 
 ADVICE = (
-    "These are results of small, early studies, many without a control group. **Nobody should change "
-    "a treatment, stop insulin or pay for a cell therapy because of this report.** Ask your diabetes "
-    "team about registered trials."
+    "These are results of small, early studies, many without a control group. **Nobody should "
+    "change a treatment, stop insulin or pay for a cell therapy because of this report.** Ask your "
+    "diabetes team about registered trials."
 )
 
 
@@ -32,9 +35,11 @@ def _verdict(results, claim_id: str) -> str:
 def best_verdict(results, *approaches: str) -> str:
     """The best word that any claim of an effect or occurrence of these approaches got."""
     table = results.table("claims")
-    table = table[table["approach"].isin(approaches) & table["kind"].isin(
-        [verdicts.EFFECT, verdicts.OCCURRENCE]) & table["verdict"].isin(
-        [*verdicts.SCALE, verdicts.NOT_KNOWN])]  # fmt: skip
+    table = table[
+        table["approach"].isin(approaches)
+        & table["kind"].isin([verdicts.EFFECT, verdicts.OCCURRENCE])
+        & table["verdict"].isin([*verdicts.SCALE, verdicts.NOT_KNOWN])
+    ]
     return min(table["verdict"], key=verdicts.rank, default=verdicts.NOT_KNOWN)
 
 
@@ -42,25 +47,33 @@ def best_verdict(results, *approaches: str) -> str:
 def answer(results) -> str:
     """One sentence that answers the title."""
     best = best_verdict(results, RESET, INFUSION)
-    others = (f"for an immune reset and for infused cells no benefit is more than {best}"
-              if verdicts.rank(best) <= verdicts.rank(verdicts.SUGGESTED)
-              else "for an immune reset and for infused cells no benefit is shown")  # fmt: skip
+    others = (
+        f"for an immune reset and for infused cells no benefit is more than {best}"
+        if verdicts.rank(best) <= verdicts.rank(verdicts.SUGGESTED)
+        else "for an immune reset and for infused cells no benefit is shown"
+    )
     died, _ = harms.deaths(results)
     ends = f"{died} treated people are known to have died" if died else "no death is named"
-    return (f"{_islets_answer(results)}; {others}, how long any of it lasts is "
-            f"{_lasting(results)}, and {ends}.")  # fmt: skip
+    return (
+        f"{_islets_answer(results)}; {others}, how long any of it lasts is "
+        f"{_lasting(results)}, and {ends}."
+    )
 
 
 def _islets_answer(results) -> str:
     """What islet replacement did, class by class, in people who made no C-peptide."""
     counts = _by_class(results, "c_peptide_detectable")
     if not counts:
-        return ("Not known: no study counts people in whom C-peptide, the mark of the body's own "
-                "insulin, came back")  # fmt: skip
+        return (
+            "Not known: no study counts people in whom C-peptide, the mark of the body's own "
+            "insulin, came back"
+        )
     shown = _verdict(results, "islets_c_peptide") == verdicts.SHOWN
-    text = (f"{'Yes, in some people' if shown else 'Perhaps'}: of people with type 1 diabetes who "
-            f"made no C-peptide, the mark of the body's own insulin, {words.listed(counts)} made "
-            "it again")  # fmt: skip
+    text = (
+        f"{'Yes, in some people' if shown else 'Perhaps'}: of people with type 1 diabetes who "
+        f"made no C-peptide, the mark of the body's own insulin, {words.listed(counts)} made "
+        "it again"
+    )
     free = _by_class(results, "insulin_free_12")
     if free:
         when = readings.share(results, "insulin_free_12", ISLETS, "t1d").caveat
@@ -101,9 +114,11 @@ def known_harms(results) -> str:
     fatal = harms.named(results, event="severe_infection", fatal="yes").set_index("cohort")
     parts = []
     for _, row in table.iterrows():
-        text = (f"{words.count(row['k'])} of {words.count(row['n'])} after "
-                f"{vocabulary.APPROACHES[row['approach']]} "
-                f"({verbatim(words.study(row['label']))}")  # fmt: skip
+        text = (
+            f"{words.count(row['k'])} of {words.count(row['n'])} after "
+            f"{vocabulary.APPROACHES[row['approach']]} "
+            f"({verbatim(words.study(row['label']))}"
+        )
         infected = [fatal.loc[row["cohort"]]] if row["cohort"] in fatal.index else []
         if infected:
             text += f"; {infected[0]['k']:.0f} of infection: {verbatim(infected[0]['what'])}"
@@ -128,8 +143,15 @@ def cards(results) -> Cards:
 def _card(results, approach: str, population: str) -> Card:
     title = f"{vocabulary.APPROACHES[approach].capitalize()}, {TYPES[population]}"
     body = _islets(results) if approach == ISLETS else _compared(results, approach, population)
-    return Card(title, (*body, *_insulin_free(results, approach, population),
-                        _long(results, approach, population), _harm(results, approach, population)))  # fmt: skip
+    return Card(
+        title,
+        (
+            *body,
+            *_insulin_free(results, approach, population),
+            _long(results, approach, population),
+            _harm(results, approach, population),
+        ),
+    )
 
 
 def _islets(results) -> tuple[Line, ...]:
@@ -140,29 +162,39 @@ def _islets(results) -> tuple[Line, ...]:
         own = facts[facts["cell_class"] == cell_class]
         reading = readings.share(results, "c_peptide_detectable", ISLETS, "t1d", cell_class)
         name = CLASS_WORDS.get(cell_class, words.short(cell_class))
-        lines.append(line(f"C-peptide again: {name}", reading,
-                          more=(f"limit: {readings.limits(own)}",)))  # fmt: skip
+        lines.append(
+            line(f"C-peptide again: {name}", reading, more=(f"limit: {readings.limits(own)}",))
+        )
     if not lines:
         lines = [Line("C-peptide again", "nobody counts it")]
-    return (*lines, line("HbA1c under 7 %",
-                         readings.share(results, "hba1c_below_7", ISLETS, "t1d")))  # fmt: skip
+    return (
+        *lines,
+        line("HbA1c under 7 %", readings.share(results, "hba1c_below_7", ISLETS, "t1d")),
+    )
 
 
 def _compared(results, approach: str, population: str) -> tuple[Line, ...]:
     """C-peptide and HbA1c against control groups."""
     return tuple(
-        line(label, readings.effect(results, outcome, approach, population),
-             readings.standing(results, outcome, approach, population))
-        for outcome, label in (("c_peptide_ratio", "C-peptide against controls"),
-                               ("hba1c", "HbA1c against controls"))
-    )  # fmt: skip
+        line(
+            label,
+            readings.effect(results, outcome, approach, population),
+            readings.standing(results, outcome, approach, population),
+        )
+        for outcome, label in (
+            ("c_peptide_ratio", "C-peptide against controls"),
+            ("hba1c", "HbA1c against controls"),
+        )
+    )
 
 
 def _insulin_free(results, approach: str, population: str) -> tuple[Line, ...]:
     year = readings.share(results, "insulin_free_12", approach, population)
     ever = readings.share(results, "ever_insulin_free", approach, population)
-    return (line(f"Insulin-free {year.caveat or 'at about 12 months'}, of all treated", year),
-            line("Ever insulin-free", ever))  # fmt: skip
+    return (
+        line(f"Insulin-free {year.caveat or 'at about 12 months'}, of all treated", year),
+        line("Ever insulin-free", ever),
+    )
 
 
 def _long(results, approach: str, population: str) -> Line:

@@ -35,12 +35,20 @@ def text(language: str = "en") -> dict:
 def page(results, language: str = "en") -> str:
     """The whole page as Markdown, without its heading."""
     fixed = text(language)
-    blocks = [f"**{fixed['headings']['first']}**", _listed(fixed["first"]["lines"]),
-              f"## {fixed['headings']['works']}", fixed["works"]["small"]]  # fmt: skip
+    blocks = [
+        f"**{fixed['headings']['first']}**",
+        _listed(fixed["first"]["lines"]),
+        f"## {fixed['headings']['works']}",
+        fixed["works"]["small"],
+    ]
     for name, sentences in (("islets", islets), ("reset", reset), ("infusion", infusion)):
         blocks += [f"**{fixed['headings'][name]}.** {' '.join(sentences(results, fixed))}"]
-    blocks += [f"## {fixed['headings']['lasts']}", " ".join(lasts(results, fixed)),
-               f"## {fixed['headings']['harm']}", " ".join(harmed(results, fixed))]  # fmt: skip
+    blocks += [
+        f"## {fixed['headings']['lasts']}",
+        " ".join(lasts(results, fixed)),
+        f"## {fixed['headings']['harm']}",
+        " ".join(harmed(results, fixed)),
+    ]
     return "\n\n".join(blocks)
 
 
@@ -50,10 +58,16 @@ def guidance(results, language: str = "en") -> str:
     fixed = text(language)
     found = fixed["trials"]["list"]
     links = "\n".join(f"- [{one['name']}](<{one['url']}>)" for one in found)
-    blocks = [f"## {fixed['headings']['clinic']}", fixed["clinic"]["intro"],
-              _listed(fixed["clinic"]["signs"]), f"## {fixed['headings']['questions']}",
-              _listed(fixed["questions"]["list"]), f"## {fixed['headings']['trials']}",
-              " ".join(trials(results, fixed)), links]  # fmt: skip
+    blocks = [
+        f"## {fixed['headings']['clinic']}",
+        fixed["clinic"]["intro"],
+        _listed(fixed["clinic"]["signs"]),
+        f"## {fixed['headings']['questions']}",
+        _listed(fixed["questions"]["list"]),
+        f"## {fixed['headings']['trials']}",
+        " ".join(trials(results, fixed)),
+        links,
+    ]
     return "\n\n".join(blocks)
 
 
@@ -63,8 +77,12 @@ def sentences(results, language: str = "en") -> list[str]:
     found = [*fixed["first"]["lines"], fixed["works"]["small"]]
     for part in (islets, reset, infusion, lasts, harmed, trials):
         found += part(results, fixed)
-    return [*found, fixed["clinic"]["intro"], *fixed["clinic"]["signs"],
-            *fixed["questions"]["list"]]  # fmt: skip
+    return [
+        *found,
+        fixed["clinic"]["intro"],
+        *fixed["clinic"]["signs"],
+        *fixed["questions"]["list"],
+    ]
 
 
 def _listed(lines: list[str]) -> str:
@@ -120,13 +138,16 @@ def infusion(results, fixed: dict) -> list[str]:
         if reading.told == readings.MEAN:
             mean, low, high = (reading.figures[name] for name in ("mean", "ci_low", "ci_high"))
             word = own["direction"]["lower" if mean < 0 else "higher"]
-            found.append(own["mean"].format(type=kind, size=words.number(abs(mean), 1),
-                                            direction=word))  # fmt: skip
+            found.append(
+                own["mean"].format(type=kind, size=words.number(abs(mean), 1), direction=word)
+            )
             found.append(own["range"].format(low=_points(low, own), high=_points(high, own)))
             if reading.certainty:
                 found.append(fixed["certainty"][reading.certainty.replace(" ", "_")])
         else:
-            found.append(own["none" if reading.told == readings.NONE else "words"].format(type=kind))
+            found.append(
+                own["none" if reading.told == readings.NONE else "words"].format(type=kind)
+            )
         ever = readings.share(results, "ever_insulin_free", INFUSION, population)
         if ever.told == readings.SHARE:
             found.append(_capital(own["free"].format(type=kind, **_number(ever))))
@@ -149,8 +170,9 @@ def lasts(results, fixed: dict) -> list[str]:
         rows = table[(table["approach"] == approach) & (table["population"].isin(TYPES))]
         months = rows["last_month"].max() if len(rows) else float("nan")
         if words.known(months):
-            found.append(own["known"].format(approach=fixed["approach"][approach],
-                                             months=f"{months:.0f}"))  # fmt: skip
+            found.append(
+                own["known"].format(approach=fixed["approach"][approach], months=f"{months:.0f}")
+            )
     return [*found, own["beyond"]] if found else [own["none"]]
 
 
@@ -158,12 +180,18 @@ def harmed(results, fixed: dict) -> list[str]:
     """Deaths and fatal infections with their denominators, and what is not known."""
     own = fixed["harm"]
     died, _ = harms.deaths(results)
-    found = [own["none"] if not died else own["death_one"] if died == 1
-             else own["deaths"].format(k=died)]  # fmt: skip
+    found = [
+        own["none"] if not died else own["death_one"] if died == 1 else own["deaths"].format(k=died)
+    ]
     fatal = harms.named(results, event="severe_infection", fatal="yes")
     for _, row in harms.named(results, event="death").iterrows():
-        found.append(own["where"].format(approach=fixed["approach"][row["approach"]],
-                                         k=f"{row['k']:.0f}", n=f"{row['n']:.0f}"))  # fmt: skip
+        found.append(
+            own["where"].format(
+                approach=fixed["approach"][row["approach"]],
+                k=f"{row['k']:.0f}",
+                n=f"{row['n']:.0f}",
+            )
+        )
         infected = fatal.loc[fatal["cohort"] == row["cohort"], "k"].sum()
         if infected:
             found.append(own["infection"].format(k=f"{infected:.0f}"))
@@ -173,8 +201,9 @@ def harmed(results, fixed: dict) -> list[str]:
     if quiet:
         found.append(own["silent"].format(k=quiet, n=every))
     claims = results.table("claims")
-    cleared = claims[claims["claim_id"].str.endswith("_no_tumours")
-                     & (claims["verdict"] == "supported")]  # fmt: skip
+    cleared = claims[
+        claims["claim_id"].str.endswith("_no_tumours") & (claims["verdict"] == "supported")
+    ]
     return [*found, own["cancer_known" if len(cleared) else "cancer"], own["unknown"]]
 
 
@@ -183,8 +212,11 @@ def trials(results, fixed: dict) -> list[str]:
     claims = results.table("claims")
     known = claims.loc[claims["claim_id"] == "trials_to_follow", "value"]
     own = fixed["trials"]
-    here = [own["here"].format(k=f"{known.iloc[0]:.0f}")] if len(known) and words.known(
-        known.iloc[0]) else []  # fmt: skip
+    here = (
+        [own["here"].format(k=f"{known.iloc[0]:.0f}")]
+        if len(known) and words.known(known.iloc[0])
+        else []
+    )
     return [own["intro"], own["advice"], *here]
 
 
@@ -200,9 +232,11 @@ def arrays(results, language: str = "en") -> list[tuple[str, int, int, bool, str
         label = fixed["figure"][kind].format(approach=fixed["approach"][approach])
         found.append((label, int(k), int(n), least, approach))
 
-    for kind, outcome, approach in (("insulin", "c_peptide_detectable", ISLETS),
-                                    ("free", "insulin_free_12", ISLETS),
-                                    ("free", "insulin_free_12", RESET)):  # fmt: skip
+    for kind, outcome, approach in (
+        ("insulin", "c_peptide_detectable", ISLETS),
+        ("free", "insulin_free_12", ISLETS),
+        ("free", "insulin_free_12", RESET),
+    ):
         reading = readings.share(results, outcome, approach, "t1d")
         if reading.told == readings.SHARE:
             add(kind, approach, **reading.figures)

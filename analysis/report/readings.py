@@ -17,8 +17,12 @@ from analysis import outcomes
 from analysis.report import words
 
 MEAN, SHARE, STUDY, WORDS, NONE = "mean", "share", "study", "words", "none"
-DIMENSION = {"c_peptide_ratio": "C-peptide", "c_peptide_gain": "C-peptide", "hba1c": "HbA1c",
-             "insulin_dose": "insulin dose"}  # fmt: skip
+DIMENSION = {
+    "c_peptide_ratio": "C-peptide",
+    "c_peptide_gain": "C-peptide",
+    "hba1c": "HbA1c",
+    "insulin_dose": "insulin dose",
+}
 HARDLY = 0.1
 """Results in words that move a mean by less than this share of its SD hardly move it."""
 
@@ -135,8 +139,12 @@ def effect(results, outcome: str, approach: str, population: str) -> Reading:
     stratum = where(approach, population)
     told = rows_of(results, "headlines", outcome=outcome, design="controlled", **stratum)
     if told.empty or told["told"].iloc[0] == NONE:
-        return Reading(outcome, NONE, value="no result against a control group",
-                       short="not compared with controls")  # fmt: skip
+        return Reading(
+            outcome,
+            NONE,
+            value="no result against a control group",
+            short="not compared with controls",
+        )
     head = told.iloc[0]
     behind = {"k": head["k_studies"], "n": head["n_patients"]}
     if head["told"] == MEAN:
@@ -148,8 +156,12 @@ def effect(results, outcome: str, approach: str, population: str) -> Reading:
 
 def _mean(results, outcome, stratum, head, behind) -> Reading:
     about = outcomes.get(outcome)
-    parts = {"outcome": outcome, **stratum, "design": "controlled",
-             "scale": "ratio" if about.is_ratio else about.scale}  # fmt: skip
+    parts = {
+        "outcome": outcome,
+        **stratum,
+        "design": "controlled",
+        "scale": "ratio" if about.is_ratio else about.scale,
+    }
     row = results.one(**parts)
     alone = results.get(**parts, variant="numbers_only")
     level, reasons = certainty_of(results, row["id"])
@@ -158,15 +170,22 @@ def _mean(results, outcome, stratum, head, behind) -> Reading:
         spread = span(outcome, alone["ci_low"], alone["ci_high"])
         apart = f"{figure(outcome, alone['mean'])} ({spread})"
     return Reading(
-        outcome, MEAN,
-        value=figure(outcome, row["mean"]), short=figure(outcome, row["mean"]),
+        outcome,
+        MEAN,
+        value=figure(outcome, row["mean"]),
+        short=figure(outcome, row["mean"]),
         interval=span(outcome, row["ci_low"], row["ci_high"]),
         new_study=span(outcome, row["pred_low"], row["pred_high"]),
-        numbers_only=apart, direction=side(outcome, row["mean"]), **behind,
-        certainty=level, reasons=reasons, words_move=_moved(results, parts, about, head),
-        caveat=row["note"], id=row["id"],
+        numbers_only=apart,
+        direction=side(outcome, row["mean"]),
+        **behind,
+        certainty=level,
+        reasons=reasons,
+        words_move=_moved(results, parts, about, head),
+        caveat=row["note"],
+        id=row["id"],
         figures={name: row[name] for name in ("mean", "ci_low", "ci_high")},
-    )  # fmt: skip
+    )
 
 
 def _moved(results, parts: dict, about, head) -> str:
@@ -193,35 +212,67 @@ def _study(results, outcome, stratum, behind) -> Reading:
     name = words.study(row["label"])
     if words.known(row["y"]):
         shown = about.shown(row["y"])
-        spread = span(outcome, about.shown(row["ci_low"]) if words.known(row["ci_low"]) else np.nan,
-                      about.shown(row["ci_high"]) if words.known(row["ci_high"]) else np.nan)  # fmt: skip
-        return Reading(outcome, STUDY, value=f"one study ({name}): {figure(outcome, shown)}",
-                       short=figure(outcome, shown), interval=spread,
-                       caveat="one study, as itself" + ("" if spread else "; no spread printed"),
-                       direction=side(outcome, shown), **behind)  # fmt: skip
+        spread = span(
+            outcome,
+            about.shown(row["ci_low"]) if words.known(row["ci_low"]) else np.nan,
+            about.shown(row["ci_high"]) if words.known(row["ci_high"]) else np.nan,
+        )
+        return Reading(
+            outcome,
+            STUDY,
+            value=f"one study ({name}): {figure(outcome, shown)}",
+            short=figure(outcome, shown),
+            interval=spread,
+            caveat="one study, as itself" + ("" if spread else "; no spread printed"),
+            direction=side(outcome, shown),
+            **behind,
+        )
     word = compared(outcome, int(row["direction"]))
-    return Reading(outcome, STUDY, value=f"one study ({name}): {word}, told in words",
-                   short=f"{word}, in words", direction=int(row["direction"]), **behind,
-                   caveat="one study, in words: no number printed")  # fmt: skip
+    return Reading(
+        outcome,
+        STUDY,
+        value=f"one study ({name}): {word}, told in words",
+        short=f"{word}, in words",
+        direction=int(row["direction"]),
+        **behind,
+        caveat="one study, in words: no number printed",
+    )
 
 
 def _in_words(outcome, head, behind) -> Reading:
     about = outcomes.get(outcome)
     better, worse = compared(outcome, about.good), compared(outcome, -about.good)
-    parts = [f"{better} in {head['k_better']:.0f}", f"not clearly different in {head['k_null']:.0f}"]
+    parts = [
+        f"{better} in {head['k_better']:.0f}",
+        f"not clearly different in {head['k_null']:.0f}",
+    ]
     if head["k_worse"]:
         parts.append(f"{worse} in {head['k_worse']:.0f}")
     told = f"{words.listed(parts)} of {words.studies(head['k_studies'])}"
-    return Reading(outcome, WORDS, value=told,
-                   short=f"{better} in {head['k_better']:.0f} of {head['k_studies']:.0f}",
-                   caveat="too few results in numbers for a mean", **behind)  # fmt: skip
+    return Reading(
+        outcome,
+        WORDS,
+        value=told,
+        short=f"{better} in {head['k_better']:.0f} of {head['k_studies']:.0f}",
+        caveat="too few results in numbers for a mean",
+        **behind,
+    )
 
 
-def share(results, outcome: str, approach: str, population: str, cell_class: str = "all",
-          ) -> Reading:  # fmt: skip
+def share(
+    results,
+    outcome: str,
+    approach: str,
+    population: str,
+    cell_class: str = "all",
+) -> Reading:
     """What is known of a share of patients: counts of all treated, their exact interval."""
-    parts = {"outcome": outcome, **where(approach, population), "cell_class": cell_class,
-             "scale": "share"}  # fmt: skip
+    parts = {
+        "outcome": outcome,
+        **where(approach, population),
+        "cell_class": cell_class,
+        "scale": "share",
+    }
     pooled = results.get(**parts, quantity="pooled_share")
     facts = counted(results, outcome, approach, population, cell_class)
     if pooled is None or facts.empty:
@@ -234,11 +285,21 @@ def share(results, outcome: str, approach: str, population: str, cell_class: str
     if model is not None and words.known(model["pred_low"]):
         new = f"{of_100(model['pred_low'])} to {of_100(model['pred_high'])} of 100"
     high = pooled["ci_high"]
-    interval = (f"{of_100(pooled['ci_low'])} or more of 100" if least and high == 1
-                else f"{of_100(pooled['ci_low'])} to {of_100(high)} of 100")  # fmt: skip
-    return replace(plain, interval=interval, new_study=new, k=pooled["k_studies"],
-                   n=pooled["n_patients"], certainty=level, reasons=reasons,
-                   id=pooled["id"])  # fmt: skip
+    interval = (
+        f"{of_100(pooled['ci_low'])} or more of 100"
+        if least and high == 1
+        else f"{of_100(pooled['ci_low'])} to {of_100(high)} of 100"
+    )
+    return replace(
+        plain,
+        interval=interval,
+        new_study=new,
+        k=pooled["k_studies"],
+        n=pooled["n_patients"],
+        certainty=level,
+        reasons=reasons,
+        id=pooled["id"],
+    )
 
 
 def counts_of(facts: pd.DataFrame, outcome: str) -> Reading:
@@ -246,12 +307,25 @@ def counts_of(facts: pd.DataFrame, outcome: str) -> Reading:
     k, n = facts["k"].sum(), facts["n"].sum()
     least = bool((facts["bound"] == "at_least").any())
     told = f"{'at least ' if least else ''}{k:.0f} of {n:.0f}"
-    return Reading(outcome, SHARE, value=told, short=told, k=len(facts), n=n, caveat=when(facts),
-                   figures={"k": k, "n": n, "least": least})  # fmt: skip
+    return Reading(
+        outcome,
+        SHARE,
+        value=told,
+        short=told,
+        k=len(facts),
+        n=n,
+        caveat=when(facts),
+        figures={"k": k, "n": n, "least": least},
+    )
 
 
-def counted(results, outcome: str, approach: str, population: str, cell_class: str = "all",
-            ) -> pd.DataFrame:  # fmt: skip
+def counted(
+    results,
+    outcome: str,
+    approach: str,
+    population: str,
+    cell_class: str = "all",
+) -> pd.DataFrame:
     """The counts behind a share: a population and what is finer than it."""
     facts = rows_of(results, "share_facts", outcome=outcome, approach=approach)
     within = {"t1d": ("t1d", "t1d_new_onset", "t1d_established")}.get(population, (population,))
@@ -292,9 +366,11 @@ class Standing:
 
     @property
     def words(self) -> str:
-        return (f"of {self.n:.0f} defensible analyses {words.percent(self.as_favourable)} are at "
-                f"least as favourable, and {words.percent(self.clear)} exclude no effect on the "
-                "good side")  # fmt: skip
+        return (
+            f"of {self.n:.0f} defensible analyses {words.percent(self.as_favourable)} are at "
+            f"least as favourable, and {words.percent(self.clear)} exclude no effect on the "
+            "good side"
+        )
 
 
 def standing(results, outcome: str, approach: str, population: str) -> Standing | None:
@@ -304,8 +380,14 @@ def standing(results, outcome: str, approach: str, population: str) -> Standing 
         return None
     row, about = found.iloc[0], outcomes.get(outcome)
     places = (about.shown(row[name]) for name in ("headline", "low", "high", "least", "most"))
-    return Standing(outcome, *places, row["n_usable"], row["share_as_favourable"],
-                    row["share_good_clear"], row["strongest_choice"])  # fmt: skip
+    return Standing(
+        outcome,
+        *places,
+        row["n_usable"],
+        row["share_as_favourable"],
+        row["share_good_clear"],
+        row["strongest_choice"],
+    )
 
 
 def how_long(results, approach: str, population: str) -> str:
@@ -314,12 +396,21 @@ def how_long(results, approach: str, population: str) -> str:
     if found.empty:
         return "not known: no group was followed far enough"
     row = found.iloc[0]
-    longest = (f"; longest in one patient: {row['longest']:.0f} months"
-               if words.known(row["longest"]) else "")  # fmt: skip
+    longest = (
+        f"; longest in one patient: {row['longest']:.0f} months"
+        if words.known(row["longest"])
+        else ""
+    )
     if not words.known(row["last_month"]):
         return f"not known: too few were followed{longest}"
-    share = results.get(outcome="insulin_free_duration", **where(approach, population),
-                        quantity="survival", variant="stacked", month=12, scale="share")  # fmt: skip
+    share = results.get(
+        outcome="insulin_free_duration",
+        **where(approach, population),
+        quantity="survival",
+        variant="stacked",
+        month=12,
+        scale="share",
+    )
     year = ""
     if share is not None and row["last_month"] >= 12:
         year = f"of 100 ever free, {of_100(share['median'])} still were after 12 months; "

@@ -1,0 +1,115 @@
+"""Harms in the report: named, with denominators, bounds labelled, silence told."""
+
+import pytest
+from small_results import small
+
+from analysis.report import harms, style
+
+
+@pytest.fixture(scope="module")
+def run():
+    return small()
+
+
+def test_every_named_event_is_in_the_table_the_context_marked_as_shown_only(run):
+    table = harms.events(run)
+    assert len(table.rows) == len(run.table("harm_events"))
+    assert (
+        "meningioma | no | unclear | cell infusion | Invented 2025 | no, shown only" in table.text
+    )
+    assert set(table.ids) == set(run.table("harm_events")["source_rows"])
+
+
+def test_context_enters_no_count(run):
+    assert harms.deaths(run) == (3, 2)
+    assert "**Cancers or tumours**: none is named" in harms.events_told(run)
+
+
+def test_a_sentence_names_cause_denominator_and_who_judged(run):
+    told = harms.events_told(run)
+    assert "2 of 9 patients treated by islet replacement (Invented 2025): one meningitis" in told
+    assert "Judged not related, by the source." in told
+    assert "does not say whether it was related" in told
+
+
+def test_hostile_words_of_a_source_stay_text(run):
+    table = run.table("harm_events").copy()
+    table.loc[table["event"] == "death", "what"] = "*x* <script> `rm`"
+    told = harms.events_told(run.but(harm_events=table))
+    assert "<script>" not in told and "\\*x\\*" in told
+
+
+def test_exact_counts_and_lower_bounds_stand_side_by_side_with_both_bounds(run):
+    table = harms.counts(run)
+    rows = {(row[0], row[1]): row for row in table.rows}
+    assert rows[("Deaths, any cause", "islet replacement")][2:] == (
+        "2 of 9",
+        "–",
+        "9",
+        "70.0",
+        "80.3",
+        "2 (20 patients)",
+    )
+    assert rows[("Deaths, any cause", "cell infusion")][2:4] == ("–", "1 of 12")
+    assert "One-sided 95 % bound" in table.columns and "Upper end, two-sided 95 %" in table.columns
+    assert not any(row[0].startswith("Graft") for row in table.rows)
+
+
+def test_the_silent_are_named_and_counted(run):
+    told = harms.silence(run)
+    assert (
+        "3 of 4 groups (60 treated patients) say nothing: Mute 2011, Mute 2012 and Mute 2013"
+        in told
+    )
+    assert "5 of 7 of deaths" in harms.silence_in_short(run)
+    assert "graft loss" in harms.none_counted(run)
+
+
+def test_more_related_than_any_cause_is_explained(run):
+    told = harms.reconciled(run)
+    assert "3 judged related, in 2 groups" in told and "of any cause 0 counted exactly" in told
+    table = run.table("harm_summary").copy()
+    table.loc[table["relation"] == "any", "events"] = 9
+    assert harms.reconciled(run.but(harm_summary=table)) == ""
+
+
+def test_evidence_needed_labels_its_bounds_and_its_basis(run):
+    text = harms.needed(run).text
+    assert "one-sided 95 %" in text and "upper end, two-sided 95 %" in text
+    assert "50 patient-years with 0 cancers or tumours leave room for up to 7.4" in (
+        harms.needed_told(run)
+    )
+
+
+def test_the_title_of_the_bounds_is_what_they_show(run):
+    assert harms.bounds_finding(run).startswith("No grave harm is ruled out")
+    table = run.table("harm_summary").copy()
+    table.loc[table["event"] == "death", "upper_975"] = 0.5
+    assert harms.bounds_finding(run.but(harm_summary=table)).startswith("1 of ")
+
+
+def test_the_title_of_the_evidence_needed_is_what_it_shows(run):
+    assert harms.needed_finding(run) == "At best 13 of 100 patient-years needed are there"
+    table = run.table("evidence_needed").copy()
+    table["needed_more"] = 0.0
+    assert "Enough" in harms.needed_finding(run.but(evidence_needed=table))
+
+
+@pytest.mark.parametrize("draw", [harms.bounds, harms.evidence])
+def test_figures_are_readable_and_say_in_words_when_there_is_nothing(run, draw):
+    assert style.smallest_text(draw(run)) >= style.SMALL
+    bare = run.without(*run.tables)
+    said = [text.get_text() for text in draw(bare).axes[0].texts]
+    assert any("Nothing to draw" in text for text in said)
+
+
+def test_a_run_without_harms_says_so(run):
+    bare = run.without(*run.tables)
+    assert "No source names" in harms.events_told(bare)
+    assert "Nothing to list" in harms.counts(bare).text
+    assert harms.deaths(bare) == (0, 0) and harms.reconciled(bare) == ""
+    assert "No approach has patient-years" in harms.needed_told(bare)
+
+
+def test_harms_counted_in_both_arms_show_the_difference(run):
+    assert harms.controls(run).rows[0][2:5] == ("0 of 10", "1 of 5", "−15.0")

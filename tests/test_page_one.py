@@ -1,0 +1,236 @@
+"""The first page: its sentence, its cards and claims say what the run holds, and no more."""
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from small_results import small
+
+from analysis import claims as room
+from analysis import outcomes, results
+from analysis.report import cards, claims_page, page_one, readings
+from analysis.report.cards import Line
+
+
+@pytest.fixture(scope="module")
+def run():
+    return small()
+
+
+def lines(run) -> dict[str, Line]:
+    return {
+        f"{card.title}: {line.label}": line
+        for card in page_one.cards(run).cards
+        for line in card.lines
+    }
+
+
+# --- the sentence ------------------------------------------------------------------------------
+
+
+def test_the_title_is_answered_in_one_sentence_with_counts_and_deaths(run):
+    answer = page_one.answer(run)
+    assert answer.startswith("Yes, in some people") and answer.count(". ") == 0
+    assert "9 of 9 given stem-cell islets and 2 of 10 given stem-cell progenitors" in answer
+    assert "at least 6 of 9 given stem-cell islets needed no insulin at 12 months" in answer
+    assert "no benefit is more than suggested" in answer and "3 treated people" in answer
+
+
+def test_without_counts_or_claims_the_answer_says_that_it_is_not_known(run):
+    bare = run.without("share_facts", "claims", "harm_events", "follow_up")
+    answer = page_one.answer(bare)
+    assert answer.startswith("Not known") and "no death is named" in answer
+    assert "lasts is not known" in answer
+
+
+def test_an_unshown_claim_is_not_answered_with_yes(run):
+    table = run.table("claims").copy()
+    table.loc[table["claim_id"] == "islets_c_peptide", "verdict"] = "suggested"
+    assert page_one.answer(run.but(claims=table)).startswith("Perhaps")
+
+
+def test_follow_up_ends_what_is_known_of_durations(run):
+    assert "not known beyond 24 months" in page_one.answer(run)
+    assert lines(run)["Immune reset, type 1: How long"].value.startswith("not known")
+
+
+def test_deaths_and_fatal_infections_are_named_with_their_denominators(run):
+    told = page_one.known_harms(run)
+    assert "2 of 9 after islet replacement (Invented 2025; 1 of infection: fatal meningitis" in told
+    assert "1 of 12 after cell infusion" in told and "judged not related" in told
+    assert "5 of 7 groups do not say whether anyone died of any cause" in told
+
+
+def test_what_stands_before_the_cards_is_read_in_a_minute(run):
+    shown = f"{page_one.answer(run)} {page_one.advice()} {page_one.known_harms(run)}"
+    assert len(shown.split()) <= 350
+
+
+def test_nobody_is_told_to_change_a_treatment(run):
+    assert "Nobody should change a treatment, stop insulin or pay" in page_one.advice()
+
+
+# --- cards -------------------------------------------------------------------------------------
+
+
+def test_a_card_tells_a_mean_with_its_interval_basis_certainty_and_place(run):
+    line = lines(run)["Cell infusion, type 2: HbA1c against controls"]
+    assert line.value == "−0.60\u00a0points" and line.interval == "−1.10 to −0.10"
+    assert line.behind == "4 studies, 120 patients" and line.certainty == "very low certainty"
+    assert line.alone == "−0.40\u00a0points (−1.00 to 0.20)" and line.new_study == "−1.60 to 0.40"
+    assert line.where.n == 50 and any("results in words move it towards" in m for m in line.more)
+
+
+def test_a_single_study_is_told_as_itself_and_never_as_a_mean(run):
+    line = lines(run)["Immune reset, type 1: HbA1c against controls"]
+    assert line.value == "lower, in words" and line.interval == "" and line.where is None
+    line = lines(run)["Immune reset, type 1: C-peptide against controls"]
+    assert line.value == "1.50\u00a0times" and line.interval == ""
+    assert any("no spread printed" in more for more in line.more)
+
+
+def test_results_in_words_are_counted_and_none_is_said_to_be_none(run):
+    found = lines(run)
+    assert found["Cell infusion, type 2: C-peptide against controls"].value == "higher in 3 of 4"
+    assert (
+        found["Cell infusion, type 1: HbA1c against controls"].value == "not compared with controls"
+    )
+
+
+def test_classes_of_islets_stand_apart_with_the_limits_of_their_sources(run):
+    found = lines(run)
+    islets = found["Islet replacement, type 1: C-peptide again: stem-cell islets"]
+    assert islets.value == "9 of 9" and any("above 0.1 ng/mL" in more for more in islets.more)
+    assert (
+        found["Islet replacement, type 1: C-peptide again: stem-cell progenitors"].value
+        == "2 of 10"
+    )
+
+
+def test_a_lower_bound_says_at_least_and_has_no_upper_end(run):
+    line = lines(run)["Islet replacement, type 1: Insulin-free at 12 months, of all treated"]
+    assert line.value == "at least 6 of 9" and line.interval == "30 or more of 100"
+
+
+def test_the_cards_have_every_line_in_print_too(run):
+    made = page_one.cards(run)
+    markdown, page = made._repr_markdown_(), made._repr_html_()
+    for card in made.cards:
+        assert f"<h3>{card.title}</h3>" in page
+    assert len(made.frame) == sum(len(card.lines) for card in made.cards)
+    assert "0\\.60" in markdown and "hba1c:cell_infusion:t2d" in page
+
+
+def test_hostile_words_of_a_source_stay_text_in_a_card():
+    made = cards.Cards((cards.Card("<b>", (Line("a|b", "<script>x</script>", more=("*y*",)),)),))
+    assert "<script>" not in made._repr_html_() and "&lt;b&gt;" in made._repr_html_()
+    assert "\\<script\\>" in made._repr_markdown_()
+
+
+def test_the_small_picture_holds_headline_and_no_effect_within_its_frame(run):
+    where = readings.standing(run, "hba1c", "cell_infusion", "t2d")
+    picture = cards.strip(where)
+    places = [float(x) for x in re.findall(r'(?:x1|x2|cx)="([-\d.]+)"', picture)]
+    assert len(places) == 7 and min(places) >= 0 and max(places) <= cards.WIDE
+    assert 'role="img"' in picture and "50 defensible analyses" in picture
+
+
+# --- direction words ---------------------------------------------------------------------------
+
+
+@given(st.sampled_from(["c_peptide_ratio", "hba1c", "insulin_dose"]), st.floats(-1, 1))
+def test_a_direction_word_is_the_side_on_which_the_number_lies(outcome, value):
+    about = outcomes.get(outcome)
+    shown = about.shown(value)
+    word = readings.compared(outcome, readings.side(outcome, shown))
+    assert (word == "higher") == (shown > about.neutral)
+    assert (word == "lower") == (shown < about.neutral)
+
+
+@pytest.mark.parametrize(
+    ("with_words", "alone", "said"),
+    [(-0.6, -0.4, "towards benefit"), (-0.4, -0.6, "away from benefit"), (-0.6, -0.61, "hardly")],
+)
+def test_what_words_do_to_a_mean_is_computed(run, with_words, alone, said):
+    table = run.estimates.copy()
+    own = (table["outcome"] == "hba1c") & (table["design"] == "controlled")
+    table.loc[own & (table["variant"] == "headline") & (table["quantity"] == "mean"), "mean"] = (
+        with_words
+    )
+    table.loc[own & (table["variant"] == "numbers_only"), "mean"] = alone
+    moved = readings.effect(run.but(estimates=table), "hba1c", "cell_infusion", "t2d").words_move
+    assert said in moved
+
+
+def test_a_ratio_is_never_written_like_a_probability():
+    assert readings.change(2.04) == "104\u00a0%" and readings.change(0.002) == "−100\u00a0%"
+    assert readings.change(1.995) == "100\u00a0%"
+    assert readings.figure("c_peptide_ratio", 104.0) == "104.00\u00a0times"
+    assert readings.figure("insulin_dose", np.nan) == "–"
+
+
+# --- claims ------------------------------------------------------------------------------------
+
+
+def test_claims_are_grouped_and_an_empty_group_says_so(run):
+    page = claims_page.grouped(run)._repr_html_()
+    assert page.index("Shown") < page.index("Suggested") < page.index("Not known")
+    assert "None of the claims looked at." in page
+    shown = set(claims_page.grouped(run).table["Group"])
+    assert shown == set(claims_page.GROUPS.values())
+
+
+def test_every_claim_of_the_run_is_in_the_full_table_under_its_id(run):
+    table = claims_page.table(run)
+    assert sorted(table.ids) == sorted(run.table("claims")["claim_id"])
+
+
+def test_known_harms_cite_sources_that_the_claims_room_holds(run):
+    keys = {source.key for source in room.OTHER_FIELDS}
+    known = {claim.id for claim in room.CLAIMS if claim.kind == "known_harm"}
+    assert set(claims_page.SOURCES) == known
+    assert {key for cited in claims_page.SOURCES.values() for key in cited} == keys
+    assert "Barton FB et al. 2012" in claims_page.table(run).text
+
+
+def test_the_order_of_groups_is_that_of_the_claims_room():
+    assert set(room.GROUPS.values()) == set(claims_page.GROUPS)
+
+
+@pytest.mark.parametrize("stratum", page_one.CARDS)
+def test_a_summary_of_findings_has_at_most_seven_outcomes_and_harms_among_them(run, stratum):
+    table = claims_page.summary_of_findings(run, *stratum)
+    assert 1 < len(table.rows) <= 7
+    assert table.rows[-1][0] == "Deaths and severe infections named"
+
+
+def test_each_certainty_of_the_findings_has_its_steps(run):
+    text = claims_page.summary_of_findings(run, "cell_infusion", "t2d").text
+    assert "starts high" in text and "down two: all of the weight" in text
+    assert "the population and comparator" not in text  # a step of no level is none
+
+
+def test_page_and_findings_give_one_number_for_one_estimand(run):
+    card = lines(run)["Cell infusion, type 2: HbA1c against controls"]
+    rows = {
+        row[0]: row for row in claims_page.summary_of_findings(run, "cell_infusion", "t2d").rows
+    }
+    assert rows["HbA1c, difference from controls"][1] == card.value
+    row = results.one(
+        run.estimates,
+        outcome="hba1c",
+        approach="cell_infusion",
+        population="t2d",
+        design="controlled",
+        scale="difference",
+    )
+    assert card.id == row["id"]
+
+
+def test_a_run_without_any_table_still_makes_the_page(run):
+    bare = run.but(estimates=run.estimates.iloc[:0]).without(*run.tables)
+    assert page_one.cards(bare)._repr_html_() and page_one.known_harms(bare)
+    assert "No claim was judged" in claims_page.in_short(bare)
+    assert claims_page.table(bare).text and claims_page.grouped(bare)._repr_markdown_()

@@ -1,0 +1,164 @@
+"""The plain-language page: every sentence is easy, and none tells anybody to change treatment."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from small_results import small
+
+from analysis.report import plain, style
+
+HARDEST = 8.0
+
+
+def syllables(word: str) -> int:
+    """Syllables of an English word: groups of vowels, a silent e at the end left out."""
+    word = re.sub(r"[^a-z]", "", word.lower())
+    if not word:
+        return 1
+    word = re.sub(r"(?<=[^aeiouyl])e$|(?<=[aeiouy][a-z])e$|es$|(?<=[^td])ed$", "", word) or word
+    return max(1, len(re.findall(r"[aeiouy]+", word)))
+
+
+def grade(sentence: str) -> float:
+    """Reading grade of one sentence (Flesch and Kincaid 1975)."""
+    words = re.findall(r"[A-Za-z0-9][A-Za-z0-9'.\-]*", sentence)
+    return 0.39 * len(words) + 11.8 * sum(map(syllables, words)) / len(words) - 15.59
+
+
+@pytest.fixture(scope="module")
+def run():
+    return small()
+
+
+def test_the_measure_of_reading_grade_knows_easy_from_hard():
+    assert grade("The cat sat on the mat.") < 1
+    assert (
+        grade(
+            "Unproven interventions characteristically necessitate considerable financial "
+            "expenditure notwithstanding uninterpretable methodological documentation."
+        )
+        > 20
+    )
+    assert [syllables(w) for w in ("cell", "insulin", "people", "made", "harmed", "treated")] == [
+        1,
+        3,
+        2,
+        1,
+        1,
+        2,
+    ]
+
+
+def test_every_sentence_reads_at_grade_eight_or_easier(run):
+    hard = {s: round(grade(s), 1) for s in plain.sentences(run) if grade(s) > HARDEST}
+    assert not hard
+
+
+def test_every_fixed_sentence_does_too_whatever_the_results():
+    fixed = plain.text()
+    fillings = {
+        "k": "120",
+        "n": "246",
+        "cells": "grown islets",
+        "months": "12",
+        "type": "2",
+        "size": "0.8",
+        "direction": "lower",
+        "low": "1.4 lower",
+        "high": "0.3 higher",
+        "approach": "a reset of the immune system",
+    }
+    found = [
+        text.format(**fillings)
+        for name in (
+            "first",
+            "works",
+            "islets",
+            "reset",
+            "infusion",
+            "certainty",
+            "lasts",
+            "harm",
+            "clinic",
+            "questions",
+            "trials",
+        )
+        for value in fixed[name].values()
+        for text in (
+            [value] if isinstance(value, str) else value if isinstance(value, list) else []
+        )
+        if isinstance(text, str)
+    ]
+    assert len(found) > 50
+    assert not {s: round(grade(s), 1) for s in found if grade(s) > HARDEST}
+
+
+def test_the_page_has_no_short_form_but_those_it_explains(run):
+    page = f"{plain.page(run)} {plain.guidance(run)}"
+    assert set(re.findall(r"\b[A-Z]{2,}\b|\bHbA1c\b", page)) == {"HbA1c"}
+    assert page.index("HbA1c shows the blood sugar") <= page.index("HbA1c")
+
+
+def test_numbers_are_absolute_and_no_percent_sign_is_there(run):
+    page = plain.page(run)
+    assert "9 of 9 people given grown islets" in page and "%" not in page
+    assert "At least 6 of 9 needed no insulin shots about 12 months later" in page
+
+
+def test_deaths_are_named_with_their_denominators_and_how_they_were_judged(run):
+    page = plain.page(run)
+    assert "3 people in these studies are known to have died" in page
+    assert "it was 2 of 9 people in one study. 1 of them died of an infection." in page
+    assert "cells were not the cause" in page and "does not say if the treatment" in page
+    assert "5 of 7 groups do not say if anyone died" in page
+
+
+def test_without_results_the_page_says_what_no_one_knows(run):
+    bare = run.but(estimates=run.estimates.iloc[:0]).without(*run.tables)
+    page = plain.page(bare)
+    assert "No one knows how long it lasts" in page and "No study names a death" in page
+    assert "Do not stop your insulin" in page
+
+
+def test_follow_up_is_told_where_there_is_some(run):
+    assert "watched long enough for 24 months" in plain.page(run)
+
+
+@given(st.floats(-3, 3).filter(lambda x: abs(x) > 0.05))
+def test_lower_is_said_only_of_what_is_lower(mean):
+    run = small()
+    table = run.estimates.copy()
+    own = (table["outcome"] == "hba1c") & (table["variant"] == "headline")
+    table.loc[own, ["mean", "ci_low", "ci_high"]] = [mean, mean - 1, mean + 1]
+    told = " ".join(plain.infusion(run.but(estimates=table), plain.text()))
+    assert f"points {'lower' if mean < 0 else 'higher'} than without" in told
+
+
+def test_warnings_questions_and_lists_of_trials_are_on_the_page(run):
+    page = plain.guidance(run)
+    assert "asks you to pay" in page and page.count("?\n") + page.count("?") >= 10
+    assert "<https://clinicaltrials.gov>" in page and "7 trials" in page
+
+
+def test_icons_are_as_many_as_the_people_counted(run):
+    drawn = plain.arrays(run)
+    assert (
+        "Died, in the studies that say so (new islets)",
+        2,
+        9,
+        False,
+        "islet_replacement",
+    ) in drawn
+    figure = plain.icons(run)
+    marks = [line for axes in figure.axes for line in axes.lines]
+    filled = [m for m in marks if m.get_markerfacecolor() != "white"]
+    assert len(marks) == sum(n for _, _, n, _, _ in drawn)
+    assert len(filled) == sum(k for _, k, _, _, _ in drawn)
+    assert style.smallest_text(figure) >= style.SMALL
+
+
+def test_an_unknown_language_is_refused():
+    with pytest.raises(FileNotFoundError, match="plain_xx"):
+        plain.text("xx")
