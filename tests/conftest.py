@@ -41,3 +41,17 @@ def raw_dir(tracked_raw: Path, tmp_path: Path) -> Path:
 def evidence(tracked_raw: Path) -> evidence_module.Evidence:
     """The tracked evidence, read once."""
     return evidence_module.load(tracked_raw)
+
+
+@pytest.fixture(scope="session")
+def run_folder() -> Path:
+    """The tracked results: to be read only. Skips where they are of another contract."""
+    from analysis import results
+
+    folder = Path(os.environ.get("ISLETMETA_TEST_RUN", ROOT / "data" / "processed"))
+    try:
+        for name in results.TABLES:
+            results.read(folder, name)
+    except results.ContractError as error:
+        pytest.skip(f"{folder} is of another version: run `make report` first ({error})")
+    return folder

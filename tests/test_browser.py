@@ -11,7 +11,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-import synthetic_results
 
 from analysis import render
 from analysis.render import quarto
@@ -37,17 +36,14 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this ma
 
 
 @pytest.fixture(scope="module")
-def address(evidence, tmp_path_factory):
-    """The whole report, on invented results, as a file."""
-    from analysis import effects
-
+def address(run_folder, tmp_path_factory):
+    """The whole report as a file."""
     folder = tmp_path_factory.mktemp("browser")
-    results = synthetic_results.write(folder, effects.build(evidence).effects)
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("QUARTO_PATH", raising=False)
         patch.setattr(quarto.shutil, "which", lambda name: None)
         made = render.render(
-            ROOT / "report.qmd", folder / "report.html", env={"ISLETMETA_OUT": str(results)}
+            ROOT / "report.qmd", folder / "report.html", env={"ISLETMETA_OUT": str(run_folder)}
         )
     return made.path.as_uri()
 
@@ -154,11 +150,11 @@ def test_on_a_telephone_each_row_is_a_card_that_shows_every_number(visit):
     )
     assert outside == 0
     labels = page.evaluate(
-        """() => Array.from(document.querySelectorAll('#tbl-headline tbody td')).map(cell =>
+        """() => Array.from(document.querySelectorAll('#tbl-studies tbody td')).map(cell =>
              getComputedStyle(cell, '::before').content)"""
     )
-    assert '"Estimate"' in labels
-    assert page.locator("#tbl-headline thead").bounding_box()["height"] <= 1
+    assert '"Treated"' in labels
+    assert page.locator("#tbl-studies thead").bounding_box()["height"] <= 1
 
 
 def test_a_wide_table_scrolls_with_a_cue_and_keeps_its_first_column(visit):

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import synthetic_results
 
 from analysis import render
 from analysis.render import quarto
@@ -26,19 +25,16 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def made(evidence, tmp_path_factory):
-    """The whole report as PDF and DOCX, on invented results."""
-    from analysis import effects
-
+def made(run_folder, tmp_path_factory):
+    """The whole report as PDF and DOCX."""
     folder = tmp_path_factory.mktemp("print")
-    results = synthetic_results.write(folder, effects.build(evidence).effects)
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("QUARTO_PATH", raising=False)
         patch.setattr(quarto.shutil, "which", lambda name: None)
         return render.render_all(
             ROOT / "report.qmd",
             {form: folder / f"report.{form}" for form in ("pdf", "docx")},
-            env={"ISLETMETA_OUT": str(results)},
+            env={"ISLETMETA_OUT": str(run_folder)},
         )
 
 

@@ -7,11 +7,11 @@ import re
 import subprocess
 import sys
 import zipfile
+from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-import synthetic_results
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -408,12 +408,6 @@ def test_the_audit_sees(page, fault):
 
 # --- the report itself ------------------------------------------------------------------------
 
-SECTIONS = [
-    "The answer in one page", "The evidence base", "C-peptide", "HbA1c", "Insulin dose",
-    "Independence from insulin, and how long it lasts", "Safety", "Type 1 beside type 2",
-    "What would change our mind", "Against earlier meta-analyses", "Methods", "Reproducibility",
-    "Every extracted fact",
-]  # fmt: skip
 CONSTANTS = {"0.2", "0.3", "0.5", "0.331", "0.7", "1.01", "1.96"}
 """Decimals the prose may hold: thresholds, a conversion factor, a quantile; never a result."""
 
@@ -424,25 +418,48 @@ def parts():
 
 
 @pytest.fixture(scope="module")
-def report(evidence, tmp_path_factory):
-    """The whole report in HTML, once, on invented results."""
-    from analysis import effects
-
-    folder = tmp_path_factory.mktemp("report")
-    results = synthetic_results.write(folder, effects.build(evidence).effects)
-    made = render.render(REPORT, folder / "report.html", env={"ISLETMETA_OUT": str(results)})
+def report(run_folder, tmp_path_factory):
+    """The whole report in HTML, once, on the tracked results."""
+    target = tmp_path_factory.mktemp("report") / "report.html"
+    made = render.render(REPORT, target, env={"ISLETMETA_OUT": str(run_folder)})
     return made.path.read_text(encoding="utf-8")
+
+
+def space(results) -> dict:
+    """What the cells of the report know: what the first one imports, and the results."""
+    parts = sources.read(REPORT)[1]
+    first = next(part for part in parts if isinstance(part, render.Cell))
+    known: dict = {}
+    imports = [line for line in first.source.splitlines() if line.startswith(("from ", "import "))]
+    exec("\n".join(imports), known)
+    return {**known, "results": results}
+
+
+def values(results):
+    """The line, expression and value of each cell and inline expression of the report."""
+    from analysis.report import style
+
+    style.apply()
+    known = space(results)
+    for part in sources.read(REPORT)[1]:
+        if not isinstance(part, render.Cell):
+            for expression, line in sources.inline(part):
+                yield line, expression, eval(expression, known)
+        elif part.options.get("include", True):
+            yield part.line, part.source.strip(), eval(part.source.strip(), known)
 
 
 def test_the_report_passes_the_audit(report):
     assert render.audit_html(report) == []
 
 
-def test_every_planned_section_is_there_in_order(report):
+def test_every_section_of_the_source_is_there_in_order(report, parts):
+    planned = [re.sub(r"\s*\{[^}]*\}", "", match[1]) for part in parts if isinstance(part, str)
+               for match in re.finditer(r"^# (.*)$", part, re.M)]  # fmt: skip
     heads = re.findall(r"<h1[^>]*>(.*?)</h1>", report, re.S)
     plain = [re.sub(r"<span.*?</span>|<.*?>", "", head, flags=re.S) for head in heads]
-    named = [" ".join(head.split()) for head in plain]
-    assert [head for head in named if head in SECTIONS] == SECTIONS
+    named = [" ".join(html.unescape(head).split()) for head in plain]
+    assert [head for head in named if head in planned] == planned
 
 
 def test_every_figure_and_table_of_the_source_is_on_the_page(report, parts):
@@ -472,36 +489,79 @@ def test_the_page_names_its_renderer(report):
     )
 
 
-def test_every_inline_value_is_markdown_to_a_notebook(evidence, tmp_path, parts):
+def test_every_inline_value_is_markdown_to_a_notebook(run_folder):
     """Quarto shows a plain text by its repr, with quotes and escapes."""
     from IPython.core.formatters import DisplayFormatter
 
-    from analysis import effects
-    from analysis.report import prose
-    from analysis.report.results import Results
+    from analysis.report import load
 
-    out = synthetic_results.write(tmp_path, effects.build(evidence).effects)
-    space = {"prose": prose, "results": Results(out, evidence)}
     show = DisplayFormatter().format
-    seen = 0
-    for part in parts:
-        if not isinstance(part, render.Cell):
-            for expression, line in sources.inline(part):
-                data, _ = show(eval(expression, space))
-                assert "text/markdown" in data, f"report.qmd:{line}: {expression}"
-                seen += 1
-    assert seen > 20
+    inline = [(line, expression, value) for line, expression, value in values(load(run_folder))
+              if isinstance(value, str)]  # fmt: skip
+    assert len(inline) > 20
+    for line, expression, value in inline:
+        data, _ = show(value)
+        assert "text/markdown" in data, f"report.qmd:{line}: {expression}"
+
+
+NASTY = "<script>x</script> @fig-claims $\\input$ `{python} 1` [a](javascript:b) **c** |"
+FREE = ("label", "note", "statement", "claim", "caveat", "reason", "patient_label", "first_author",
+        "title", "country", "criterion", "exclusion_reason", "population", "comparison", "notes",
+        "support")  # fmt: skip
+OURS = {"div", "table", "thead", "tbody", "tr", "th", "td", "a", "strong", "small", "details",
+        "summary", "ol", "li", "caption"}  # fmt: skip
+
+
+class Tags(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.seen, self.attributes = set(), set()
+
+    def handle_starttag(self, tag, attributes):
+        self.seen.add(tag)
+        self.attributes |= {name for name, _ in attributes}
+
+
+def test_nothing_in_the_evidence_becomes_markup(run_folder):
+    """Free texts that hold markup of every language stay text in tables, sentences and figures."""
+    from dataclasses import replace
+
+    from matplotlib.figure import Figure
+
+    from analysis.report import load, style
+    from analysis.report.tables.base import Table
+
+    results = load(run_folder)
+    spoilt = {}
+    for name in ("studies", "outcomes", "directions", "responders", "independence", "safety",
+                 "published"):  # fmt: skip
+        table = getattr(results.evidence, name).copy()
+        for column in set(FREE) & set(table.columns):
+            table[column] = NASTY
+        spoilt[name] = table
+    results = replace(results, evidence=replace(results.evidence, **spoilt))
+    shown = ""
+    for line, expression, value in values(results):
+        where = f"report.qmd:{line}: {expression}"
+        if isinstance(value, Figure):
+            assert "<script" not in style.as_svg(value), where
+        elif isinstance(value, Table):
+            reader = Tags()
+            reader.feed(value._repr_html_())
+            assert reader.seen <= OURS, where
+            assert not {name for name in reader.attributes if name.startswith("on")}, where
+            raw = re.sub(r"\]\(<https?://[^<>\s]+>\)", "", value._repr_markdown_())
+            assert not re.search(r"[<>@$`{}]", re.sub(r"\\.", "", raw)), where
+            shown += value.text
+        elif isinstance(value, str):
+            assert not re.search(r"[<>@$`{}|]", re.sub(r"\\.", "", value)), where
+    assert NASTY in shown
 
 
 def test_long_tables_are_folded_away(report):
-    for label in ("tbl-outcomes", "tbl-directions", "tbl-harms", "tbl-studies"):
+    for label in ("tbl-facts-outcomes", "tbl-facts-safety", "tbl-studies"):
         before = report[: report.index(f'id="{label}"')]
         assert before.count("<details") == before.count("</details>") + 1
-
-
-def test_the_patient_is_warned_first(report):
-    text = " ".join(report.split())
-    assert text.index("<strong>Nobody should change a treatment") < text.index("<img")
 
 
 def test_no_result_is_typed_by_hand(parts):

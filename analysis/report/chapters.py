@@ -10,7 +10,8 @@ import math
 
 import pandas as pd
 
-from analysis import outcomes, risk_of_bias
+from analysis import __version__, outcomes, risk_of_bias
+from analysis.report import style
 from analysis.report.figures.evidence import map_counts
 from analysis.report.figures.robustness import headlines, name
 from analysis.report.results import Results
@@ -368,6 +369,14 @@ def withheld(results: Results) -> str:
 def stale(results: Results) -> str:
     """A warning where the results do not belong to the evidence."""
     return f"**Attention:** {verbatim(results.stale)}" if results.stale else ""
+
+
+@said
+def footer(results: Results) -> str:
+    """Program, version, code and renderer of this page."""
+    manifest = results.manifest
+    made = f" with code {manifest['code']}" if manifest.get("code") else ""
+    return f"Made by isletmeta {__version__}{made}. Rendered by {verbatim(style.renderer())}."
 
 
 @said
