@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from analysis import exact
+from analysis.exact import contrasts
 
 PRIOR = exact.HalfNormal(0.5)
 
@@ -74,3 +75,36 @@ def test_refits_of_twenty_studies(benchmark, refits):
     )
     assert len(done) == refits
     benchmark.extra_info["largest_memory_mb"] = memory_mb()
+
+
+def in_words(k: int = 11) -> contrasts.Contrasts:
+    """k contrasts, three of them numbers with a spread, the others null or significant."""
+    rng = np.random.default_rng(21)
+    numbers = np.arange(k) < 3
+    null = rng.random(k) < 0.4
+    return contrasts.Contrasts.of(
+        kind=np.where(numbers, "numeric", "interval"),
+        y=np.where(numbers, rng.normal(-0.7, 0.5, k), np.nan),
+        var_a=np.where(numbers, 0.16, np.nan),
+        var_b=np.where(numbers, 0.12, np.nan),
+        n_factor=rng.uniform(0.04, 0.3, k),
+        z_low=np.where(null, -1.96, -np.inf),
+        z_high=np.where(null, 1.96, -1.96),
+        n_patients=40,
+    )
+
+
+def test_one_fit_with_words(benchmark):
+    rows, prior = in_words(), contrasts.ContrastPriors.of("hba1c")
+    assert benchmark(contrasts.fit, rows, prior).settled
+
+
+def test_leave_one_out_with_words(benchmark):
+    rows, prior = in_words(10), contrasts.ContrastPriors.of("hba1c")
+    done = benchmark.pedantic(contrasts.leave_one_out, (rows, prior), rounds=3)
+    assert len(done) == 10
+
+
+def test_one_specification_with_fixed_sd_and_correlation(benchmark):
+    rows, prior = in_words(), contrasts.ContrastPriors.of("hba1c")
+    assert benchmark(contrasts.fit, rows, prior, r=0.4, sd=1.1).settled

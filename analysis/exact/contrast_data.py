@@ -60,12 +60,13 @@ class ContrastPriors:
             return Normal(mean, sd)
 
         names = ("bias", "type_effect", "slope", "measure")
+        r_mean, r_sd = priors.get("change", "r").params
         return cls(
             mu=normal("mu"),
             tau=HalfNormal(priors.get(outcome, "tau").scale),
             log_sd=normal("log_sd"),
             log_sd_spread=priors.get("change", "log_sd_spread").scale,
-            r=priors.get("change", "r").params,
+            r=(r_mean, r_sd),
             tau_class=HalfNormal(priors.get(outcome, "tau_class").scale),
             coefficients={name: normal(name) for name in names},
         )

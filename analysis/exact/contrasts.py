@@ -80,6 +80,7 @@ class GridTau(Distribution):
         self.sd = sd if finite_moment > 2 else float("inf")
 
     def _v(self, tau: np.ndarray) -> np.ndarray:
+        assert self._change is not None  # a fixed tau is answered before
         return self._change.inverse(np.maximum(tau, 1e-300)[None])[0]
 
     def _cdf(self, x: np.ndarray) -> np.ndarray:
@@ -482,7 +483,7 @@ def fit_batch(cases: Iterable[Mapping[str, Any]], *, jobs: int = 1) -> list[Cont
     cases = list(cases)
     if jobs == 1 or len(cases) < 2:
         return [fit(**case) for case in cases]
-    import joblib
+    import joblib  # type: ignore[import-untyped]
 
     return joblib.Parallel(n_jobs=jobs)(joblib.delayed(fit)(**case) for case in cases)
 

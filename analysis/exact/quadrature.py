@@ -146,7 +146,7 @@ def lay(problem: Problem, prior: TauPrior, n_flat: np.ndarray, nodes: int = NODE
     floor = 1e-3 * np.minimum(np.minimum(least, prior_low), upper)
     ceiling = np.minimum(10.0 * np.maximum(np.maximum(most, spread), prior_high), upper)
 
-    def density(tau: np.ndarray, log_slope: np.ndarray, index: np.ndarray | slice) -> np.ndarray:
+    def density(tau: np.ndarray, log_slope: np.ndarray, index: np.ndarray) -> np.ndarray:
         value = log_posterior(problem.rows(index), prior.rows(index), tau) + log_slope
         return np.where(np.isnan(value), -np.inf, value)
 
@@ -249,6 +249,7 @@ class TauPosterior:
 
     def cdf_table(self) -> tuple[np.ndarray, np.ndarray]:
         """Density (per step) and distribution function of v on the fine grid, (rows, fine)."""
+        assert self.grid is not None  # a fixed tau has no table
         values, integrals = _sinc_tables(self.grid.nodes)
         density = np.maximum(self.weight @ values.T, 0.0)
         cdf = np.maximum.accumulate(np.clip(self.weight @ integrals.T, 0.0, 1.0), axis=1)
