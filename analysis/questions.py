@@ -129,19 +129,21 @@ def posterior_of(
 
 
 def direction(rows: pd.DataFrame) -> np.ndarray:
-    """1 clearly more, -1 clearly less, 0 neither: by each result's own test or interval.
+    """1 clearly more, -1 clearly less, 0 neither, NaN untested: by each result's own test.
 
-    A number by its interval at the centre of r (none known: by nothing, 0); an exact p-value by
-    its size; words by whether their bounds on z lie beyond the 5 % point.
+    A number by its interval at the centre of r, else by the bound on its p-value, else by nothing
+    (NaN); an exact p-value by its size; words by whether their bounds on z lie beyond the 5 %
+    point.
     """
     y = rows["y"].to_numpy(dtype=float)
-    se = effects_room.se(rows)
-    with np.errstate(invalid="ignore"):
-        z = np.where(rows["kind"].eq("numeric"), y / se, np.nan)
+    numbers = rows["kind"].eq("numeric").to_numpy()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        z = np.where(numbers, y / effects_room.se(rows), np.nan)
     low = np.where(np.isfinite(z), z, rows["z_low"].to_numpy(dtype=float))
     high = np.where(np.isfinite(z), z, rows["z_high"].to_numpy(dtype=float))
     edge = SIGNIFICANT - 1e-9
-    return np.select([low >= edge, high <= -edge], [1, -1], 0)
+    found = np.select([low >= edge, high <= -edge], [1.0, -1.0], 0.0)
+    return np.where(np.isnan(low) & np.isnan(high), np.nan, found)
 
 
 def overall_risk(rows: pd.DataFrame, outcome: str, judged: pd.DataFrame) -> pd.Series:

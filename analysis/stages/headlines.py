@@ -284,6 +284,7 @@ def headline_row(question: Question, rows: pd.DataFrame, told: str, evidence: Ev
         "k_better": int((sides > 0).sum()),
         "k_null": int((sides == 0).sum()),
         "k_worse": int((sides < 0).sum()),
+        "k_untested": int(np.isnan(sides).sum()),
         "n_patients": patients.sum(),
         "n_in_words": patients[in_words].sum(),
         "n_unregistered": patients[unregistered].sum(),

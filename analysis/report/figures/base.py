@@ -59,8 +59,9 @@ def label_rows(axes: Axes, labels: list[str], *, size: float = style.SMALL) -> N
 
 
 def heading(axes: Axes, y: float, text: str) -> None:
-    """A heading between rows, from the left edge of the axes."""
-    axes.text(0.0, y, text, transform=axes.get_yaxis_transform(), fontweight="bold", va="center",
+    """A heading between rows, up to the right edge of the axes."""
+    axes.text(1.0, y, text, transform=axes.get_yaxis_transform(), fontweight="bold", va="center",
+              ha="right",
               fontsize=style.SMALL, color=style.INK,
               bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8})  # fmt: skip
 

@@ -14,7 +14,7 @@ from analysis.report.words import count, short, study
 
 PANELS = {
     "controlled": "Against control groups",
-    "uncontrolled": "Against the patients' own baseline: no control group",
+    "uncontrolled": "No control group, against own baseline",
 }
 IN_WORDS = {-1: "◂ lower", 0: "no clear difference", 1: "higher ▸"}
 RISK_MARKS = {"low": "+", "moderate": "~", "some_concerns": "~", "high": "−", "serious": "−",

@@ -29,6 +29,7 @@ HEADLINES = declare(
         column("k_better", COUNT, "results clearly on the good side by their own test or interval"),
         column("k_null", COUNT, "results without a clear difference"),
         column("k_worse", COUNT, "results clearly on the bad side"),
+        column("k_untested", COUNT, "numbers without a test or a spread of their own"),
         column("n_patients", COUNT, "patients, controls included"),
         column("n_in_words", COUNT, "of them in results known in words only"),
         column("n_unregistered", COUNT, "of them in trials for which no registration was found"),
@@ -53,7 +54,7 @@ STUDY_ESTIMATES = declare(
         column("kind", WORD, "numeric, exact_p, two_points or interval"),
         column("months", NUMBER, "time after treatment", "months"),
         column("n_patients", COUNT, "patients, controls included"),
-        column("direction", NUMBER, "1 clearly more, -1 clearly less, 0 neither, by the "
+        column("direction", NUMBER, "1 clearly more, -1 clearly less, 0 neither, blank untested: by the "
                "result's own test or interval"),
         column("y", NUMBER, "the printed number on the model's scale; blank for words",
                "model scale"),
