@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from scipy import integrate, special
 
+from analysis import priors
 from analysis.exact import facts as published
 from analysis.exact.facts import Reading
 from analysis.exact.families import FAMILIES, log_density, log_survival
@@ -57,6 +58,13 @@ def test_a_gompertz_without_slope_is_exponential():
     assert log_survival("gompertz", y, 0.0, CURE) == pytest.approx(
         log_survival("exponential", y, 0.0, CURE), rel=1e-4
     )
+
+
+def test_facts_are_read_with_the_onset_and_the_spread_of_the_table_of_priors():
+    mean, sd = priors.get("duration", "onset").params
+    nodes = np.exp(mean + sd * special.ndtri(np.array([1, 3, 5]) / 6))
+    assert Reading().onset == pytest.approx(nodes, rel=1e-3)
+    assert Reading().mean_spread == priors.get("duration", "mean_reading").scale
 
 
 # --- pieces of the likelihood, exponential in closed form -----------------------------------------

@@ -55,11 +55,12 @@ class Reading:
 
     Attributes
     ----------
-    onset : equally likely times from treatment to freedom, months.
+    onset : equally likely times from treatment to freedom, months; by default the mid-quantiles of
+        a log-normal with median 1 month and log SD 1.2.
     mean_spread : SD of the log of a printed mean around the restricted mean, on top of sampling.
     """
 
-    onset: tuple[float, ...] = (1.0,)
+    onset: tuple[float, ...] = (0.313, 1.0, 3.193)
     mean_spread: float = 0.25
 
 
