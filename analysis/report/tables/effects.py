@@ -66,8 +66,8 @@ def told(results: Results, approach: str, population: str) -> Table:
                 "Outcome": outcomes.get(name).title, "Compared": words,
                 "Result": value_words(results, row.to_dict()),
                 "Better": count(row["k_better"]), "No clear difference": count(row["k_null"]),
-                "Worse": count(row["k_worse"]), "Untested": count(row["k_untested"]), "k": count(row["k_studies"]),
-                "n": count(row["n_patients"]),
+                "Worse": count(row["k_worse"]), "Untested": count(row["k_untested"]),
+                "k": count(row["k_studies"]), "n": count(row["n_patients"]),
             })  # fmt: skip
     return grid(
         pd.DataFrame(rows), ("Better", "No clear difference", "Worse", "Untested", "k", "n")

@@ -54,8 +54,8 @@ STUDY_ESTIMATES = declare(
         column("kind", WORD, "numeric, exact_p, two_points or interval"),
         column("months", NUMBER, "time after treatment", "months"),
         column("n_patients", COUNT, "patients, controls included"),
-        column("direction", NUMBER, "1 clearly more, -1 clearly less, 0 neither, blank untested: by the "
-               "result's own test or interval"),
+        column("direction", NUMBER, "1 clearly more, -1 clearly less, 0 neither, blank untested: "
+               "by the result's own test or interval"),
         column("y", NUMBER, "the printed number on the model's scale; blank for words",
                "model scale"),
         column("ci_low", NUMBER, "its own 95 % interval, at the centre of r", "model scale"),
