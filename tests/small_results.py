@@ -6,6 +6,7 @@ bound, silence.
 """
 
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,7 @@ class Small:
         return Small(self.estimates if estimates is None else estimates, {**self.tables, **tables})
 
 
+@cache
 def small() -> Small:
     """The invented run: one of each case."""
     return Small(_estimates(), {name: _table(name, rows) for name, rows in _rows().items()})
