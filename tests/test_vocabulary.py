@@ -14,8 +14,8 @@ LISTS = {
     for name, value in vars(v).items()
     if name.isupper()
     and isinstance(value, dict)
-    and not name.endswith("LIMITS")
-    and name not in ("APPROACH_OF_CLASS", *NESTED)
+    and isinstance(next(iter(value.values())), str)
+    and name != "APPROACH_OF_CLASS"
 } | {f"{name}, {tool}": words for name in NESTED for tool, words in getattr(v, name).items()}
 
 
