@@ -52,7 +52,8 @@ def test_an_unshown_claim_is_not_answered_with_yes(run):
 
 
 def test_follow_up_ends_what_is_known_of_durations(run):
-    assert "not known beyond 24 months" in page_one.answer(run)
+    told = page_one.answer(run)
+    assert "not known beyond 24 months (islet replacement, the longest followed)" in told
     assert lines(run)["Immune reset, type 1: How long"].value.startswith("not known")
 
 

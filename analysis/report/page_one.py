@@ -94,11 +94,16 @@ def _by_class(results, outcome: str) -> list[str]:
 
 
 def _lasting(results) -> str:
-    """How far islets were followed, in few words."""
-    table = readings.rows_of(results, "follow_up", **readings.where(ISLETS, "t1d"))
-    if table.empty or not words.known(table["last_month"].iloc[0]):
+    """How far any approach was followed, and which, in few words."""
+    table = results.table("follow_up")
+    table = table[table["last_month"].notna()]
+    if table.empty:
         return "not known"
-    return f"not known beyond {table['last_month'].iloc[0]:.0f} months"
+    far = table.loc[table["last_month"].idxmax()]
+    return (
+        f"not known beyond {far['last_month']:.0f} months "
+        f"({vocabulary.APPROACHES[far['approach']]}, the longest followed)"
+    )
 
 
 @said
