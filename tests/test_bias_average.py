@@ -327,23 +327,3 @@ def test_a_trim_and_fill_that_does_not_settle_says_so(monkeypatch):
 
 
 # --- the project's own numbers -------------------------------------------------------------------
-
-
-def test_designs_are_never_mixed_and_the_funnel_shows_what_was_pooled(own):
-    funnel = own.tables["funnel"]
-    seen = funnel[~funnel["filled"]]
-    counts = seen.groupby(["outcome", "design"]).size()
-    for row in own.tables["bias_summary"].itertuples():
-        assert counts.get((row.outcome, row.design), 0) == row.k_studies
-    filled = funnel[funnel["filled"]].groupby(["outcome", "design"]).size()
-    tests = own.tables["small_study"].query("test == 'trim_and_fill'")
-    for row in tests.itertuples():
-        assert filled.get((row.outcome, row.design), 0) == np.nan_to_num(row.k_filled)
-
-
-def test_each_ensemble_in_the_table_of_models_is_whole(own):
-    models = own.tables["bias_models"]
-    for _, part in models.groupby(["outcome", "design"]):
-        assert len(part) == 36
-        assert part["posterior_probability"].sum() == pytest.approx(1)
-    assert len(own.estimates) == models.groupby(["outcome", "design"]).ngroups

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from analysis.patient_level import evidence_of
+from made_evidence import evidence_of
 
 from analysis import durations
 from analysis.cohorts import patient_groups

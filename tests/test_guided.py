@@ -28,7 +28,7 @@ def study_answers(row: dict[str, str]) -> list[str]:
         "source_url": "",
     }  # fmt: skip
     asked = [c for c in (*guided_module._FIRST, *rest) if c != "exclusion_reason"]
-    return [taken.get(column, row[column]) for column in asked]
+    return [taken.get(column, row.get(column, "")) for column in asked]
 
 
 # Lines as they are typed, however long.

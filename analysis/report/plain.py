@@ -57,7 +57,7 @@ def guidance(results, language: str = "en") -> str:
     """How to recognise an unproven clinic, what to ask it, and where to find registered trials."""
     fixed = text(language)
     found = fixed["trials"]["list"]
-    links = "\n".join(f"- [{one['name']}](<{one['url']}>)" for one in found)
+    links = "\n".join(f"- [{one['name']}]({one['url']})" for one in found)
     blocks = [
         f"## {fixed['headings']['clinic']}",
         fixed["clinic"]["intro"],

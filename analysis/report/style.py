@@ -26,7 +26,7 @@ INK, GREY, PALE = "#222222", "#6B6B6B", "#E3E6E8"
 
 WIDTH = 4.1
 """Inches. A page 380 pixels wide shows a figure of this width at 1.2 pixels a point."""
-SMALL, TEXT = 7.6, 8.2
+SMALL, TEXT, LARGER = 8.2, 8.4, 8.6
 """Points; nothing is smaller than `SMALL`, which is 9 pixels on such a page."""
 WHITE, NIGHT = "#FFFFFF", "#14181B"
 """The page, light and dark (`theme.css` says the same)."""

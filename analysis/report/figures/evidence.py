@@ -168,7 +168,8 @@ def traffic_light(results: Results, family: str = "objective") -> Figure:
     rows.sort(key=lambda row: (row[0] != "rob2", row[1]))
     width = max(len(vocabulary.RISK_DOMAINS[tool]) for tool, *_ in rows)
     figure, axes = base.new(0.2 * len(rows) + 0.9)
-    base.label_rows(axes, [f"{name}{' R' if tool == 'rob2' else ''}" for tool, name, *_ in rows])
+    names = [f"{name}{' R' if tool == 'rob2' else ''}" for tool, name, *_ in rows]
+    base.label_rows(axes, names, size=style.LARGER)
     for y, (tool, _, words, whole) in enumerate(rows):
         for x, domain in enumerate(vocabulary.RISK_DOMAINS[tool]):
             _light(axes, x, y, words.get(domain, "no_information"))
@@ -184,7 +185,7 @@ def traffic_light(results: Results, family: str = "objective") -> Figure:
 def _light(axes, x: float, y: float, word: str) -> None:
     axes.scatter(x, y, s=52, color=RISK_COLOURS.get(word, "#B8B8B8"), lw=0)
     axes.text(x, y, RISK_SIGNS.get(word, "?"), ha="center", va="center", color="white",
-              fontsize=style.SMALL, fontweight="bold")  # fmt: skip
+              fontsize=style.LARGER, fontweight="bold")  # fmt: skip
 
 
 def domains(results: Results) -> np.ndarray:
