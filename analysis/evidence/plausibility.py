@@ -22,11 +22,11 @@ _TABLE = Table("outcomes.csv")
 
 SPREAD_OF_PATIENTS = {
     "c_peptide": (0.12, 1.3),
-    "insulin_dose": (0.1, 1.2),
+    "insulin_dose": (0.15, 1.2),
     "fasting_glucose": (0.06, 0.7),
     "hba1c": (0.35, 3.0),
     "time_in_range": (3.0, 40.0),
-    "percent": (3.0, 300.0),
+    "percent": (3.0, 150.0),
 }
 """Usual standard deviations between patients: of HbA1c in NGSP points, of time in range and of
 percentages in percent, of all others as a share of the mean (coefficient of variation)."""
