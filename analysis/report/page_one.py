@@ -124,9 +124,10 @@ def known_harms(results) -> str:
             f"{vocabulary.APPROACHES[row['approach']]} "
             f"({verbatim(words.study(row['label']))}"
         )
-        infected = [fatal.loc[row["cohort"]]] if row["cohort"] in fatal.index else []
-        if infected:
-            text += f"; {infected[0]['k']:.0f} of infection: {verbatim(infected[0]['what'])}"
+        infected = fatal[fatal.index == row["cohort"]]
+        if len(infected):
+            what = words.listed([verbatim(each) for each in infected["what"]])
+            text += f"; {infected['k'].sum():.0f} of infection: {what}"
         relation = harms.JUDGED.get(row["relation"], "")
         text += f"; relation {relation}" if relation == "not stated" else f"; judged {relation}"
         parts.append(text + ")")
