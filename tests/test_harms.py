@@ -9,6 +9,7 @@ import pytest
 
 from analysis import evidence, harms
 from analysis.cohorts import patient_groups
+from analysis.stages.harms import FATAL
 
 RAW = Path(__file__).parent.parent / "data" / "raw"
 
@@ -275,3 +276,17 @@ def test_without_any_safety_row_all_are_silent(real):
 )
 def test_immune_strategies_are_grouped_by_their_burden(word, group):
     assert harms.strategy(word) == group
+
+
+@pytest.mark.parametrize(
+    ("detail", "fatal"),
+    [
+        ("fatal sepsis", True),
+        ("pneumonia (Fatal)", True),
+        ("non-fatal sepsis", False),
+        ("nonfatal sepsis", False),
+        ("pneumonia, not fatal", False),
+    ],
+)
+def test_only_what_a_source_calls_fatal_is_fatal(detail, fatal):
+    assert (FATAL.search(detail) is not None) is fatal

@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,6 +63,21 @@ def test_deaths_and_fatal_infections_are_named_with_their_denominators(run):
     assert "2 of 9 after islet replacement (Invented 2025; 1 of infection: fatal meningitis" in told
     assert "1 of 12 after cell infusion" in told and "judged not related" in told
     assert "5 of 7 groups do not say whether anyone died of any cause" in told
+
+
+def test_every_fatal_infection_is_named_where_a_cohort_had_several(run):
+    table = run.table("harm_events")
+    fatal = table[(table["event"] == "severe_infection") & (table["fatal"] == "yes")]
+    more = pd.concat([table, fatal.assign(what="fatal sepsis")], ignore_index=True)
+    told = page_one.known_harms(run.but(harm_events=more))
+    assert "2 of infection" in told and "fatal meningitis" in told and "fatal sepsis" in told
+
+
+def test_a_fatal_infection_is_named_also_where_no_death_is_counted(run):
+    table = run.table("harm_events")
+    told = page_one.known_harms(run.but(harm_events=table[table["event"] != "death"]))
+    assert "1 of 9 after islet replacement (Invented 2025; 1 of infection: fatal meningitis" in told
+    assert "None named" not in told
 
 
 def test_what_stands_before_the_cards_is_read_in_a_minute(run):

@@ -139,7 +139,7 @@ def test_lower_is_said_only_of_what_is_lower(mean):
 def test_warnings_questions_and_lists_of_trials_are_on_the_page(run):
     page = plain.guidance(run)
     assert "asks you to pay" in page and page.count("?\n") + page.count("?") >= 10
-    assert "<https://clinicaltrials.gov>" in page and "7 trials" in page
+    assert "[ClinicalTrials.gov](https://clinicaltrials.gov)" in page and "7 trials" in page
 
 
 def test_icons_are_as_many_as_the_people_counted(run):

@@ -58,9 +58,19 @@ def named(results, **parts: object) -> pd.DataFrame:
     )
 
 
+def died(results) -> pd.DataFrame:
+    """The deaths of each group; a fatal infection is one also where its source counts no deaths."""
+    counted = named(results, event="death")
+    fatal = named(results, event="severe_infection", fatal="yes")
+    only = fatal[~fatal["cohort"].isin(counted["cohort"])]
+    only = only.assign(k=only.groupby("cohort")["k"].transform("sum")).drop_duplicates("cohort")
+    table = pd.concat([counted, only]) if len(only) else counted
+    return table.sort_values(["place", "label"], ignore_index=True, kind="stable")
+
+
 def deaths(results) -> tuple[int, int]:
     """Treated patients known to have died, and how many groups name them."""
-    table = named(results, event="death")
+    table = died(results)
     return int(table["k"].sum()), len(table)
 
 

@@ -115,7 +115,7 @@ def advice() -> str:
 @said
 def known_harms(results) -> str:
     """Deaths and fatal infections by approach, each with its denominator; who is silent."""
-    table = harms.named(results, event="death")
+    table = harms.died(results)
     fatal = harms.named(results, event="severe_infection", fatal="yes").set_index("cohort")
     parts = []
     for _, row in table.iterrows():

@@ -184,7 +184,7 @@ def harmed(results, fixed: dict) -> list[str]:
         own["none"] if not died else own["death_one"] if died == 1 else own["deaths"].format(k=died)
     ]
     fatal = harms.named(results, event="severe_infection", fatal="yes")
-    for _, row in harms.named(results, event="death").iterrows():
+    for _, row in harms.died(results).iterrows():
         found.append(
             own["where"].format(
                 approach=fixed["approach"][row["approach"]],
@@ -240,7 +240,7 @@ def arrays(results, language: str = "en") -> list[tuple[str, int, int, bool, str
         reading = readings.share(results, outcome, approach, "t1d")
         if reading.told == readings.SHARE:
             add(kind, approach, **reading.figures)
-    for _, row in harms.named(results, event="death").iterrows():
+    for _, row in harms.died(results).iterrows():
         add("died", row["approach"], row["k"], row["n"])
     return found
 

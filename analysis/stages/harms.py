@@ -8,6 +8,8 @@ zero. What would settle a harm is the patient-years until its bound falls under 
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 
@@ -21,6 +23,8 @@ from analysis.stages.result import StageResult, Tell, stage_result
 
 NAMED = ("death", "severe_infection", "malignancy_or_tumour")
 """Events of which every single one is told."""
+FATAL = re.compile(r"(?<!non-)(?<!non )(?<!not )(?<!no )(?<!near-)\bfatal", re.IGNORECASE)
+"""What a source calls fatal; "non-fatal", "nonfatal" and "not fatal" are not."""
 NO_RATE = ("serious_adverse_event", "procedure_related", "graft_loss")
 """Counted and shown, but without a rate: nearly every statement is a zero or of a moment."""
 THRESHOLDS = {"death": 1.0, "malignancy_or_tumour": 1.0, "severe_infection": 5.0}
@@ -183,7 +187,7 @@ def events(evidence: Evidence) -> list[dict]:
     for row in rows.to_dict("records"):
         study = studies.loc[row["study_id"]]
         detail = str(row["event_detail"]) or vocabulary.EVENT_CATEGORIES[row["event_category"]]
-        fatal = row["event_category"] == "death" or "fatal" in detail.lower()
+        fatal = row["event_category"] == "death" or FATAL.search(detail) is not None
         approach = strata.loc[row["study_id"], "approach"]
         n = row["n_at_risk"] if row["n_at_risk"] > 0 else study["n_treated"]
         made.append({
