@@ -135,7 +135,7 @@ def test_the_cards_have_every_line_in_print_too(run):
     made = page_one.cards(run)
     markdown, page = made._repr_markdown_(), made._repr_html_()
     for card in made.cards:
-        assert f"<h3>{card.title}</h3>" in page
+        assert f"<h2>{card.title}</h2>" in page
     assert len(made.frame) == sum(len(card.lines) for card in made.cards)
     assert "0\\.60" in markdown and "hba1c:cell_infusion:t2d" in page
 

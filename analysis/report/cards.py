@@ -140,7 +140,7 @@ def _card(card: Card) -> str:
         else ""
     )
     return (
-        f'<section class="card"><h3>{escape.html(card.title)}</h3>\n<dl>\n{lines}\n</dl>\n'
+        f'<section class="card"><h2>{escape.html(card.title)}</h2>\n<dl>\n{lines}\n</dl>\n'
         f"{opened}</section>"
     )
 
