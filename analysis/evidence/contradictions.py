@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from analysis import vocabulary as v
 from analysis.evidence.faults import Fault
 from analysis.evidence.reading import Table
-from analysis.evidence.schema import Row, blank
+from analysis.evidence.schema import Row, blank, number_of
 
 Tables = Mapping[str, Table]
 
@@ -101,7 +101,7 @@ def _above_the_study(table: Table, studies: Table, by_id: Mapping[str, Row]) -> 
         if table.name in ("outcomes.csv", "directions.csv"):
             limits.append(("n_control", float(study["n_control"]), "n_control"))
         for column, limit, said in limits:
-            if row[column] > limit:  # False when either is NaN
+            if number_of(row, column) > limit:  # False when either is NaN
                 fact = place(studies, study, said) if said else "an arm of one patient"
                 yield table.fault(row, column, f"not more than {limit:g}: {fact}")
                 break
@@ -109,14 +109,14 @@ def _above_the_study(table: Table, studies: Table, by_id: Mapping[str, Row]) -> 
 
 def _one_patient(table: Table) -> Iterator[Fault]:
     for row in table.rows:
-        if row["statistic"] == "individual" and row["n"] > 1:
+        if row["statistic"] == "individual" and number_of(row, "n") > 1:
             yield table.fault(row, "n", "1, because statistic is individual")
 
 
 def _percentages(table: Table) -> Iterator[Fault]:
     for row in table.rows:
-        percent = 100 * row["n_responders"] / row["n_total"]
-        if abs(percent - row["percent"]) > 1:
+        percent = 100 * number_of(row, "n_responders") / number_of(row, "n_total")
+        if abs(percent - number_of(row, "percent")) > 1:
             yield table.fault(row, "percent", f"n_responders of n_total are {percent:.1f} %")
 
 
@@ -125,7 +125,8 @@ def _percentages(table: Table) -> Iterator[Fault]:
 
 def _no_spread(table: Table) -> Iterator[Fault]:
     for row in table.rows:
-        if row["spread"] == 0 and row["n"] > 1 and row["statistic"] != "individual":
+        group = number_of(row, "n") > 1 and row["statistic"] != "individual"
+        if group and row["spread"] == 0:
             yield table.fault(
                 row, "spread", f"more than 0: {row['n']:g} patients are not all alike; blank with "
                 "spread_kind none where no spread is printed"
@@ -143,7 +144,9 @@ def _impossible_changes(table: Table) -> Iterator[Fault]:
         if row["months"] == 0 and row["scale"] != "level":
             yield table.fault(row, "scale", "level at month 0: nothing has changed yet")
         base = before.get((row["study_id"], row["arm"], row["outcome"], row["unit"]))
-        if row["scale"] == "change" and base is not None and row["value"] < -base["value"] - 0.05:
+        if row["scale"] != "change" or base is None:
+            continue
+        if number_of(row, "value") < -number_of(base, "value") - 0.05:
             allowed = f"not below minus the level before treatment: {place(table, base, 'value')}"
             yield table.fault(row, "value", allowed)
 
@@ -158,7 +161,7 @@ def _impossible_sizes(table: Table) -> Iterator[Fault]:
                 limit = v.LARGEST_SPREAD.get(str(row["outcome"]), {}).get(unit, math.inf)
             elif scale not in ("change", "between_arm_difference"):
                 continue
-            if abs(row[column]) > limit:
+            if abs(number_of(row, column)) > limit:
                 other = "mmol/mol" if unit == "%" else "another unit"
                 said = "a change" if column != "spread" else "a spread"
                 allowed = (
@@ -203,22 +206,23 @@ def _exact(rows: list[Row], fact: str) -> list[Row]:
 def _more_than_ever(table: Table, rows: list[Row]) -> Iterator[Fault]:
     """More independent at a time, for a time, or listed, than ever were."""
     for ever in _exact(rows, "ever"):
-        fact = f"ever independent were k {ever['k']:g} ({table.name}:{ever['line']})"
+        most = number_of(ever, "k")
+        fact = f"ever independent were k {most:g} ({table.name}:{ever['line']})"
         for row in rows:
             counted = row["fact"] in ("at_time", "lasted", "duration_summary")
-            if counted and row["bound"] != "selected" and row["k"] > ever["k"]:
-                yield table.fault(row, "k", f"not more than {ever['k']:g}: {fact}")
+            if counted and row["bound"] != "selected" and number_of(row, "k") > most:
+                yield table.fault(row, "k", f"not more than {most:g}: {fact}")
         patients = [row for row in rows if row["fact"] == "patient"]
-        if len(patients) > ever["k"]:
-            row = patients[int(ever["k"])]
-            allowed = f"{ever['k']:g} patients at most, {len(patients)} are listed: {fact}"
+        if len(patients) > most:
+            row = patients[int(most)]
+            allowed = f"{most:g} patients at most, {len(patients)} are listed: {fact}"
             yield table.fault(row, "patient_label", allowed)
 
 
 def _part_above_whole(table: Table, part: list[Row], whole: list[Row]) -> Iterator[Fault]:
     for ever in _exact(whole, "ever"):
         for row in _exact(part, "ever"):
-            if row["k"] > ever["k"]:
+            if number_of(row, "k") > number_of(ever, "k"):
                 allowed = f"not more than {place(table, ever, 'k')}, of the whole arm"
                 yield table.fault(row, "k", allowed)
 
@@ -228,23 +232,26 @@ def _outside_the_range(table: Table, rows: list[Row]) -> Iterator[Fault]:
     for ends in rows:
         if ends["fact"] != "duration_summary" or ends["duration_statistic"] != "range":
             continue
-        low, high = ends["low"], ends["high"]
+        low, high = number_of(ends, "low"), number_of(ends, "high")
         for row in rows:
             same = row["fact"] == "patient" or (
                 row["fact"] == "duration_summary" and row["duration_statistic"] != "range"
             )
             one_group = row["fact"] == "patient" or blank(row["k"]) or row["k"] == ends["k"]
-            if same and one_group and not low <= row["value"] <= high and not blank(row["value"]):
+            if not same or not one_group or blank(row["value"]):
+                continue
+            if not low <= number_of(row, "value") <= high:
                 allowed = f"within {low:g} to {high:g}, the range ({table.name}:{ends['line']})"
                 yield table.fault(row, "value", allowed)
 
 
 def _lasting_longer(table: Table, rows: list[Row]) -> Iterator[Fault]:
     """More patients insulin-free for longer than for a shorter time."""
-    lasted = sorted(_exact(rows, "lasted"), key=lambda row: row["months"])
+    lasted = sorted(_exact(rows, "lasted"), key=lambda row: number_of(row, "months"))
     for i, longer in enumerate(lasted):
         for shorter in lasted[:i]:
-            if longer["k"] > shorter["k"] and longer["n_total"] == shorter["n_total"]:
+            same = longer["n_total"] == shorter["n_total"]
+            if same and number_of(longer, "k") > number_of(shorter, "k"):
                 allowed = (
                     f"not more than {place(table, shorter, 'k')}, free for "
                     f"{shorter['months']:g} months"
@@ -252,8 +259,9 @@ def _lasting_longer(table: Table, rows: list[Row]) -> Iterator[Fault]:
                 yield table.fault(longer, "k", allowed)
                 break
     for row in lasted:
-        patients = [r for r in rows if r["fact"] == "patient" and r["value"] >= row["months"]]
-        if len(patients) > row["k"]:
+        months = number_of(row, "months")
+        patients = [r for r in rows if r["fact"] == "patient" and number_of(r, "value") >= months]
+        if len(patients) > number_of(row, "k"):
             allowed = (
                 f"at least {len(patients)}: so many patients are listed with as long or longer"
             )

@@ -98,11 +98,8 @@ def number_meant(text: str) -> tuple[float, str]:
         return math.nan, "a spreadsheet made a date of it: enter what is printed, as text"
     if relation := re.fullmatch(rf"(?:p\s*)?([<>≤≥~≈=])\s*=?\s*({_PLAIN})", plain, re.IGNORECASE):
         return math.nan, f"the number alone: write {relation[2]}"
-    if re.fullmatch(rf"{_PLAIN}\s*(±|\+/?-|\().*", plain):
-        return (
-            math.nan,
-            f"one number a cell: write {re.match(_PLAIN, plain)[0]} here, its spread apart",
-        )
+    if both := re.fullmatch(rf"({_PLAIN})\s*(±|\+/?-|\().*", plain):
+        return math.nan, f"one number a cell: write {both[1]} here, its spread apart"
     if re.fullmatch(rf"{_PLAIN}\s*(-|to|\.\.+|~|/|;|,)\s*{_PLAIN}", plain):
         return math.nan, "one number a cell; the two ends of a range have columns of their own"
     if re.fullmatch(r"[+-]?[\dOolI.,]+", plain) and re.search(r"\d", plain):

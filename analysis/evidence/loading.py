@@ -13,7 +13,7 @@ from analysis.evidence import rules
 from analysis.evidence.contradictions import contradictions
 from analysis.evidence.faults import EvidenceError, Fault
 from analysis.evidence.reading import Table, read_table
-from analysis.evidence.schema import TABLES, Row, blank
+from analysis.evidence.schema import TABLES, Row, blank, number_of
 
 RAW = Path("data/raw")
 
@@ -83,9 +83,10 @@ def _same_time(row: Row, fact: Row) -> bool:
     """Whether a follow-up row of outcomes speaks for the time of a row of directions."""
     if blank(fact["months"]):
         return blank(row["months"])
-    low = fact["months"] if blank(fact["months_from"]) else fact["months_from"]
-    high = fact["months"] if blank(fact["months_to"]) else fact["months_to"]
-    return row["months"] > 0 and low - 0.05 <= row["months"] <= high + 0.05
+    low = number_of(fact, "months" if blank(fact["months_from"]) else "months_from")
+    high = number_of(fact, "months" if blank(fact["months_to"]) else "months_to")
+    months = number_of(row, "months")
+    return months > 0 and low - 0.05 <= months <= high + 0.05
 
 
 def has_numbers(fact: Row, rows: Sequence[Row]) -> bool:

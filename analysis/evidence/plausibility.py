@@ -16,7 +16,7 @@ from analysis import units
 from analysis import vocabulary as v
 from analysis.evidence.faults import Fault
 from analysis.evidence.reading import Table
-from analysis.evidence.schema import Row, blank
+from analysis.evidence.schema import Row, blank, number_of, word_of
 
 _TABLE = Table("outcomes.csv")
 
@@ -85,7 +85,8 @@ def _at(row: Row, column: str = "value") -> str:
 
 def _size(row: Row) -> Iterator[Fault]:
     """Levels, changes and percentages that are unusual in their unit."""
-    outcome, unit, scale, value = row["outcome"], row["unit"], row["scale"], row["value"]
+    outcome, unit = word_of(row, "outcome"), word_of(row, "unit")
+    scale, value = row["scale"], number_of(row, "value")
     if blank(value) or value == 0:
         return
     if scale in ("percent_change", "percent_of_baseline"):
@@ -117,15 +118,16 @@ def _size(row: Row) -> Iterator[Fault]:
 
 def _jumps(rows: Sequence[Row]) -> Iterator[Fault]:
     """Levels of one arm that differ many times over between two times."""
-    groups = defaultdict(list)
+    groups: dict[tuple[str, ...], list[Row]] = defaultdict(list)
     for row in rows:
-        if row["scale"] == "level" and row["value"] > 0 and row["n"] != 1:
-            groups[(row["study_id"], row["arm"], row["outcome"], row["unit"])].append(row)
+        if row["scale"] == "level" and number_of(row, "value") > 0 and number_of(row, "n") != 1:
+            key = tuple(word_of(row, c) for c in ("study_id", "arm", "outcome", "unit"))
+            groups[key].append(row)
     for (_, _, outcome, _), members in groups.items():
         most = {"hba1c": 2.4, "fasting_glucose": 3.5, "insulin_dose": 12.0}.get(outcome, 15.0)
-        first = min(members, key=lambda row: (blank(row["months"]), row["months"]))
+        first = min(members, key=lambda row: (blank(row["months"]), number_of(row, "months")))
         for row in members:
-            ratio = row["value"] / first["value"]
+            ratio = number_of(row, "value") / number_of(first, "value")
             if (ratio > most or ratio < 1 / most) and not _near_zero(row, first):
                 text = (
                     f"{ratio:.3g} times {_at(first)} of month {first['months']:g}: ten times off?"
@@ -137,9 +139,9 @@ def _near_zero(*rows: Row) -> bool:
     """C-peptide at the limit of detection: a ratio says nothing."""
     if rows[0]["outcome"] not in v.C_PEPTIDE_MEASURES:
         return False
-    lines = [units.c_peptide_scale(row["unit"]) for row in rows]
+    lines = [units.c_peptide_scale(word_of(row, "unit")) for row in rows]
     return any(
-        line.absolute and line.level(row["value"]) < 0.03
+        line.absolute and line.level(number_of(row, "value")) < 0.03
         for line, row in zip(lines, rows, strict=True)
     )
 
@@ -148,13 +150,14 @@ def _level_called_change(rows: Sequence[Row]) -> Iterator[Fault]:
     """Changes as large as the levels of the same study: a level called a change?"""
     levels = defaultdict(list)
     for row in rows:
-        if row["scale"] == "level" and row["value"] > 0:
+        if row["scale"] == "level" and number_of(row, "value") > 0:
             levels[(row["study_id"], row["outcome"], row["unit"])].append(row)
     for row in rows:
         near = [
             level
             for level in levels[(row["study_id"], row["outcome"], row["unit"])]
-            if row["scale"] == "change" and 0.5 <= row["value"] / level["value"] <= 2.0
+            if row["scale"] == "change"
+            and 0.5 <= number_of(row, "value") / number_of(level, "value") <= 2.0
         ]
         if near:
             text = f"a change as large as the level {_at(near[0])}: a level called a change?"
@@ -172,27 +175,27 @@ def spread_between_patients(row: Row) -> float:
     if row["spread_kind"] in ("sd", "unstated"):
         return float(row["spread"])
     if row["spread_kind"] == "se":
-        n = row["n"]
-        if row["scale"] == "between_arm_difference" and row["n_control"] > 0:
-            n = 1 / (1 / row["n"] + 1 / row["n_control"])
-        return float(row["spread"]) * math.sqrt(n)
+        n = number_of(row, "n")
+        if row["scale"] == "between_arm_difference" and number_of(row, "n_control") > 0:
+            n = 1 / (1 / number_of(row, "n") + 1 / number_of(row, "n_control"))
+        return number_of(row, "spread") * math.sqrt(n)
     return math.nan
 
 
 def _measure_of(row: Row) -> tuple[str, float]:
     """Which of the usual spreads a row is held against, and its spread on that footing."""
-    outcome, sd = row["outcome"], spread_between_patients(row)
+    outcome, sd = word_of(row, "outcome"), spread_between_patients(row)
     if row["n"] == 1 or (blank(row["n"]) and row["spread_kind"] == "se"):
         return outcome, math.nan
     if row["scale"] in ("percent_change", "percent_of_baseline"):
         return "percent", sd
     if outcome in ("hba1c", "time_in_range"):
-        slope = units.scale(outcome, row["unit"]).slope if outcome == "hba1c" else 1.0
+        slope = units.scale(outcome, word_of(row, "unit")).slope if outcome == "hba1c" else 1.0
         return outcome, sd * slope
-    if row["scale"] != "level" or not row["value"] > 0:
+    if row["scale"] != "level" or not number_of(row, "value") > 0:
         return outcome, math.nan
     family = "c_peptide" if outcome in v.C_PEPTIDE_MEASURES else outcome
-    return family, sd / row["value"]
+    return family, sd / number_of(row, "value")
 
 
 def _suspect(row: Row, too_small: bool) -> str:
@@ -211,9 +214,9 @@ def _spreads(rows: Sequence[Row]) -> Iterator[Fault]:
     """Spreads outside the usual, far from those of other studies, or from the arm's own."""
     measured = [(row, *_measure_of(row)) for row in rows]
     measured = [m for m in measured if not math.isnan(m[2]) and m[2] > 0]
-    by_family = defaultdict(lambda: defaultdict(list))
+    by_family: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for row, family, spread in measured:
-        by_family[family][row["study_id"]].append(spread)
+        by_family[family][word_of(row, "study_id")].append(spread)
     for row, family, spread in measured:
         footing = "" if family in ("hba1c", "time_in_range", "percent") else " of the mean"
         shown = f"{spread:.3g}{footing} between patients"
@@ -255,13 +258,13 @@ def _own_spread(row: Row, family: str, measured: list) -> tuple[Row, float] | No
 
 
 def _collapsed(row: Row) -> Iterator[Fault]:
-    if row["n"] > 1 and row["spread_low"] == row["spread_high"]:
+    if number_of(row, "n") > 1 and number_of(row, "spread_low") == number_of(row, "spread_high"):
         yield _fault(row, "spread_low", f"both ends are {row['spread_high']:g}: no spread is known")
 
 
 def _asymmetric(row: Row) -> Iterator[Fault]:
     """Confidence intervals whose number does not stand in their middle."""
-    low, value, high = row["spread_low"], row["value"], row["spread_high"]
+    low, value, high = (number_of(row, c) for c in ("spread_low", "value", "spread_high"))
     if row["spread_kind"] != "ci95" or blank(value) or not low < high:
         return
     rounding = 2 * max(_last_place(number) for number in (low, value, high))
@@ -292,7 +295,7 @@ def _p_against_numbers(rows: Sequence[Row]) -> Iterator[Fault]:
     for row in rows:
         if blank(row["p_value"]):
             continue
-        printed = _z_of(row["p_value"])
+        printed = _z_of(number_of(row, "p_value"))
         wanted = "between" if row["scale"] == "between_arm_difference" else "within"
         if row["p_contrast"] not in (wanted, "") or (not row["p_contrast"] and wanted == "within"):
             continue
@@ -302,7 +305,7 @@ def _p_against_numbers(rows: Sequence[Row]) -> Iterator[Fault]:
             z, why = _smallest_z(row, levels.get(key)), "the levels and their spreads give at most"
             if math.isnan(z) or row["p_relation"] == "<" or printed > 0.8 * z - 0.3:
                 continue
-        elif math.isnan(z) or not _disagree(row["p_relation"], printed, z):
+        elif math.isnan(z) or not _disagree(word_of(row, "p_relation"), printed, z):
             continue
         said = f"p {row['p_relation']} {row['p_value']:g}"
         yield _fault(row, "p_value", f"{said} is printed, {why} {2 * stats.norm.sf(z):.2g}")
@@ -324,14 +327,14 @@ def _z_of_number(row: Row) -> float:
     if row["scale"] == "level" or blank(row["value"]):
         return math.nan
     if row["spread_kind"] == "ci95":
-        se = (row["spread_high"] - row["spread_low"]) / (2 * 1.96)
+        se = (number_of(row, "spread_high") - number_of(row, "spread_low")) / (2 * 1.96)
     elif row["spread_kind"] == "se":
-        se = row["spread"]
+        se = number_of(row, "spread")
     elif row["spread_kind"] == "sd" and row["scale"] in ("change", "percent_change"):
-        se = row["spread"] / math.sqrt(row["n"])
+        se = number_of(row, "spread") / math.sqrt(number_of(row, "n"))
     else:
         return math.nan
-    return abs(row["value"]) / se if se > 0 else math.nan
+    return abs(number_of(row, "value")) / se if se > 0 else math.nan
 
 
 def _smallest_z(row: Row, before: Row | None) -> float:
@@ -339,6 +342,6 @@ def _smallest_z(row: Row, before: Row | None) -> float:
     if before is None or row is before:
         return math.nan
     spreads = [spread_between_patients(r) for r in (before, row)]
-    widest = sum(spreads) / math.sqrt(min(before["n"], row["n"]))
-    change = abs(row["value"] - before["value"])
+    widest = sum(spreads) / math.sqrt(min(number_of(before, "n"), number_of(row, "n")))
+    change = abs(number_of(row, "value") - number_of(before, "value"))
     return change / widest if widest > 0 else math.nan

@@ -69,17 +69,18 @@ _NO_TEXT = (
 )
 
 
-def _read_bytes(path: Path) -> tuple[bytes | None, Fault | None]:
+def _read_bytes(path: Path) -> bytes | Fault:
+    """The bytes of a file, or what kept it from being read."""
     name = path.name
     try:
-        return path.read_bytes(), None
+        return path.read_bytes()
     except FileNotFoundError:
         like = [p.name for p in _siblings(path) if _resembles(p.name, name)]
         allowed = "this file is needed" + (f"; is it {like[0]}?" if like else "")
-        return None, Fault(name, 1, "(file)", "(missing file)", allowed)
+        return Fault(name, 1, "(file)", "(missing file)", allowed)
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        return None, Fault(name, 1, "(file)", reason, "a file that can be read")
+        return Fault(name, 1, "(file)", reason, "a file that can be read")
 
 
 def _siblings(path: Path) -> list[Path]:
@@ -278,11 +279,11 @@ def read_table(raw: Path, name: str) -> tuple[Table, list[Fault]]:
     name : a key of `TABLES`.
     """
     table, columns = Table(name), TABLES[name]
-    data, fault = _read_bytes(raw / name)
-    if data is None:
+    data = _read_bytes(raw / name)
+    if isinstance(data, Fault):
         table.readable = False
-        missing = fault.value == "(missing file)"
-        return table, [] if missing and name in OPTIONAL_FILES else [fault]
+        missing = data.value == "(missing file)"
+        return table, [] if missing and name in OPTIONAL_FILES else [data]
     table.digest = hashlib.sha256(data).hexdigest()
     text, fault = text_of(name, data)
     if fault is None:

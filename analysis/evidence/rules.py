@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from analysis import vocabulary as v
 from analysis.evidence.faults import Fault
 from analysis.evidence.reading import Table
-from analysis.evidence.schema import FACT_FILES, KEYS, TABLES, Row, blank, words_of
+from analysis.evidence.schema import FACT_FILES, KEYS, TABLES, Row, blank, number_of, words_of
 
 
 def _duplicate_rules(table: Table) -> Iterator[Fault]:
     """No fact twice: the key columns of a table name one row."""
-    key, seen = KEYS[table.name], {}
+    key = KEYS[table.name]
+    seen: dict[tuple[str | float | None, ...], str | float] = {}
     for row in table.rows:
         # Numbers compare as numbers (12 and 12.0 are one month), blanks as blanks.
         name = tuple(None if blank(row[c]) else row[c] for c in key)
@@ -86,18 +87,18 @@ def _cohort_rules(table: Table) -> Iterator[Fault]:
             name = str(row[column]).lower()
             if not name:
                 continue
-            other = first.setdefault(name, row)
-            if other is row:
+            earlier = first.setdefault(name, row)
+            if earlier is row:
                 continue
-            pair = frozenset((str(row["cohort"]), str(other["cohort"])))
+            pair = frozenset((str(row["cohort"]), str(earlier["cohort"])))
             if len(pair) == 2 and pair not in declared:
                 allowed = (
-                    f"overlapping cohorts undeclared: {other['study_id']} of cohort "
-                    f"{other['cohort']} has it too; one cohort, or name it in overlaps_with"
+                    f"overlapping cohorts undeclared: {earlier['study_id']} of cohort "
+                    f"{earlier['cohort']} has it too; one cohort, or name it in overlaps_with"
                 )
                 yield table.fault(row, column, allowed)
             elif column != "registry_id":
-                yield table.fault(row, column, f"one study ({other['study_id']} has it too)")
+                yield table.fault(row, column, f"one study ({earlier['study_id']} has it too)")
 
 
 def unit_limits(outcome: str, unit: str, scale: str) -> tuple[float, float] | None:
@@ -152,12 +153,12 @@ def _spread_rules(table: Table, row: Row) -> Iterator[Fault]:
     elif kind == "unstated" and one == (low and high):
         allowed = "unstated needs `spread`, or spread_low and spread_high, not both"
         yield table.fault(row, "spread_kind", allowed)
-    if low and high and row["spread_low"] > row["spread_high"]:
+    if low and high and number_of(row, "spread_low") > number_of(row, "spread_high"):
         yield table.fault(row, "spread_low", f"not above spread_high ({row['spread_high']:g})")
     if not blank(row["value"]):
-        if low and row["value"] < row["spread_low"]:
+        if low and number_of(row, "value") < number_of(row, "spread_low"):
             yield table.fault(row, "value", f"not below spread_low ({row['spread_low']:g})")
-        if high and row["value"] > row["spread_high"]:
+        if high and number_of(row, "value") > number_of(row, "spread_high"):
             yield table.fault(row, "value", f"not above spread_high ({row['spread_high']:g})")
     elif not high:
         allowed = "a number; blank only with the bounds of a range or a detection limit"
@@ -167,7 +168,7 @@ def _spread_rules(table: Table, row: Row) -> Iterator[Fault]:
         and row["unit"] == "%"
         and kind in ("sd", "unstated")
         and one
-        and row["spread"] < v.SMALLEST_HBA1C_SD
+        and number_of(row, "spread") < v.SMALLEST_HBA1C_SD
     ):
         allowed = (
             f"an HbA1c SD of at least {v.SMALLEST_HBA1C_SD:g}; a smaller one is a standard error "
@@ -196,7 +197,10 @@ def _outcome_rules(table: Table) -> Iterator[Fault]:
                 )
             else:
                 for column in ("value", "spread_low", "spread_high"):
-                    if not blank(row[column]) and not limits[0] <= row[column] <= limits[1]:
+                    if (
+                        not blank(row[column])
+                        and not limits[0] <= number_of(row, column) <= limits[1]
+                    ):
                         allowed = f"{limits[0]:g} to {limits[1]:g} for {outcome} in {unit}"
                         yield table.fault(row, column, allowed)
         if blank(row["months"]) and "time_not_printed" not in words_of(row["caveats"]):
@@ -231,7 +235,7 @@ def _outcome_rules(table: Table) -> Iterator[Fault]:
 
 def _direction_rules(table: Table) -> Iterator[Fault]:
     for row in table.rows:
-        low, at, high = row["months_from"], row["months"], row["months_to"]
+        low, at, high = (number_of(row, c) for c in ("months_from", "months", "months_to"))
         if not blank(low) and not blank(high) and low > high:
             yield table.fault(row, "months_from", f"not after months_to ({high:g})")
         if not blank(at) and ((not blank(low) and at < low) or (not blank(high) and at > high)):
@@ -248,7 +252,7 @@ def _direction_rules(table: Table) -> Iterator[Fault]:
         if bool(row["p_relation"]) == blank(row["p_value"]):
             yield table.fault(row, "p_value", "p_relation and p_value are given together")
             continue
-        relation, p, said = row["p_relation"], row["p_value"], row["significant"]
+        relation, p, said = row["p_relation"], number_of(row, "p_value"), row["significant"]
         if said == "no" and relation in ("<", "=") and p < 0.05:
             yield table.fault(row, "significant", f"yes, because p {relation} {p:g} is printed")
         if said == "yes" and ((relation == "=" and p > 0.05) or (relation == ">" and p >= 0.05)):
@@ -256,7 +260,7 @@ def _direction_rules(table: Table) -> Iterator[Fault]:
 
 
 def _not_above(table: Table, row: Row, column: str, limit: str) -> Iterator[Fault]:
-    if row[column] > row[limit]:  # False when either is NaN
+    if number_of(row, column) > number_of(row, limit):  # False when either is NaN
         yield table.fault(row, column, f"not above {limit} ({row[limit]:g})")
 
 
@@ -305,7 +309,7 @@ def _safety_rules(table: Table) -> Iterator[Fault]:
     for row in table.rows:
         yield from _not_above(table, row, "n_patients", "n_at_risk")
         yield from _not_above(table, row, "n_patients", "n_events")
-        if row["n_patients"] == 0 and row["n_events"] > 0:
+        if number_of(row, "n_patients") == 0 and number_of(row, "n_events") > 0:
             yield table.fault(row, "n_events", "0 where no patient had the event")
         if row["bound"] == "at_least" and row["n_patients"] == 0:
             yield table.fault(row, "n_patients", "at least 1 for a lower bound (at_least)")
@@ -459,9 +463,9 @@ def _links_to_studies(tables: dict[str, Table]) -> Iterator[Fault]:
             yield from _known_study_rules(tables[name], set(studies))
     table = tables["registered_trials.csv"]
     for row in table.rows if table.readable else ():
-        for study in words_of(row["study_ids"]):
-            if study not in studies:
-                yield table.fault(row, "study_ids", f"study ids of studies.csv; {study} is none")
+        for named in words_of(row["study_ids"]):
+            if named not in studies:
+                yield table.fault(row, "study_ids", f"study ids of studies.csv; {named} is none")
     table = tables["risk_of_bias.csv"]
     for row in table.rows if table.readable else ():
         study = studies.get(str(row["study_id"]))

@@ -490,5 +490,27 @@ def blank(value: str | float) -> bool:
     return value == "" if isinstance(value, str) else math.isnan(value)
 
 
+def number_of(row: Row, column: str) -> float:
+    """The number in a cell of a column of numbers; NaN where it is blank.
+
+    Raises TypeError where the column holds words.
+    """
+    value = row[column]
+    if isinstance(value, str):
+        raise TypeError(f"{column} is no column of numbers: {value!r}")
+    return value
+
+
+def word_of(row: Row, column: str) -> str:
+    """The word or text in a cell; "" where it is blank.
+
+    Raises TypeError where the column holds numbers.
+    """
+    value = row[column]
+    if not isinstance(value, str):
+        raise TypeError(f"{column} is a column of numbers: {value!r}")
+    return value
+
+
 def words_of(value: str | float) -> list[str]:
     return str(value).split()

@@ -12,7 +12,7 @@ import pandas as pd
 from analysis.evidence.faults import Fault
 from analysis.evidence.loading import Evidence
 from analysis.evidence.reading import Table
-from analysis.evidence.schema import Row, blank, words_of
+from analysis.evidence.schema import Row, blank, number_of, word_of, words_of
 
 EQUAL_NUMBERS = 2
 """So many equal means with equal spreads make two studies one."""
@@ -77,7 +77,7 @@ def _addresses(studies: list[Row]) -> set[str]:
 
 
 def _shared(first: Row, later: Row, numbers: Mapping[str, set], addresses: set[str]):
-    equal = numbers[first["study_id"]] & numbers[later["study_id"]]
+    equal = numbers[word_of(first, "study_id")] & numbers[word_of(later, "study_id")]
     if len(equal) >= EQUAL_NUMBERS:
         shown = ", ".join(f"{key[3]:g}" for key in sorted(equal, key=str)[:3])
         return "study_id", f"{len(equal)} equal means with equal spreads ({shown})"
@@ -93,7 +93,7 @@ def _shared(first: Row, later: Row, numbers: Mapping[str, set], addresses: set[s
     same_page = later["source_url"] == first["source_url"] and later["source_url"] in addresses
     if same_page and "secondary" not in (first["seen_in"], later["seen_in"]):
         return "source_url", "the same address"
-    close = abs(later["year"] - first["year"]) <= 1
+    close = abs(number_of(later, "year") - number_of(first, "year")) <= 1
     same_size = later["n_treated"] == first["n_treated"] and (
         later["n_control"] == first["n_control"]
         or (blank(later["n_control"]) and blank(first["n_control"]))
