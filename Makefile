@@ -35,7 +35,7 @@ lint: setup ## style and faults
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
-	@$(BIN)/mypy analysis/outcomes.py analysis/results analysis/certainty.py analysis/verdicts.py
+	@$(BIN)/mypy
 
 lock: ## pin every dependency anew (needs uv)
 	@uv pip compile pyproject.toml --extra dev --universal --python-version 3.12 \

@@ -85,6 +85,13 @@ class ExactBatch:
     `batch[i]` is the posterior of row i, as `fit` gives it.
     """
 
+    mu_mean: np.ndarray
+    mu_sd: np.ndarray
+    tau_mean: np.ndarray
+    tau_sd: np.ndarray
+    predictive_mean: np.ndarray
+    predictive_sd: np.ndarray
+
     def __init__(
         self,
         problem: Problem,
@@ -174,9 +181,8 @@ class ExactBatch:
             post = self._posterior(index, place=True)
             self.log_marginal_likelihood[index] = post.log_marginal
             for j, unit in enumerate(np.eye(len(self.names))):
-                parts = post.given.combination(unit)
                 self.beta_mean[index, j], self.beta_sd[index, j] = mixture.moments(
-                    post.weight, *parts
+                    post.weight, *post.given.combination(unit)
                 )
             mean = np.einsum("rt,rt->r", post.weight, post.tau)
             self.tau_mean[index] = mean

@@ -87,7 +87,7 @@ def fit_classes(
     nodes = nuisance_of(task, layout, LEVEL)
     likelihood = Likelihood(task.rows, task.teachers, nodes, task.robust)
 
-    between = float(prior.tau_class.scale)
+    between = float(np.asarray(prior.tau_class.scale, dtype=float))
     half = REACH * np.hypot(plain.mu.sd, 0.6 * between)
     mu = np.linspace(plain.mu.mean - half, plain.mu.mean + half, MEAN_NODES)
     eta = np.linspace(mu[0] - 2 * between, mu[-1] + 2 * between, CLASS_NODES)
@@ -167,7 +167,7 @@ def _spread_grid(change: Map, prior: HalfNormal) -> Grid:
 def _log_normal(mu: np.ndarray, prior: ContrastPriors) -> np.ndarray:
     if prior.mu is None:
         return np.zeros(mu.size)
-    mean, sd = float(prior.mu.mean), float(prior.mu.sd)
+    mean, sd = prior.mu.one
     return -0.5 * ((mu - mean) / sd) ** 2 - np.log(sd) - 0.5 * LOG_2PI
 
 
@@ -182,7 +182,7 @@ def _slices(
         for name in names:
             log_known = np.zeros((eta.size, like.nodes.r.size))
             log_learnt = np.zeros((eta.size, width))
-            for i in np.flatnonzero(task.rows.cell_class == name):
+            for i in np.flatnonzero(task.rows.cell_class == name).tolist():
                 if task.rows.has_spread[i]:
                     log_known = log_known + like.known_row(i, eta, at)
                 else:

@@ -116,8 +116,7 @@ def task_of(
     if missing:
         raise ValueError(f"covariates without a prior: {', '.join(missing)}")
     normals = [prior.mu, *(prior.coefficients[name] for name in rows.names)]
-    mean = np.array([0.0 if p is None else float(p.mean) for p in normals])
-    sd = np.array([np.inf if p is None else float(p.sd) for p in normals])
+    mean, sd = np.array([(0.0, np.inf) if p is None else p.one for p in normals]).T
     if prior.mu is None and not (rows.has_spread & (rows.kind == "numeric")).any():
         raise ValueError("a flat prior of mu needs a printed number with a spread")
     design = np.column_stack([np.ones(len(rows)), rows.covariates])
@@ -137,12 +136,15 @@ def task_of(
 
 def _typical_se(rows: Contrasts, prior: ContrastPriors) -> np.ndarray:
     """A rough standard error of each row, for finding the scale of the problem."""
-    guess = np.exp(2 * float(prior.log_sd.mean)) * rows.n_factor
+    guess = np.exp(2 * prior.log_sd.one[0]) * rows.n_factor
     return np.sqrt(np.where(rows.has_spread, rows.var_a - prior.r[0] * rows.var_b, guess))
 
 
 def _scale_of_tau(prior: ContrastPriors) -> float:
     return float(np.max(prior.tau.span()[1]))
+
+
+Axes = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,7 @@ class Layout:
     m_low: np.ndarray
     m_high: np.ndarray
 
-    def axes(self, log_tau: np.ndarray, nodes: int) -> tuple[np.ndarray, ...]:
+    def axes(self, log_tau: np.ndarray, nodes: int) -> Axes:
         """First t, step of t, centre and width of each coordinate at each log tau, (T, D)."""
         low, high, centre, width = (
             np.column_stack(
@@ -237,7 +239,7 @@ def nuisance_of(task: Task, layout: Layout, level: Level) -> Nuisance:
     low, high = np.interp(s, layout.s, layout.m_low), np.interp(s, layout.s, layout.m_high)
     step = (high - low) / (level.m - 1)
     m = low[:, None] + step[:, None] * np.arange(level.m)
-    centre, spread = float(prior.log_sd.mean), float(prior.log_sd.sd)
+    centre, spread = prior.log_sd.one
     m_weight = step[:, None] * np.exp(-0.5 * ((m - centre) / spread) ** 2 - 0.5 * LOG_2PI) / spread
     s_full = np.repeat(s, level.m)
     m_full = m.ravel()
@@ -415,7 +417,7 @@ def _first_layout(task: Task, scale_se: np.ndarray) -> Layout:
 
     s_max = 5.2 * prior.log_sd_spread
     s = s_max * np.linspace(0, 1, 12) ** 2
-    centre_m, sd_m = float(prior.log_sd.mean), float(prior.log_sd.sd)
+    centre_m, sd_m = prior.log_sd.one
     m_low, m_high = np.full(s.size, np.inf), np.full(s.size, -np.inf)
     r_values = np.linspace(-R_LIMIT, R_LIMIT, 9) if task.r_unknown else [
         prior.r[0] if task.r is None else task.r

@@ -191,7 +191,7 @@ class Likelihood:
                     log_teach -= 0.5 * (
                         (seen[:, j, None] - nodes.m) ** 2 / total2 + np.log(total2) + LOG_2PI
                     )
-            self.teach_scale = log_teach.max()
+            self.teach_scale = float(log_teach.max())
             self.teach = (
                 np.exp(log_teach - self.teach_scale) * nodes.r_weight[:, None] * nodes.sd_weight
             )
@@ -252,13 +252,13 @@ class Likelihood:
         size = points.tau.size
         log_scale = np.full(size, self.teach_scale)
         log_known = np.zeros((size, self.nodes.r.size))
-        for i in self.known:
+        for i in self.known.tolist():
             eta, tau, place = points.distinct(i)
             log_known += self.known_row(i, eta, tau)[place]
         top = log_known.max(axis=1)
         log_scale += top
         value = np.exp(log_known - top[:, None]) @ self.teach
-        for i in self.learnt:
+        for i in self.learnt.tolist():
             eta, tau, place = points.distinct(i)
             part, top = self.learnt_row(i, eta, tau)
             value *= part[place]
@@ -275,7 +275,7 @@ class Likelihood:
         share, value : scaled weights (points,) and the joint (points, Q) of `joint` there.
         """
         log_known = np.zeros((points.tau.size, self.nodes.r.size))
-        for i in self.known:
+        for i in self.known.tolist():
             log_known += self.known_row(i, points.of_row(i), points.tau)
         known = np.exp(log_known - log_known.max(axis=1)[:, None])
         total = np.maximum(known @ self.teach, 1e-300)

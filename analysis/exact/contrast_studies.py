@@ -176,8 +176,10 @@ def _between(low: np.ndarray, high: np.ndarray, p: float) -> np.ndarray:
     """Quantile at p of a standard normal between two bounds, taken in the accurate tail."""
     flip = low + high > 0
     a, b = np.where(flip, -high, low), np.where(flip, -low, high)
-    p = np.where(flip, 1 - p, p)
-    log_cdf = np.logaddexp(special.log_ndtr(a) + np.log1p(-p), special.log_ndtr(b) + np.log(p))
+    share = np.where(flip, 1 - p, p)
+    log_cdf = np.logaddexp(
+        special.log_ndtr(a) + np.log1p(-share), special.log_ndtr(b) + np.log(share)
+    )
     cut = np.clip(special.ndtri_exp(np.minimum(log_cdf, -1e-300)), a, b)
     return np.where(flip, -cut, cut)
 

@@ -483,7 +483,7 @@ def fit_batch(cases: Iterable[Mapping[str, Any]], *, jobs: int = 1) -> list[Cont
     cases = list(cases)
     if jobs == 1 or len(cases) < 2:
         return [fit(**case) for case in cases]
-    import joblib  # type: ignore[import-untyped]
+    import joblib
 
     return joblib.Parallel(n_jobs=jobs)(joblib.delayed(fit)(**case) for case in cases)
 

@@ -236,7 +236,8 @@ class CountPosterior:
     def new_study(self) -> GridDistribution:
         new = self.new_theta.on(self._scale)
         if not self._scale.bounded:  # the mean of exp(theta) lies far out: taken in closed form
-            new.mean, new.sd = self._hierarchy.moments_of_exp(self._scale.forward(0.0))
+            per = float(self._scale.forward(np.zeros(1))[0])
+            new.mean, new.sd = self._hierarchy.moments_of_exp(per)
         return new
 
     def summary(self, threshold: float | None = None) -> pd.DataFrame:

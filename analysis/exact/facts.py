@@ -264,7 +264,9 @@ def study_log_likelihood(
         each = [w + parts.given(at) for at, w in zip(logit_ever, log_w, strict=True)]
         return np.maximum(special.logsumexp(each, axis=0), IMPOSSIBLE)
     # One group of unresolved patients: the integral depends on their S alone, so it is a table.
-    patients, least, stay, gone = (parts.unresolved or ((0, 0, -1.0, log1mexp(1.0)),))[0]
+    patients, least, stay, gone = (parts.unresolved or ((0, 0, -1.0, log1mexp(np.asarray(1.0))),))[
+        0
+    ]
     table = _ever_table(patients, least, parts.through, *ever)
     odds = np.clip(gone - stay, -TABLE_END, TABLE_END)
     return np.maximum(parts.sure + table(odds), IMPOSSIBLE)
@@ -294,7 +296,7 @@ def by_study(facts: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     yield from facts.groupby("study_id", sort=False)
 
 
-def still_free(facts: pd.DataFrame, months: Sequence[float]) -> pd.DataFrame:
+def still_free(facts: pd.DataFrame, months: Sequence[float] | np.ndarray) -> pd.DataFrame:
     """How many are known to have been free, and still observed, at each month.
 
     A fact speaks for its patients as long as each of them is known to be free: a patient who

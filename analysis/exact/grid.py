@@ -74,18 +74,19 @@ class GridDistribution(Distribution):
     Parameters
     ----------
     start, step : the points are start + step * (0, 1, ...).
-    density : values there, up to a constant; they fall to nothing at both ends.
+    density : values there, up to a constant; they fall to nothing at both ends. `values` holds
+        them as a density.
     scale : from that variable to the scale on which all questions are asked.
     """
 
     def __init__(self, start: float, step: float, density: np.ndarray, scale: Scale = IDENTITY):
         self.scale = scale
         self.start, self.step = float(start), float(step)
-        density = np.where(density > NOISE * density.max(), density, 0.0)
-        self.density = density / (density.sum() * step)
-        self.points = self.start + self.step * np.arange(self.density.size)
-        fine, values = denser(self.points, self.density)
-        self._spline = CubicSpline(fine, values, bc_type="natural")
+        values = np.where(density > NOISE * density.max(), density, 0.0)
+        self.values = values / (values.sum() * step)
+        self.points = self.start + self.step * np.arange(self.values.size)
+        fine, dense = denser(self.points, self.values)
+        self._spline = CubicSpline(fine, dense, bc_type="natural")
         self._integral = self._spline.antiderivative()
         self._fine = fine
         self._cdf_values = np.maximum.accumulate(self._integral(fine))
@@ -94,7 +95,7 @@ class GridDistribution(Distribution):
         self.mean, self.sd = self._moments(y)
 
     def _moments(self, y: np.ndarray) -> tuple[float, float]:
-        weight = self.density * self.step
+        weight = self.values * self.step
         with np.errstate(over="ignore", invalid="ignore"):
             first, second = weight * np.abs(y), weight * y * y
         if not self.scale.bounded:
@@ -135,7 +136,7 @@ class GridDistribution(Distribution):
 
     def on(self, scale: Scale) -> GridDistribution:
         """The same distribution read on another scale."""
-        return GridDistribution(self.start, self.step, self.density, scale)
+        return GridDistribution(self.start, self.step, self.values, scale)
 
     def curve(self, points: int = 201) -> tuple[np.ndarray, np.ndarray]:
         """Values and density for a picture, from the 0.05 % to the 99.95 % point."""

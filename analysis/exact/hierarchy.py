@@ -214,7 +214,7 @@ class Hierarchy:
 
     def _lay(self) -> tuple[Map | None, tuple[float, float], tuple[float, float]]:
         """The change of variable of tau, and the ranges of mu and v that carry the posterior."""
-        mean, sd = float(np.ravel(self.mu_prior.mean)[0]), float(np.ravel(self.mu_prior.sd)[0])
+        mean, sd = self.mu_prior.one
         mu_range = (mean - 9.0 * sd, mean + 9.0 * sd)
         if self.fixed_tau:
             mu_range, _ = self._zoom(None, mu_range, (0.0, 0.0))
@@ -256,11 +256,11 @@ class Hierarchy:
         return mu_range, v_range
 
     def _nodes(self, change, mu_range, v_range, m: int, t: int) -> Nodes:
-        mu = np.linspace(*mu_range, m)
+        mu = np.linspace(mu_range[0], mu_range[1], m)
         if change is None:
             value = float(np.ravel(self.tau_prior.span()[0])[0])
             return Nodes(mu, np.zeros(1), np.array([value]), np.zeros(1))
-        v = np.linspace(*v_range, t)
+        v = np.linspace(v_range[0], v_range[1], t)
         tau, slope = change.tau(v[None])
         return Nodes(mu, v, tau[0], slope[0])
 
@@ -268,18 +268,19 @@ class Hierarchy:
         """Log of the joint density of (mu, v) and y at the nodes (m, t), and log A (k, m, t)."""
         m, t = nodes.mu.size, nodes.tau.size
         mu, tau = np.repeat(nodes.mu, t), np.tile(nodes.tau, m)
-        log_a = np.empty((len(self.studies), m * t))
+        by_pair = np.empty((len(self.studies), m * t))
         per = BLOCK // inner_nodes
         for i, study in enumerate(self.studies):
             for start in range(0, m * t, per):
                 some = slice(start, start + per)
-                log_a[i, some] = inner(study, mu[some], tau[some], inner_nodes)[0]
-        log_a = log_a.reshape(-1, m, t)
-        z = (nodes.mu - self.mu_prior.mean) / self.mu_prior.sd
-        log_mu = -0.5 * z * z - np.log(self.mu_prior.sd) - 0.5 * np.log(2 * np.pi)
+                by_pair[i, some] = inner(study, mu[some], tau[some], inner_nodes)[0]
+        log_a = by_pair.reshape(-1, m, t)
+        mean, sd = self.mu_prior.one
+        z = (nodes.mu - mean) / sd
+        log_mu = -0.5 * z * z - np.log(sd) - 0.5 * np.log(2 * np.pi)
         log_tau = np.zeros(1) if self.fixed_tau else self.tau_prior.logpdf(nodes.tau[None])[0]
         density = np.einsum("i,imt->mt", self.copies, log_a)
-        return density + np.ravel(log_mu)[:, None] + (log_tau + nodes.slope)[None, :], log_a
+        return density + log_mu[:, None] + (log_tau + nodes.slope)[None, :], log_a
 
     # --- the posterior on the nodes -------------------------------------------------------------
 
@@ -295,10 +296,10 @@ class Hierarchy:
         """(m, t) posterior weights of the nodes, summing to one."""
         self.mu = GridDistribution(nodes.mu[0], h, self.weight.sum(axis=1))
         self.new = self._new_study(h)
-        self.tau = None if self.fixed_tau else self._tau()
+        self.tau = None if self._map is None else self._tau(self._map)
 
-    def _tau(self) -> GridDistribution:
-        v, change = self.nodes.v, self._map
+    def _tau(self, change: Map) -> GridDistribution:
+        v = self.nodes.v
         scale = Scale(
             lambda x: change.tau(np.atleast_1d(x)[None])[0][0],
             lambda y: change.inverse(np.maximum(np.atleast_1d(y), 1e-300)[None])[0],

@@ -68,6 +68,13 @@ class Conditional:
     root: np.ndarray
     leverage: np.ndarray | None
 
+    @property
+    def hat(self) -> np.ndarray:
+        """The leverages. Raises ValueError where they were not asked for."""
+        if self.leverage is None:
+            raise ValueError("the leverages were not asked for")
+        return self.leverage
+
     def combination(self, a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of a'β given τ; `a` has shape (q,) or (rows, q)."""
         a = np.broadcast_to(np.atleast_2d(a), (self.beta.shape[0], self.beta.shape[2]))
@@ -226,8 +233,7 @@ def typical_variance(problem: Problem) -> np.ndarray:
     k = studies.present.sum(axis=1)
     spare = k - studies.x.shape[2]
     given = condition(studies, np.zeros((studies.n_rows, 1)), leverage=True)
-    assert given.leverage is not None
-    hat = given.leverage[:, :, 0]
+    hat = given.hat[:, :, 0]
     trace = (weight * (1.0 - hat)).sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where((spare > 0) & (trace > 0), spare / trace, k / weight.sum(axis=1))

@@ -148,7 +148,8 @@ class Outlook:
     def _new_study(self) -> tuple[np.ndarray, np.ndarray]:
         """Points (X,), and P(a further study's effect <= point) from each node, (nodes, X)."""
         by_tau = np.cumsum(self.mass.sum(axis=1))
-        reach = 6.0 * self.tau[min(np.searchsorted(by_tau, 0.975), self.tau.size - 1)]
+        furthest = min(int(np.searchsorted(by_tau, 0.975)), self.tau.size - 1)
+        reach = 6.0 * self.tau[furthest]
         x = np.linspace(self.mu[0] - reach, self.mu[-1] + reach, POINTS)
         own = np.hypot(self.tau, 0.3 * (self.mu[1] - self.mu[0]))
         kernel = ndtr((x - self.mu[None, :, None]) / own[:, None, None])

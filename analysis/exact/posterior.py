@@ -259,7 +259,11 @@ class ExactPosterior:
         self.k = problem.k
         fixed = isinstance(tau_prior, Fixed) or np.all(np.isfinite(tau_prior.end))
         self._moment = (
-            np.inf if fixed else np.ravel(highest_moment(tau_prior, self.k, n_flat))[0].item()
+            np.inf
+            if fixed
+            else np.ravel(highest_moment(tau_prior, np.asarray(self.k), np.asarray(n_flat)))[
+                0
+            ].item()
         )
         self._flat = n_flat > 0
         self.log_marginal_likelihood = float(posterior.log_marginal[0])
@@ -330,7 +334,7 @@ class ExactPosterior:
         mean: w_i / Σw (the rest, when they sum to less than one, is the prior's), and with
         covariates its leverage divided by the number of coefficients.
         """
-        given = self._posterior.given.leverage[0]
+        given = self._posterior.given.hat[0]
         q = len(self._design.names)
         size = max(1, EFFECT_CHUNK // self._posterior.weight.shape[1])
         parts = []
@@ -363,7 +367,7 @@ class ExactPosterior:
         total = variance + tau2
         pull = variance / total
         fitted = self._problem.x[0, rows] @ given.beta[0].T
-        var_fitted = given.leverage[0, rows] * total
+        var_fitted = given.hat[0, rows] * total
         mean = (1.0 - pull) * self._problem.y[0, rows, None] + pull * fitted
         return mean, np.sqrt(tau2 * pull + pull**2 * var_fitted)
 

@@ -23,6 +23,13 @@ def _positive(name: str, value: ArrayLike) -> None:
         raise ValueError(f"{name} must be finite and above zero, got {value!r}")
 
 
+def _single(value: ArrayLike) -> float:
+    values = np.asarray(value, dtype=float)
+    if values.size != 1:
+        raise ValueError(f"one number is wanted, got {values.size}")
+    return float(values.item())
+
+
 def _finite(name: str, value: ArrayLike) -> None:
     if not np.all(np.isfinite(np.asarray(value, dtype=float))):
         raise ValueError(f"{name} must be finite, got {value!r}")
@@ -43,6 +50,14 @@ class Normal:
         sd = np.asarray(self.sd, dtype=float)
         if np.any(np.isnan(sd)) or np.any(sd <= 0):
             raise ValueError(f"Normal sd must be above zero, got {self.sd!r}")
+
+    @property
+    def one(self) -> tuple[float, float]:
+        """Mean and standard deviation as two numbers, where one data set is fitted.
+
+        Raises ValueError where they are arrays with a value for each of several.
+        """
+        return _single(self.mean), _single(self.sd)
 
 
 @dataclass(frozen=True)

@@ -369,8 +369,9 @@ class SurvivalPosterior(Curves):
 
     def _log_prior(self, axes: Axes) -> np.ndarray:
         """(m, t, q) log prior density times the cell of the grid."""
-        z = (axes.mu - self.priors.mu.mean) / self.priors.mu.sd
-        log_mu = -0.5 * z * z - np.log(self.priors.mu.sd / axes.step) - 0.5 * np.log(2 * np.pi)
+        mean, sd = self.priors.mu.one
+        z = (axes.mu - mean) / sd
+        log_mu = -0.5 * z * z - np.log(sd / axes.step) - 0.5 * np.log(2 * np.pi)
         return log_mu[:, None, None] + axes.log_tau[:, None] + axes.log_q
 
     def _ranges(self) -> dict[str, tuple[float, float]]:
@@ -380,6 +381,7 @@ class SurvivalPosterior(Curves):
         log_a = self._log_a(axes)
         prior = self._log_prior(axes)
         every = log_a.sum(axis=0) + prior
+        kept: dict[str, list[tuple[float, float]]]
         kept = {"mu": [], "v": [], "theta": [], "logit_cure": []}
         for one in (every, *(every - own for own in log_a)):
             joint = one.reshape(
@@ -676,14 +678,15 @@ def _tau_nodes(prior: TauPrior, v_range, n: int) -> tuple[np.ndarray, np.ndarray
     """v, tau and log prior probability of the nodes."""
     if isinstance(prior, Fixed):
         return np.zeros(1), np.ravel(np.asarray(prior.value, dtype=float))[:1], np.zeros(1)
-    v = np.linspace(*v_range, n)
+    v = np.linspace(v_range[0], v_range[1], n)
     tau, slope = _tau_change(prior).tau(v[None])
     return v, tau[0], prior.logpdf(tau)[0] + slope[0] + np.log(v[1] - v[0])
 
 
 def _prior_ranges(priors: Priors) -> dict[str, tuple[float, float]]:
     def around(prior: Normal) -> tuple[float, float]:
-        return float(prior.mean - 5.5 * prior.sd), float(prior.mean + 5.5 * prior.sd)
+        mean, sd = prior.one
+        return mean - 5.5 * sd, mean + 5.5 * sd
 
     v, _, log_tau = _tau_nodes(priors.tau, (-4.5, 8.0), 251)
     at = np.flatnonzero(log_tau > log_tau.max() - DEPTH)
@@ -709,11 +712,13 @@ def _axes(family, priors: Priors, ranges, step, n_theta, n_cure, n_tau) -> Axes:
     eta = ranges["mu"][0] + step * np.arange(-wide, m + wide)
 
     def nodes(name: str, prior: Normal, n: int, used: bool) -> tuple[np.ndarray, np.ndarray]:
+        mean, sd = prior.one
         if not used:
-            return np.array([float(prior.mean)]), np.zeros(1)
-        x = np.linspace(*ranges[name], n)
-        z = (x - prior.mean) / prior.sd
-        cell = np.log((x[1] - x[0]) / prior.sd) - 0.5 * np.log(2 * np.pi)
+            return np.array([mean]), np.zeros(1)
+        low, high = ranges[name]
+        x = np.linspace(low, high, n)
+        z = (x - mean) / sd
+        cell = np.log((x[1] - x[0]) / sd) - 0.5 * np.log(2 * np.pi)
         return x, -0.5 * z * z + cell
 
     theta, log_theta = nodes("theta", priors.log_shape, n_theta, family != "exponential")

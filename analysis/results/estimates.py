@@ -173,8 +173,8 @@ def estimate_id(parts: Mapping) -> str:
     return ":".join(words)
 
 
-def _number(value: object) -> float:
-    return float("nan") if value is None or value == "" else float(value)  # type: ignore[arg-type]
+def _number(value: str | float | None) -> float:
+    return float("nan") if value is None or value == "" else float(value)
 
 
 def estimates(rows: Iterable[Mapping]) -> pd.DataFrame:
@@ -196,7 +196,7 @@ def estimates(rows: Iterable[Mapping]) -> pd.DataFrame:
     return checked(ESTIMATES, pd.DataFrame(complete, columns=ESTIMATES.names))
 
 
-def find(table: pd.DataFrame, **parts: object) -> pd.DataFrame:
+def find(table: pd.DataFrame, **parts: str | float | None) -> pd.DataFrame:
     """The estimates with these parts; parts not named may be anything.
 
     Raises KeyError for a part that is none. Numbers are compared to eight digits.
@@ -214,7 +214,7 @@ def find(table: pd.DataFrame, **parts: object) -> pd.DataFrame:
     return table[chosen]
 
 
-def one(table: pd.DataFrame, **parts: object) -> pd.Series:
+def one(table: pd.DataFrame, **parts: str | float | None) -> pd.Series:
     """The one estimate with these parts; parts not named are the usual ones.
 
     `scale` may be left out where the parts have only one.
@@ -230,7 +230,7 @@ def one(table: pd.DataFrame, **parts: object) -> pd.Series:
     return found.iloc[0]
 
 
-def get(table: pd.DataFrame, **parts: object) -> pd.Series | None:
+def get(table: pd.DataFrame, **parts: str | float | None) -> pd.Series | None:
     """As `one`, but None where there is none. Raises EstimateMissing where there are several."""
     try:
         return one(table, **parts)
