@@ -1,13 +1,18 @@
 """Fixtures shared by the tests: the tracked evidence, and a copy of it that a test may spoil."""
 
+import json
 import os
 import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import hypothesis
 import pytest
 
 from analysis import evidence as evidence_module
+from analysis import render, store
+from analysis.render import quarto
 
 # A loaded machine may be slow at drawing examples; speed is for the benchmarks to judge.
 hypothesis.settings.register_profile(
@@ -44,6 +49,30 @@ def evidence(tracked_raw: Path) -> evidence_module.Evidence:
 
 
 @pytest.fixture(scope="session")
+def once(tmp_path_factory) -> Callable[[str, Callable[[Path], None]], Path]:
+    """Makes what is dear once for all workers of pytest-xdist.
+
+    `once(name, make)` is a folder that `make(folder)` has filled; the worker that comes second
+    waits for the first. Tests read it only.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def made(name: str, make: Callable[[Path], None]) -> Path:
+        folder = shared / name
+        with store.locked(folder):
+            if not folder.exists():
+                unfinished = shared / f"{name}.part"
+                shutil.rmtree(unfinished, ignore_errors=True)
+                unfinished.mkdir()
+                make(unfinished)
+                unfinished.rename(folder)
+        return folder
+
+    return made
+
+
+@pytest.fixture(scope="session")
 def run_folder() -> Path:
     """The tracked results: to be read only. Skips where they are of another contract."""
     from analysis import results
@@ -55,3 +84,32 @@ def run_folder() -> Path:
     except results.ContractError as error:
         pytest.skip(f"{folder} is of another version: run `make report` first ({error})")
     return folder
+
+
+@pytest.fixture(scope="session")
+def whole_report(run_folder, once) -> dict[str, render.Rendered]:
+    """The whole report in every format by the embedded renderer, once, on the tracked results."""
+
+    def make(folder: Path) -> None:
+        targets = {form: folder / f"report.{form}" for form in render.FORMATS}
+        with without_quarto():
+            made = render.render_all(
+                ROOT / "report.qmd", targets, env={"ISLETMETA_OUT": str(run_folder)}
+            )
+        said = {form: [each.renderer, each.faults] for form, each in made.items()}
+        (folder / "said.json").write_text(json.dumps(said), encoding="utf-8")
+
+    folder = once("report", make)
+    said = json.loads((folder / "said.json").read_text(encoding="utf-8"))
+    return {
+        form: render.Rendered(folder / f"report.{form}", *words) for form, words in said.items()
+    }
+
+
+@contextmanager
+def without_quarto() -> Iterator[None]:
+    """As on a machine where Quarto is not installed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("QUARTO_PATH", raising=False)
+        patch.setattr(quarto.shutil, "which", lambda name: None)
+        yield

@@ -12,9 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from analysis import render
-from analysis.render import quarto
-
 ROOT = Path(__file__).resolve().parent.parent
 AXE = Path(os.environ.get("ISLETMETA_AXE",
                           ROOT / ".cache/browser/node_modules/axe-core/axe.min.js"))  # fmt: skip
@@ -36,16 +33,9 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this ma
 
 
 @pytest.fixture(scope="module")
-def address(run_folder, tmp_path_factory):
+def address(whole_report):
     """The whole report as a file."""
-    folder = tmp_path_factory.mktemp("browser")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("QUARTO_PATH", raising=False)
-        patch.setattr(quarto.shutil, "which", lambda name: None)
-        made = render.render(
-            ROOT / "report.qmd", folder / "report.html", env={"ISLETMETA_OUT": str(run_folder)}
-        )
-    return made.path.as_uri()
+    return whole_report["html"].path.as_uri()
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,14 @@
 """Adding a study: the template, every fault at once, and a write that is all or nothing."""
 
 import csv
+import os
 import re
 import shutil
-import subprocess
-import sys
+import signal
 
 import pytest
 import typer
+from forks import in_a_fork, needs_fork
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -358,35 +359,31 @@ def test_a_failed_rename_takes_the_earlier_ones_back(tmp_path, raw_dir, monkeypa
     assert newstudy.recover(raw_dir) == ""
 
 
-KILLED = """
-import os, pathlib, sys
-from analysis.newstudy import journal
-folder, dies_at = pathlib.Path(sys.argv[1]), int(sys.argv[2])
-before = {path.name: path.read_bytes() for path in folder.iterdir()}
-after = {name: data + b"new" for name, data in before.items()}
-replace, calls = os.replace, []
-def dying(source, target):
-    if len(calls) == dies_at:
-        os.kill(os.getpid(), 9)
-    calls.append(target)
-    replace(source, target)
-os.replace = dying
-journal.commit(folder, before, after)
-"""
-
-
+@needs_fork
 @pytest.mark.parametrize("dies_at", range(10))
 def test_a_kill_before_any_rename_leaves_the_old_or_the_new(tmp_path, dies_at):
     """Seven files take nine renames: of the journal, of each file, of the folder at the end."""
     folder = tmp_path / "seven"
     folder.mkdir()
     old = {f"{n}.csv": f"table {n}\n".encode() for n in range(7)}
+    new = {name: data + b"new" for name, data in old.items()}
     for name, data in old.items():
         (folder / name).write_bytes(data)
-    done = subprocess.run([sys.executable, "-c", KILLED, folder, str(dies_at)], check=False)
-    assert done.returncode == (0 if dies_at == 9 else -9)
+    replace, calls = os.replace, []
+
+    def dying(source, target):
+        if len(calls) == dies_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        calls.append(target)
+        replace(source, target)
+
+    def action():
+        os.replace = dying
+        journal.commit(folder, old, new)
+        return 0
+
+    assert in_a_fork(action) == (0 if dies_at == 9 else -signal.SIGKILL)
     told = newstudy.recover(folder)
-    new = {name: data + b"new" for name, data in old.items()}
     assert contents(folder) == (old if dies_at == 0 else new)
     assert ("undone" in told, "completed" in told) == (dies_at == 0, 1 <= dies_at <= 8)
     assert newstudy.recover(folder) == ""

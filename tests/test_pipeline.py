@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import stub_stages
+from forks import in_a_fork, needs_fork
 from stub_stages import NUMBERS, ONLY_TABLES, STAGES
 
 from analysis import evidence as evidence_module
@@ -43,11 +44,16 @@ def change_hba1c(raw: Path) -> None:
     edit(raw, "outcomes.csv", "value", hba1c_line(raw), "7.77")
 
 
+@pytest.fixture(scope="session")
+def made_once(tracked_raw, once):
+    """Results of all stub stages: to be read only."""
+    return once("stub results", lambda folder: run(tracked_raw, folder))
+
+
 @pytest.fixture
-def done(raw_dir, tmp_path):
+def done(made_once, raw_dir, tmp_path):
     """Evidence, results of all stub stages, and the bytes of those results."""
-    out = tmp_path / "data" / "processed"
-    run(raw_dir, out)
+    out = shutil.copytree(made_once, tmp_path / "data" / "processed")
     return raw_dir, out, contents(out)
 
 
@@ -416,8 +422,6 @@ def test_a_run_waits_for_another_that_writes_to_the_same_folder(done):
 
 # --- killed, or out of disk, at every step ---------------------------------------------------
 
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-
 
 def at_step(n: int, do):
     """Patch the file system of this process: the n-th call that changes something does `do`.
@@ -449,23 +453,6 @@ def at_step(n: int, do):
     return lambda: counted >= n
 
 
-def in_a_child(action) -> int:
-    """Run an action in a fork of this process; its exit status.
-
-    0 done, 5 done in spite of the error, 7 refused with a message, 8 a traceback, 99 killed.
-    """
-    child = os.fork()
-    if child == 0:
-        try:
-            reached = action()
-        except (store.StoreError, workers.WorkerError):
-            os._exit(7)
-        except BaseException:
-            os._exit(8)
-        os._exit(5 if reached else 0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
 @pytest.fixture
 def changed(done, monkeypatch):
     """As `done`, but for one value of the evidence, which is read once for all runs to come."""
@@ -476,6 +463,10 @@ def changed(done, monkeypatch):
     monkeypatch.setattr(evidence_module, "load", lambda raw: evidence)
     monkeypatch.setattr(pipeline, "evidence_digests", lambda evidence: digests)
     return raw, out, old
+
+
+KILLED, REFUSED, IN_SPITE = 99, 7, 5
+"""How a run cut short ends: killed, with a message, or done in spite of the error."""
 
 
 def cut_short(changed, tmp_path, do, first: bool):
@@ -495,10 +486,13 @@ def cut_short(changed, tmp_path, do, first: bool):
 
         def action(step=step, target=target):
             reached = at_step(step, do)
-            run(raw, target)
-            return reached()
+            try:
+                run(raw, target)
+            except (store.StoreError, workers.WorkerError):
+                return REFUSED
+            return IN_SPITE if reached() else 0
 
-        status = in_a_child(action)
+        status = in_a_fork(action)
         yield status, target, {} if first else old, new
         run(raw, target)
         assert contents(target) == new, "the next run heals"
@@ -510,8 +504,8 @@ def cut_short(changed, tmp_path, do, first: bool):
 @needs_fork
 @pytest.mark.parametrize("first", [False, True], ids=["replacing", "first run"])
 def test_a_kill_at_any_step_leaves_the_old_or_the_new_results(changed, tmp_path, first):
-    for status, target, old, new in cut_short(changed, tmp_path, lambda: os._exit(99), first):
-        assert status in (0, 99)
+    for status, target, old, new in cut_short(changed, tmp_path, lambda: os._exit(KILLED), first):
+        assert status in (0, KILLED)
         assert contents(target) in (old, new)
 
 
@@ -519,8 +513,8 @@ def test_a_kill_at_any_step_leaves_the_old_or_the_new_results(changed, tmp_path,
 def test_a_kill_where_names_cannot_be_exchanged_at_once_is_undone(changed, tmp_path, monkeypatch):
     monkeypatch.setattr(store, "exchange", lambda *words: False)
     between = 0
-    for status, target, old, new in cut_short(changed, tmp_path, lambda: os._exit(99), False):
-        assert status in (0, 99)
+    for status, target, old, new in cut_short(changed, tmp_path, lambda: os._exit(KILLED), False):
+        assert status in (0, KILLED)
         if not target.exists():
             between += 1
             store.settle(target)
@@ -540,5 +534,5 @@ def test_a_full_disk_at_any_step_is_a_message_and_leaves_the_old_or_the_new_resu
     if swap == "two steps":
         monkeypatch.setattr(store, "exchange", lambda *words: False)
     for status, target, old, new in cut_short(changed, tmp_path, full, False):
-        assert status in (0, 5, 7), "a message and no traceback"
+        assert status in (0, IN_SPITE, REFUSED), "a message and no traceback"
         assert contents(target) in (old, new)

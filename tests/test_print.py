@@ -11,9 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis import render
-from analysis.render import quarto
-
 ROOT = Path(__file__).resolve().parent.parent
 DOTS = 24
 """Dots an inch at which pages are looked at."""
@@ -25,32 +22,18 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def made(run_folder, tmp_path_factory):
-    """The whole report as PDF and DOCX."""
-    folder = tmp_path_factory.mktemp("print")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("QUARTO_PATH", raising=False)
-        patch.setattr(quarto.shutil, "which", lambda name: None)
-        return render.render_all(
-            ROOT / "report.qmd",
-            {form: folder / f"report.{form}" for form in ("pdf", "docx")},
-            env={"ISLETMETA_OUT": str(run_folder)},
-        )
-
-
-@pytest.fixture(scope="module")
-def texts(made):
+def texts(whole_report):
     """The words of each page."""
-    done = subprocess.run(["pdftotext", "-layout", made["pdf"].path, "-"], capture_output=True,
-                          text=True, encoding="utf-8", check=True)  # fmt: skip
+    command = ["pdftotext", "-layout", whole_report["pdf"].path, "-"]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True)
     return done.stdout.split("\f")[:-1]
 
 
 @pytest.fixture(scope="module")
-def pages(made, tmp_path_factory):
+def pages(whole_report, tmp_path_factory):
     """Each page as an array that is True where there is ink."""
     folder = tmp_path_factory.mktemp("pages")
-    subprocess.run(["pdftoppm", "-gray", "-r", str(DOTS), made["pdf"].path, folder / "p"],
+    subprocess.run(["pdftoppm", "-gray", "-r", str(DOTS), whole_report["pdf"].path, folder / "p"],
                    check=True, capture_output=True)  # fmt: skip
     found = []
     for path in sorted(folder.glob("p-*.pgm")):
@@ -61,9 +44,9 @@ def pages(made, tmp_path_factory):
     return found
 
 
-def test_word_and_pdf_pass_the_audit(made):
-    assert made["docx"].faults == []
-    assert made["pdf"].faults == []
+def test_word_and_pdf_pass_the_audit(whole_report):
+    assert whole_report["docx"].faults == []
+    assert whole_report["pdf"].faults == []
 
 
 def test_every_page_has_its_number_and_a_running_head(texts):

@@ -12,6 +12,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from conftest import without_quarto
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -75,10 +76,8 @@ grid(pd.DataFrame({"a": ["<b> @fig-none `{python} 1` $x$", "y"], "b": [1, 2]}), 
 
 
 @pytest.fixture(autouse=True, scope="module")
-def without_quarto():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("QUARTO_PATH", raising=False)
-        patch.setattr(quarto.shutil, "which", lambda name: None)
+def _without_quarto():
+    with without_quarto():
         yield
 
 
@@ -418,11 +417,9 @@ def parts():
 
 
 @pytest.fixture(scope="module")
-def report(run_folder, tmp_path_factory):
-    """The whole report in HTML, once, on the tracked results."""
-    target = tmp_path_factory.mktemp("report") / "report.html"
-    made = render.render(REPORT, target, env={"ISLETMETA_OUT": str(run_folder)})
-    return made.path.read_text(encoding="utf-8")
+def report(whole_report):
+    """The whole report in HTML, on the tracked results."""
+    return whole_report["html"].path.read_text(encoding="utf-8")
 
 
 def space(results) -> dict:
@@ -435,8 +432,11 @@ def space(results) -> dict:
     return {**known, "results": results}
 
 
-def values(results):
-    """The line, expression and value of each cell and inline expression of the report."""
+def values(results, *, floats: bool = True):
+    """The line, expression and value of each cell and inline expression of the report.
+
+    `floats` False leaves figures and tables out: what has a label.
+    """
     from analysis.report import style
 
     style.apply()
@@ -445,7 +445,7 @@ def values(results):
         if not isinstance(part, render.Cell):
             for expression, line in sources.inline(part):
                 yield line, expression, eval(expression, known)
-        elif part.options.get("include", True):
+        elif part.options.get("include", True) and (floats or "label" not in part.options):
             yield part.line, part.source.strip(), eval(part.source.strip(), known)
 
 
@@ -496,10 +496,9 @@ def test_every_inline_value_is_markdown_to_a_notebook(run_folder):
     from analysis.report import load
 
     show = DisplayFormatter().format
-    inline = [(line, expression, value) for line, expression, value in values(load(run_folder))
-              if isinstance(value, str)]  # fmt: skip
-    assert len(inline) > 20
-    for line, expression, value in inline:
+    found = list(values(load(run_folder), floats=False))
+    assert len(found) > 20
+    for line, expression, value in found:
         data, _ = show(value)
         assert "text/markdown" in data, f"report.qmd:{line}: {expression}"
 

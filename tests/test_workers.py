@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,13 @@ import pytest
 from analysis import workers
 
 HERE = Path(__file__).parent
+PATIENCE = 600
+"""Seconds after which a test gives up: a machine in use may be slow."""
+
 posix = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 
 
-def until(condition, seconds: float = 90) -> bool:
+def until(condition, seconds: float = PATIENCE) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():
@@ -34,7 +38,7 @@ def alive(pid: int) -> bool:
 
 
 class Running:
-    """A run of two stages that take very long, once both are at work."""
+    """A run of two stages that take very long."""
 
     def __init__(self, raw: Path, folder: Path):
         self.out = folder / "data" / "processed"
@@ -50,20 +54,39 @@ class Running:
             text=True,
             start_new_session=True,
         )
-        assert until(lambda: len(list(pids.iterdir())) == 2), self.process.communicate(timeout=5)
-        self.workers = [int(path.name) for path in pids.iterdir()]
+        self.pids = pids
+        self.workers: list[int] = []
+
+    def get_to_work(self) -> None:
+        assert until(lambda: len(list(self.pids.iterdir())) == 2)
+        self.workers = [int(path.name) for path in self.pids.iterdir()]
 
     def left(self) -> list[str]:
         return sorted(path.name for path in self.out.parent.iterdir())
 
+    def end(self) -> None:
+        """Leave nothing running, whatever the test has found."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.communicate()
+
+
+@pytest.fixture
+def run(raw_dir, tmp_path):
+    made = Running(raw_dir, tmp_path)
+    try:
+        made.get_to_work()
+        yield made
+    finally:
+        made.end()
+
 
 @posix
 @pytest.mark.parametrize("to", ["the process group", "the parent alone"])
-def test_ctrl_c_ends_the_run_and_its_workers_without_a_traceback(raw_dir, tmp_path, to):
-    run = Running(raw_dir, tmp_path)
+def test_ctrl_c_ends_the_run_and_its_workers_without_a_traceback(run, to):
     send = os.killpg if to == "the process group" else os.kill
     send(run.process.pid, signal.SIGINT)
-    _, said = run.process.communicate(timeout=60)
+    _, said = run.process.communicate(timeout=PATIENCE)
     assert run.process.returncode == 130
     assert "stopped; nothing was written" in said and "Traceback" not in said
     assert not any(alive(pid) for pid in run.workers)
@@ -71,20 +94,18 @@ def test_ctrl_c_ends_the_run_and_its_workers_without_a_traceback(raw_dir, tmp_pa
 
 
 @posix
-def test_a_terminated_run_clears_up_and_takes_its_workers_along(raw_dir, tmp_path):
-    run = Running(raw_dir, tmp_path)
+def test_a_terminated_run_clears_up_and_takes_its_workers_along(run):
     run.process.terminate()
-    _, said = run.process.communicate(timeout=60)
+    _, said = run.process.communicate(timeout=PATIENCE)
     assert run.process.returncode == 143 and "Traceback" not in said
     assert not any(alive(pid) for pid in run.workers)
     assert run.left() == []
 
 
 @posix
-def test_a_killed_run_leaves_no_workers_and_the_next_one_clears_up(raw_dir, tmp_path):
-    run = Running(raw_dir, tmp_path)
+def test_a_killed_run_leaves_no_workers_and_the_next_one_clears_up(run, raw_dir):
     run.process.kill()
-    run.process.communicate(timeout=60)
+    run.process.communicate(timeout=PATIENCE)
     assert until(lambda: not any(alive(pid) for pid in run.workers))
     assert any(".new-" in name for name in run.left())
     words = ["numbers", "run", "--raw", raw_dir, "--out", run.out]

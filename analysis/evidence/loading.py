@@ -119,15 +119,6 @@ def by_study(rows: Iterable[Row]) -> dict[str, list[Row]]:
     return grouped
 
 
-def frame_of(table: Table) -> pd.DataFrame:
-    columns = TABLES[table.name]
-    frame = pd.DataFrame({"line": pd.Series([r["line"] for r in table.rows], dtype="int64")})
-    for column, spec in columns.items():
-        kind = "float64" if spec.numeric else "str"
-        frame[column] = pd.Series([row[column] for row in table.rows], dtype=kind)
-    return frame[[*columns, "line"]]
-
-
 def check(raw: Path = RAW) -> list[Fault]:
     """Every fault of the tables in the folder `raw`, in the order of files and lines.
 
@@ -161,7 +152,7 @@ def load(raw: Path = RAW) -> Evidence:
     tables, faults = read(Path(raw))
     if faults:
         raise EvidenceError(faults)
-    frames = {name: frame_of(table) for name, table in tables.items()}
+    frames = {name: table.frame.copy(deep=False) for name, table in tables.items()}
     studies, directions = frames["studies.csv"], frames["directions.csv"]
     retracted = studies["retracted"] == "yes"
     studies.loc[retracted, "include"] = "no"

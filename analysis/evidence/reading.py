@@ -13,7 +13,10 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from pathlib import Path
+
+import pandas as pd
 
 from analysis.evidence import hints
 from analysis.evidence.faults import Fault
@@ -37,7 +40,8 @@ class Table:
     """One file as read: the cells as printed and as parsed, whether it could be read at all.
 
     `unread` holds the lines with a cell of which nothing certain is known: rules that would only
-    repeat that fault in other words pass them over.
+    repeat that fault in other words pass them over. A table is shared by all who read the same
+    bytes: nobody changes it.
     """
 
     name: str
@@ -46,6 +50,19 @@ class Table:
     unread: set[int] = field(default_factory=set)
     readable: bool = True
     digest: str = ""
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The rows with their lines: float64 for numbers, str for all else."""
+        columns = TABLES[self.name].items()
+        kinds = {column: "float64" if spec.numeric else "str" for column, spec in columns}
+        kinds["line"] = "int64"
+        return pd.DataFrame(
+            {
+                column: pd.Series([row[column] for row in self.rows], dtype=kind)
+                for column, kind in kinds.items()
+            }
+        )
 
     def fault(self, row: Row, column: str, allowed: str) -> Fault:
         value = row.get(column, "")
@@ -278,12 +295,18 @@ def read_table(raw: Path, name: str) -> tuple[Table, list[Fault]]:
     raw : the folder of the evidence; it is only read.
     name : a key of `TABLES`.
     """
-    table, columns = Table(name), TABLES[name]
     data = _read_bytes(raw / name)
     if isinstance(data, Fault):
-        table.readable = False
         missing = data.value == "(missing file)"
-        return table, [] if missing and name in OPTIONAL_FILES else [data]
+        return Table(name, readable=False), [] if missing and name in OPTIONAL_FILES else [data]
+    table, faults = _table(name, data)
+    return table, list(faults)
+
+
+@lru_cache(maxsize=2 * len(TABLES))
+def _table(name: str, data: bytes) -> tuple[Table, list[Fault]]:
+    """The table in the bytes of a file; files as they were a moment ago are not read again."""
+    table, columns = Table(name), TABLES[name]
     table.digest = hashlib.sha256(data).hexdigest()
     text, fault = text_of(name, data)
     if fault is None:
@@ -299,6 +322,7 @@ def read_table(raw: Path, name: str) -> tuple[Table, list[Fault]]:
     faults += wrong_header
     if wrong_header:
         table.readable = False
+    sound: dict[str, dict[str, str | float]] = {column: {} for column in columns}
     for line, cells in rows:
         if cells[:1] == header[:1] and _header(cells) == header:
             faults.append(Fault(name, line, "(row)", "(the header again)", "the header once"))
@@ -311,14 +335,22 @@ def read_table(raw: Path, name: str) -> tuple[Table, list[Fault]]:
             faults.append(Fault(name, line, "(row)", f"{len(cells)} cells", allowed))
             table.readable = False
         else:
-            faults += _add_row(table, line, dict(zip(header, cells, strict=True)), columns)
+            given = dict(zip(header, cells, strict=True))
+            faults += _add_row(table, line, given, columns, sound)
     return table, faults
 
 
 def _add_row(
-    table: Table, line: int, cells: dict[str, str], columns: Mapping[str, Column]
+    table: Table,
+    line: int,
+    cells: dict[str, str],
+    columns: Mapping[str, Column],
+    sound: Mapping[str, dict[str, str | float]],
 ) -> list[Fault]:
-    """Put one row into the table; the faults of its cells."""
+    """Put one row into the table; the faults of its cells.
+
+    `sound` keeps what the texts without a fault mean, by column: most stand in many rows.
+    """
     faults: list[Fault] = []
     if table.name == "outcomes.csv" and "p_text" not in cells:
         cells["p_text"] = cells.pop("p_value", "")
@@ -327,12 +359,17 @@ def _add_row(
     for column, spec in columns.items():
         given = column in cells
         printed[column] = cells.get(column, spec.default)
+        if printed[column] in sound[column]:
+            row[column] = sound[column][printed[column]]
+            continue
         text, fault = _cell(table.name, line, column, printed[column], spec)
-        if fault is not None and given:
+        row[column] = number(text) if spec.numeric else text
+        if fault is None:
+            sound[column][printed[column]] = row[column]
+        elif given:
             faults.append(fault)
             if printed[column] and not text:
                 table.unread.add(line)
-        row[column] = number(text) if spec.numeric else text
     table.rows.append(row)
     table.printed.append(printed)
     return faults
