@@ -33,36 +33,36 @@ def lines(run) -> dict[str, Line]:
 
 def test_the_title_is_answered_in_one_sentence_with_counts_and_deaths(run):
     answer = page_one.answer(run)
-    assert answer.startswith("Yes, in some people") and answer.count(". ") == 0
+    assert answer.startswith("**Yes, in some people:**") and answer.count(". ") == 0
     assert "9 of 9 given stem-cell islets and 2 of 10 given stem-cell progenitors" in answer
     assert "at least 6 of 9 given stem-cell islets needed no insulin at 12 months" in answer
-    assert "no benefit is more than suggested" in answer and "3 treated people" in answer
+    assert "infused cells is more than suggested" in answer and "3 treated people" in answer
 
 
 def test_without_counts_or_claims_the_answer_says_that_it_is_not_known(run):
     bare = run.without("share_facts", "claims", "harm_events", "follow_up")
     answer = page_one.answer(bare)
-    assert answer.startswith("Not known") and "no death is named" in answer
-    assert "lasts is not known" in answer
+    assert answer.startswith("**Not known") and "no death is named" in answer
+    assert "lasts is not known," in answer
 
 
 def test_an_unshown_claim_is_not_answered_with_yes(run):
     table = run.table("claims").copy()
     table.loc[table["claim_id"] == "islets_c_peptide", "verdict"] = "suggested"
-    assert page_one.answer(run.but(claims=table)).startswith("Perhaps")
+    assert page_one.answer(run.but(claims=table)).startswith("**Perhaps:**")
 
 
 def test_follow_up_ends_what_is_known_of_durations(run):
     told = page_one.answer(run)
-    assert "not known beyond 24 months (islet replacement, the longest followed)" in told
+    assert "how long that lasts is not known beyond 24 months" in told
     assert lines(run)["Immune reset, type 1: How long"].value.startswith("not known")
 
 
 def test_deaths_and_fatal_infections_are_named_with_their_denominators(run):
     told = page_one.known_harms(run)
-    assert "2 of 9 after islet replacement (Invented 2025; 1 of infection: fatal meningitis" in told
+    assert "2 of 9 after islet replacement (1 of infection: fatal meningitis" in told
     assert "1 of 12 after cell infusion" in told and "judged not related" in told
-    assert "5 of 7 groups do not say whether anyone died of any cause" in told
+    assert "5 of 7 groups do not say whether anyone died." in told
 
 
 def test_every_fatal_infection_is_named_where_a_cohort_had_several(run):
@@ -76,13 +76,12 @@ def test_every_fatal_infection_is_named_where_a_cohort_had_several(run):
 def test_a_fatal_infection_is_named_also_where_no_death_is_counted(run):
     table = run.table("harm_events")
     told = page_one.known_harms(run.but(harm_events=table[table["event"] != "death"]))
-    assert "1 of 9 after islet replacement (Invented 2025; 1 of infection: fatal meningitis" in told
+    assert "1 of 9 after islet replacement (1 of infection: fatal meningitis" in told
     assert "None named" not in told
 
 
 def test_what_stands_before_the_cards_is_read_in_a_minute(run):
-    shown = f"{page_one.answer(run)} {page_one.advice()} {page_one.known_harms(run)}"
-    assert len(shown.split()) <= 350
+    assert len(page_one.text_before_cards(run).split()) <= 250
 
 
 def test_nobody_is_told_to_change_a_treatment(run):
@@ -118,10 +117,10 @@ def test_results_in_words_are_counted_and_none_is_said_to_be_none(run):
 
 def test_classes_of_islets_stand_apart_with_the_limits_of_their_sources(run):
     found = lines(run)
-    islets = found["Islet replacement, type 1: C-peptide again: stem-cell islets"]
+    islets = found["Islet replacement, type 1: C-peptide again, stem-cell islets"]
     assert islets.value == "9 of 9" and any("above 0.1 ng/mL" in more for more in islets.more)
     assert (
-        found["Islet replacement, type 1: C-peptide again: stem-cell progenitors"].value
+        found["Islet replacement, type 1: C-peptide again, stem-cell progenitors"].value
         == "2 of 10"
     )
 
@@ -144,6 +143,16 @@ def test_hostile_words_of_a_source_stay_text_in_a_card():
     made = cards.Cards((cards.Card("<b>", (Line("a|b", "<script>x</script>", more=("*y*",)),)),))
     assert "<script>" not in made._repr_html_() and "&lt;b&gt;" in made._repr_html_()
     assert "\\<script\\>" in made._repr_markdown_()
+
+
+def test_each_card_has_a_small_picture_of_its_numbers(run):
+    for card in page_one.cards(run)._repr_html_().split("</section>")[:-1]:
+        assert ('class="strip"' in card) == ("of 100" in card or "analyses" in card)
+    share = cards.track(0.5, 0.25, 0.75)
+    assert (
+        'aria-label="50 of 100, interval 25 to 75"' in share
+        and f'width="{cards.WIDE / 2}"' in share
+    )
 
 
 def test_the_small_picture_holds_headline_and_no_effect_within_its_frame(run):

@@ -145,7 +145,7 @@ def test_warnings_questions_and_lists_of_trials_are_on_the_page(run):
 def test_icons_are_as_many_as_the_people_counted(run):
     drawn = plain.arrays(run)
     assert (
-        "Died, in the studies that say so (new islets)",
+        "Died, where the study says so (new islets)",
         2,
         9,
         False,
@@ -153,9 +153,9 @@ def test_icons_are_as_many_as_the_people_counted(run):
     ) in drawn
     figure = plain.icons(run)
     marks = [line for axes in figure.axes for line in axes.lines]
-    filled = [m for m in marks if m.get_markerfacecolor() != "white"]
-    assert len(marks) == sum(n for _, _, n, _, _ in drawn)
-    assert len(filled) == sum(k for _, k, _, _, _ in drawn)
+    filled = [m for m in marks if m.get_markerfacecolor() != style.WHITE]
+    assert sum(len(m.get_xdata()) for m in marks) == sum(n for _, _, n, _, _ in drawn)
+    assert sum(len(m.get_xdata()) for m in filled) == sum(k for _, k, _, _, _ in drawn)
     assert style.smallest_text(figure) >= style.SMALL
 
 

@@ -575,7 +575,7 @@ def test_every_cell_says_what_it_shows(parts):
         if not isinstance(part, render.Cell) or not part.options.get("include", True):
             continue
         if "label" not in part.options:  # cards and lists of the first page: text, no float
-            assert part.source.strip().startswith(("page_one.", "claims_page."))
+            assert part.source.strip().startswith(("page_one.", "claims_page.", "choices("))
             continue
         kind = part.options["label"].split("-")[0]
         assert kind in ("fig", "tbl"), part.options

@@ -17,14 +17,15 @@ from analysis.report import words
 from analysis.report.readings import Reading, Standing
 from analysis.report.tables.base import grid
 
-WIDE, TALL, EDGE = 120, 18, 6
+WIDE, TALL, EDGE = 100, 18, 6
 
 
 @dataclass(frozen=True)
 class Line:
     """One line of a card: a label, the figure, and what stands behind it.
 
-    `more` are sentences that a reader opens; `where` is the place among the analyses.
+    `more` are sentences that a reader opens; `where` is the place among the analyses; `share`
+    is the share with the ends of its interval, where the line counts people.
     """
 
     label: str
@@ -37,6 +38,7 @@ class Line:
     more: tuple[str, ...] = ()
     where: Standing | None = None
     id: str = ""
+    share: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,6 @@ def line(
     """A line of a card from a reading."""
     certainty = f"{reading.certainty} certainty" if reading.certainty else ""
     said = [
-        f"a new study would be expected within {reading.new_study}" if reading.new_study else "",
         f"numbers alone: {reading.numbers_only}" if reading.numbers_only else "",
         reading.words_move,
         where.words if where else "",
@@ -117,6 +118,7 @@ def line(
         tuple(filter(None, said)),
         where,
         reading.id,
+        reading.share,
     )
 
 
@@ -148,11 +150,30 @@ def _card(card: Card) -> str:
 def _line(line: Line) -> str:
     value = f"<strong>{escape.html(line.value)}</strong>"
     interval = f' <span class="span">{escape.html(line.interval)}</span>' if line.interval else ""
-    picture = strip(line.where) if line.where else ""
-    behind = "; ".join(filter(None, [line.behind, line.certainty]))
+    picture = strip(line.where) if line.where else track(*line.share) if line.share else ""
+    new = f"new study {line.new_study}" if line.new_study else ""
+    behind = "; ".join(filter(None, [new, line.behind, line.certainty]))
     small = f" <small>{escape.html(behind)}</small>" if behind else ""
     return (
-        f"<div><dt>{escape.html(line.label)}</dt><dd>{value}{interval}{picture}{small}</dd></div>"
+        f"<div><dt>{escape.html(line.label)}</dt>"
+        f'<dd><span class="value">{value}{interval}</span>{picture}{small}</dd></div>'
+    )
+
+
+def track(share: float, low: float, high: float) -> str:
+    """A small picture of a share of people: the bar is the share, the line its 95 % interval."""
+
+    def x(value: float) -> str:
+        return f"{WIDE * value:.1f}"
+
+    mid = TALL / 2
+    said = f"{100 * share:.0f} of 100, interval {100 * low:.0f} to {100 * high:.0f}"
+    return (
+        f'<svg class="strip" role="img" viewBox="0 0 {WIDE} {TALL}" width="{WIDE}" height="{TALL}" '
+        f'aria-label="{escape.html(said)}">'
+        f'<rect class="whole" width="{WIDE}" height="8" y="{mid - 4}"/>'
+        f'<rect class="part" width="{x(share)}" height="8" y="{mid - 4}"/>'
+        f'<line class="ends" x1="{x(low)}" x2="{x(high)}" y1="{mid}" y2="{mid}"/></svg>'
     )
 
 

@@ -38,12 +38,6 @@ PEOPLE = {"t1d": "type 1 diabetes", "t2d": "type 2 diabetes",
 BETTER = {1: "higher", -1: "lower"}
 
 
-def value(row: pd.Series | dict, about: outcomes.Outcome) -> str:
-    """`−0.76 percentage points (95 % credible interval −1.38 to −0.29)`."""
-    ends = interval(row["ci_low"], row["ci_high"], about.digits)
-    return f"{number(row['mean'], about.digits)}{about.suffix} (95 % credible interval {ends})"
-
-
 def mean_of(results: Results, outcome: str, approach: str, population: str, design: str,
             variant: str = "headline") -> pd.Series | None:  # fmt: skip
     """The mean of a stratum and design on the scale readers see, or None."""
@@ -64,7 +58,7 @@ def value_words(results: Results, headline: dict) -> str:
     if headline["told"] == "study":
         row = results.rows("study_estimates", **stratum).iloc[0]
         return f"{study(row['label'])}: {_own(row, about)}"
-    return "directions only: too few numbers for a mean"
+    return "too few numbers for a mean"
 
 
 def _own(row: pd.Series, about: outcomes.Outcome) -> str:
@@ -82,124 +76,121 @@ def _own(row: pd.Series, about: outcomes.Outcome) -> str:
 
 @said
 def result(results: Results, outcome: str, approach: str, population: str) -> str:
-    """What an outcome of a stratum came to: controlled, randomised, uncontrolled."""
-    parts = [
-        _told(results, outcome, approach, population, design)
-        for design in ("controlled", "randomised", "uncontrolled")
-    ]
-    return " ".join(filter(None, parts))
-
-
-def _told(results: Results, outcome: str, approach: str, population: str, design: str) -> str:
+    """What an outcome came to against control groups, how likely it is, and how sure."""
     about = outcomes.get(outcome)
     stratum = {"outcome": outcome, "approach": approach, "population": population,
-               "design": design}  # fmt: skip
+               "design": "controlled"}  # fmt: skip
     found = results.rows("headlines", **stratum)
-    opening = DESIGNS[design]
     if found.empty or found["told"].iloc[0] == "none":
-        return f"{opening}: no result of {about.noun}." if design == "controlled" else ""
+        return f"Against control groups: no result of {about.noun}."
     row = found.iloc[0]
-    counted = base(row["k_studies"], row["n_patients"])
-    if row["told"] == "study":
-        own = results.rows("study_estimates", **stratum).iloc[0]
-        return f"{opening} there is one study ({verbatim(study(own['label']))}, n " \
-               f"{count(own['n_patients'])}): {_own(own, about)}."  # fmt: skip
-    if row["told"] == "words":
-        better = BETTER[about.good]
-        return (
-            f"{opening} ({counted}) too few results are numbers for a mean: "
-            f"{count(row['k_better'])} clearly {better}, {count(row['k_null'])} without a clear "
-            f"difference, {count(row['k_worse'])} clearly {BETTER[-about.good]}."
-        )
+    if row["told"] != "mean":
+        return _without_mean(results, row, about)
     mean = mean_of(results, **stratum)
-    whose = "that of the controls" if design != "uncontrolled" else "that before treatment"
-    what = f"{about.noun} was {number(mean['mean'], about.digits)} times {whose}" \
-        if about.is_ratio else f"the difference is {number(mean['mean'], about.digits)}" \
-        f"{about.suffix}"  # fmt: skip
+    what = (f"{number(mean['mean'], about.digits)} times that of controls" if about.is_ratio
+            else f"{number(mean['mean'], about.digits)}{about.suffix}")  # fmt: skip
     text = (
-        f"{opening} ({counted}), {what} (95 % credible interval "
-        f"{interval(mean['ci_low'], mean['ci_high'], about.digits)}); a new study may find "
+        f"Against control groups {about.noun} came to **{what}** (95 % credible interval "
+        f"{interval(mean['ci_low'], mean['ci_high'], about.digits)}; "
+        f"{base(row['k_studies'], row['n_patients'])}); a new study may find "
         f"{interval(mean['pred_low'], mean['pred_high'], about.digits)}"
     )
-    good = results.get(**stratum, quantity="probability", threshold=about.neutral)
-    if good is not None and design != "uncontrolled":
-        text += f". The chance that the mean is {BETTER[about.good]} is {chance(good['mean'])}"
-        beyond = [
-            (limit, results.get(**stratum, quantity="probability", threshold=limit))
-            for limit in about.important
-        ]
-        further = [
-            f"{chance(found['mean'])} for {number(limit, 2)}{about.suffix} or better"
-            for limit, found in beyond if found is not None
-        ]  # fmt: skip
-        if further:
-            text += f", and {listed(further)}"
-    return text + "."
+    chances = [
+        f"{chance(one['mean'])} that it is {what}"
+        for limit, what in (
+            (about.neutral, BETTER[about.good]),
+            *((limit, f"{number(limit, 2)}{about.suffix} or better") for limit in about.important),
+        )
+        if (one := results.get(**stratum, quantity="probability", threshold=limit)) is not None
+    ]
+    if chances:
+        text += f". The chance is {listed(chances)}"
+    return f"{text}. {_certainty(results, outcome, approach, population)}"
 
 
-@said
-def words(results: Results, outcome: str, approach: str, population: str) -> str:
-    """What results in words do to the controlled mean: the direction is computed."""
-    about = outcomes.get(outcome)
-    whole = mean_of(results, outcome, approach, population, "controlled")
-    alone = mean_of(results, outcome, approach, population, "controlled", "numbers_only")
-    if whole is None:
-        return ""
-    if alone is None or not known(alone["mean"]):
-        return "All results behind this mean are numbers." if alone is None else ""
-    moved = about.modelled(whole["mean"]) - about.modelled(alone["mean"])
-    towards = "up" if moved > 0 else "down"
-    by = abs(whole["mean"] - alone["mean"])
+def _without_mean(results: Results, row: pd.Series, about: outcomes.Outcome) -> str:
+    """A stratum told as its one study, or by counting directions."""
+    stratum = {name: row[name] for name in ("outcome", "approach", "population", "design")}
+    opening = DESIGNS[row["design"]]
+    if row["told"] == "study":
+        own = results.rows("study_estimates", **stratum).iloc[0]
+        return (f"{opening} there is one study ({verbatim(study(own['label']))}, n "
+                f"{count(own['n_patients'])}): {_own(own, about)}.")  # fmt: skip
+    better = BETTER[about.good]
     return (
-        f"With printed numbers alone ({base(alone['k_studies'], alone['n_patients'])}) the mean is "
-        f"{value(alone, about)}; results told only in words move it {towards} by "
-        f"{number(by, about.digits)}."
+        f"{opening} ({base(row['k_studies'], row['n_patients'])}) too few results are numbers for "
+        f"a mean: {count(row['k_better'])} clearly {better}, {count(row['k_null'])} without a "
+        f"clear difference, {count(row['k_worse'])} clearly {BETTER[-about.good]}."
     )
+
+
+BESIDE = {
+    "numbers_only": "with printed numbers alone",
+    "all_nulls": "with every known null",
+    "low_risk": "without high, serious or critical risk of bias",
+    "strict_window": "without the half month of tolerance",
+    "registered_nulls": "with unreported registered trials as nulls, a bound,",
+}
 
 
 @said
 def beside(results: Results, outcome: str, approach: str, population: str) -> str:
-    """The headline with every known null, without high risk of bias, with a strict window."""
+    """What stands beside a headline: randomised alone, numbers alone, nulls, low risk, no controls.
+
+    The direction in which results in words move the mean is computed.
+    """
     about = outcomes.get(outcome)
-    names = {
-        "all_nulls": "with every known null",
-        "low_risk": "without high, serious or critical risk of bias",
-        "strict_window": "without the half month of tolerance",
-        "registered_nulls": "with unreported registered trials as nulls, a bound",
-    }
-    parts = []
-    for variant, what in names.items():
-        row = mean_of(results, outcome, approach, population, "controlled", variant)
+    parts = (results, outcome, approach, population)
+    whole = mean_of(*parts, "controlled")
+    randomised = _told_beside(*parts, "randomised")
+    told = [randomised] if randomised else []
+    for variant, what in BESIDE.items() if whole is not None else ():
+        row = mean_of(*parts, "controlled", variant)
         if row is None:
             continue
         if not known(row["mean"]):
-            parts.append(f"{what}: fewer than two results are left")
+            told.append(f"{what} fewer than two results are left")
             continue
         ends = interval(row["ci_low"], row["ci_high"], about.digits)
-        parts.append(f"{what} {number(row['mean'], about.digits)} ({ends})")
-    return f"Beside it: {'; '.join(parts)}." if parts else ""
-
-
-@said
-def heterogeneity(results: Results, outcome: str, approach: str, population: str) -> str:
-    """How much the studies differ: tau and I² with its interval."""
-    stratum = {"outcome": outcome, "approach": approach, "population": population,
-               "design": "controlled"}  # fmt: skip
-    tau = results.get(**stratum, quantity="tau", scale=outcomes.get(outcome).scale)
-    share = results.get(**stratum, quantity="i_squared", scale="share")
-    if tau is None or share is None:
-        return ""
-    unit = " on the log scale" if outcomes.get(outcome).is_ratio else outcomes.get(outcome).suffix
-    return (
-        f"Studies differ by a standard deviation (tau) of {number(tau['median'])}{unit} (95 % "
-        f"credible interval {interval(tau['ci_low'], tau['ci_high'])}); "
-        f"{percent(share['median'])} of the variation lies between studies (I², "
-        f"{percent_interval(share['ci_low'], share['ci_high'])})."
+        moved = _moved(whole, row, about) if variant == "numbers_only" else ""
+        told.append(f"{what} {number(row['mean'], about.digits)} ({ends}{moved})")
+    text = f"Beside it: {'; '.join(told)}." if told else ""
+    uncontrolled = _told_beside(*parts, "uncontrolled")
+    return f"{text} {uncontrolled[:1].upper()}{uncontrolled[1:]}".strip() + (
+        "." if uncontrolled else ""
     )
 
 
-@said
-def certainty(results: Results, outcome: str, approach: str, population: str) -> str:
+def _moved(whole: pd.Series, alone: pd.Series, about: outcomes.Outcome) -> str:
+    """Where results in words move the mean."""
+    by = abs(whole["mean"] - alone["mean"])
+    towards = "up" if about.modelled(whole["mean"]) > about.modelled(alone["mean"]) else "down"
+    return f"; results in words move the mean {towards} by {number(by, about.digits)}"
+
+
+def _told_beside(results: Results, outcome: str, approach: str, population: str,
+                 design: str) -> str:  # fmt: skip
+    """Another design in a few words; empty where it has no result."""
+    stratum = {"outcome": outcome, "approach": approach, "population": population,
+               "design": design}  # fmt: skip
+    found = results.rows("headlines", **stratum)
+    if found.empty or found["told"].iloc[0] == "none":
+        return ""
+    row = found.iloc[0]
+    opening = {
+        "randomised": "in randomised trials alone",
+        "uncontrolled": "without a control group, against before treatment,",
+    }[design]
+    if row["told"] == "words":
+        return (
+            f"{opening} too few numbers for a mean in {studies(row['k_studies'])} "
+            f"({count(row['k_better'])} clearly {BETTER[outcomes.get(outcome).good]})"
+        )
+    told = verbatim(value_words(results, row.to_dict()))
+    return f"{opening} {told} in {studies(row['k_studies'])}"
+
+
+def _certainty(results: Results, outcome: str, approach: str, population: str) -> str:
     """The certainty of a headline with the reasons of each step."""
     found = results.rows("certainty", outcome=outcome, approach=approach, population=population)
     if found.empty:
@@ -268,34 +259,32 @@ def bias(results: Results) -> str:
 
 @said
 def standing(results: Results) -> str:
-    """Where the headlines stand among all defensible analyses."""
-    parts = []
-    for one in headlines(results):
-        row = results.rows("standing", **one).iloc[0]
-        parts.append(
-            f"{name(one)}: {percent(row['share_as_favourable'])} of "
-            f"{count(row['n_usable'])} analyses are as favourable as the headline or more so, "
-            f"{percent(row['share_good_clear'])} exclude no effect on the good side"
-        )
-    return "; ".join(parts) + "." if parts else "No headline has a mean."
+    """How far the conclusion of the headlines hangs on choices, in one sentence."""
+    table = [results.rows("standing", **one).iloc[0] for one in headlines(results)]
+    if not table:
+        return "No headline has a mean."
+    clear_ = [row["share_good_clear"] for row in table]
+    return (f"A clear benefit is found in {percent(min(clear_))} to {percent(max(clear_))} of the "
+            "analyses of a headline.")  # fmt: skip
 
 
 @said
-def left_out(results: Results, outcome: str, approach: str, population: str) -> str:
-    """Which single study moves a headline most."""
-    table = results.rows("influence", outcome=outcome, approach=approach, population=population)
+def left_out(results: Results) -> str:
+    """Which single study moves each headline most."""
+    told = [text for one in headlines(results) if (text := _left_out(results, one))]
+    return f"The study whose omission moves the mean most: {'; '.join(told)}." if told else ""
+
+
+def _left_out(results: Results, one: dict) -> str:
+    table = results.rows("influence", **one)
     if table.empty:
         return ""
-    about = outcomes.get(outcome)
+    about = outcomes.get(one["outcome"])
     most = table.loc[table["shift_in_sd"].abs().idxmax()]
-    row = results.rows("leave_one_out", outcome=outcome, approach=approach,
-                       population=population, left_out=most["study_id"]).iloc[0]  # fmt: skip
+    row = results.rows("leave_one_out", **one, left_out=most["study_id"]).iloc[0]
     ends = interval(about.shown(row["ci_low"]), about.shown(row["ci_high"]), about.digits)
-    return (
-        f"{name({'outcome': outcome, 'population': population})}: leaving out "
-        f"{verbatim(study(most['label']))} moves the mean most, to "
-        f"{number(about.shown(row['mean']), about.digits)} ({ends})."
-    )
+    return (f"{name(one)}: {verbatim(study(most['label']))}, then "
+            f"{number(about.shown(row['mean']), about.digits)} ({ends})")  # fmt: skip
 
 
 @said
@@ -305,17 +294,15 @@ def duration(results: Results, approach: str) -> str:
     if reach.empty:
         return "How long freedom from insulin lasts was not estimated: too few durations."
     row = reach.iloc[0]
-    text = (
-        f"{count(row['n_ever_free'])} people ever free of insulin in {count(row['k_cohorts'])} "
-        "cohorts tell for how long"
-    )
+    cohorts_ = studies(row["k_cohorts"], "cohort", "cohorts")
+    text = f"{count(row['n_ever_free'])} people ever free of insulin, in {cohorts_}, tell how long"
     if known(row["last_month"]):
         text += (
-            f"; the follow-up bears statements up to month {count(row['last_month'])} (the last "
-            "month with at least ten of them observed in at least two cohorts)"
+            f": nothing can be said beyond month {count(row['last_month'])}, the last with at "
+            "least ten of them observed in at least two cohorts"
         )
     else:
-        text += "; too few were followed for a statement at any month"
+        text += ": too few were followed for a statement at any month"
     if known(row["longest"]):
         text += (f". The longest time of a single person is {count(row['longest'])} months "
                  f"({verbatim(study(row['longest_study']))})")  # fmt: skip
@@ -333,26 +320,37 @@ def duration(results: Results, approach: str) -> str:
 
 
 @said
-def share(results: Results, outcome: str, approach: str, population: str) -> str:
-    """A share of patients in a stratum, counted and modelled, its denominator named."""
+def shares(results: Results, approach: str, population: str, *names: str) -> str:
+    """Shares of patients in a stratum, counted and modelled, their denominators named."""
+    told = [_share(results, name, approach, population) for name in names]
+    counted = [text for text in told if text]
+    missing = [outcomes.get(name).noun for name, text in zip(names, told, strict=True) if not text]
+    text = "".join(f"\n- {words}" for words in counted)
+    if missing:
+        text += f"\n\nNobody counts patients {listed(missing)}."
+    return f"Of all treated, with exact 95 % intervals:\n{text}" if counted else text.strip()
+
+
+def _share(results: Results, outcome: str, approach: str, population: str) -> str:
+    """`24 of 41 with detectable C-peptide … (42 % to 74 %; 3 studies)`, or nothing."""
     about = outcomes.get(outcome)
     stratum = {"outcome": outcome, "approach": approach, "population": population,
                "scale": "share"}  # fmt: skip
     row = results.get(**stratum, quantity="pooled_share")
     if row is None:
-        return f"Nobody counts patients {about.noun}."
+        return ""
     seen = math.floor(row["mean"] * row["n_patients"] + 0.5)
     at_least = row["ci_high"] >= 1 and row["mean"] < 1
-    sign = "at least " if at_least else ""
-    text = (f"{sign}{seen} of {count(row['n_patients'])} treated people ({percent(row['mean'])}; "
-            f"95 % interval {percent_interval(row['ci_low'], row['ci_high'])}; "
-            f"{studies(row['k_studies'])}) were {about.noun}")  # fmt: skip
+    ends = (f"{percent(row['ci_low'])} or more" if at_least
+            else percent_interval(row["ci_low"], row["ci_high"]))  # fmt: skip
+    text = (f"**{'at least ' if at_least else ''}{seen} of {count(row['n_patients'])}** "
+            f"{about.noun} ({ends}; {studies(row['k_studies'])}")  # fmt: skip
     model = results.get(**stratum, quantity="share")
     if model is not None:
-        text += (f"; in a typical study {percent(model['median'])} "
-                 f"({percent_interval(model['ci_low'], model['ci_high'])}), in a new one "
+        text += (f"; typical study {percent(model['median'])}, "
+                 f"{percent_interval(model['ci_low'], model['ci_high'])}; a new one "
                  f"{percent_interval(model['pred_low'], model['pred_high'])}")  # fmt: skip
-    return text[:1].upper() + text[1:] + "."
+    return f"{text})"
 
 
 @said

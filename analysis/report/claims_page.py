@@ -77,8 +77,10 @@ class Grouped:
 
 def _item(row) -> str:
     small = basis(row)
+    same = row.verdict == GROUPS[row.group].lower()  # the group has said it
     return (
-        f"<li>{escape.html(row.claim)}: <b>{escape.html(row.verdict)}</b>"
+        f"<li>{escape.html(row.claim)}"
+        + ("" if same else f": <b>{escape.html(row.verdict)}</b>")
         + (f" <small>{escape.html(small)}</small>" if small else "")
         + "</li>"
     )

@@ -8,7 +8,6 @@ are; groups that said nothing of a harm are named, because silence is not a zero
 from __future__ import annotations
 
 import math
-import textwrap
 
 import numpy as np
 import pandas as pd
@@ -280,32 +279,29 @@ def needed(results) -> Table:
     """Patient-years without a further event until the bound falls under the threshold."""
     table = results.table("evidence_needed")
     table = table[table["basis"] == "data_alone"]
-    rows = [
-        {
-            "Harm": event(row.event, 2).capitalize(),
-            "Approach": vocabulary.APPROACHES[row.approach],
-            "To rule out": f"{row.threshold:g} per 100 patient-years",
-            "Bound": "upper end, two-sided 95 %"
-            if row.level == 0.975
-            else f"one-sided {100 * row.level:g} %",
-            "Events so far": words.count(row.events),
-            "Bound now": words.number(row.bound_now, 1),
-            "Patient-years so far": words.number(row.patient_years, 0),
-            "Patient-years in all": words.number(row.needed_in_all, 0),
-            "Still needed": words.number(row.needed_more, 0),
-        }
-        for row in table.itertuples()
-    ]
-    return grid(
-        pd.DataFrame(rows),
-        right=[
-            "Events so far",
-            "Bound now",
-            "Patient-years so far",
-            "Patient-years in all",
-            "Still needed",
-        ],
-    )
+    rows = []
+    for _, own in table.groupby(["event", "approach", "threshold"], sort=False):
+        both = own[own["level"] == 0.975]
+        one = own[own["level"] == 0.95]
+        row = (both if len(both) else own).iloc[0]
+        rows.append(
+            {
+                "Harm": event(row["event"], 2).capitalize(),
+                "Approach": vocabulary.APPROACHES[row["approach"]],
+                "To rule out, per 100": f"{row['threshold']:g}",
+                "Events so far": words.count(row["events"]),
+                "Patient-years so far": words.number(row["patient_years"], 0),
+                "Bound now, two-sided": _first(both, "bound_now", 1),
+                "Still needed, two-sided": _first(both, "needed_more", 0),
+                "Bound now, one-sided": _first(one, "bound_now", 1),
+                "Still needed, one-sided": _first(one, "needed_more", 0),
+            }
+        )
+    return grid(pd.DataFrame(rows), right=list(rows[0])[2:] if rows else ())
+
+
+def _first(table: pd.DataFrame, column: str, digits: int) -> str:
+    return words.number(table[column].iloc[0], digits) if len(table) else "–"
 
 
 @said
@@ -401,15 +397,7 @@ def bounds(results) -> Figure:
             fontsize=style.SMALL,
         )
     axes.set_xlabel("events per 100 patient-years (log scale)", loc="right")
-    figure.suptitle(
-        _broken(bounds_finding(results)), x=0.01, ha="left", fontsize=9, fontweight="bold"
-    )
-    return figure
-
-
-def _broken(text: str, width: int = 46) -> str:
-    """A title on as many lines as it needs."""
-    return "\n".join(textwrap.wrap(text, width))
+    return base.title(figure, bounds_finding(results))
 
 
 @base.drawn_from("evidence_needed")
@@ -441,10 +429,7 @@ def evidence(results) -> Figure:
     axes.set_xlim(0, 1.3 * table["needed_in_all"].max())
     axes.set_xlabel("patient-years", loc="right")
     axes.xaxis.set_major_locator(MaxNLocator(4))
-    figure.suptitle(
-        _broken(needed_finding(results)), x=0.01, ha="left", fontsize=9, fontweight="bold"
-    )
-    return figure
+    return base.title(figure, needed_finding(results))
 
 
 def needed_finding(results) -> str:

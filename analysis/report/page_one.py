@@ -21,7 +21,7 @@ CLASS_WORDS = {
 }
 
 ADVICE = (
-    "These are results of small, early studies, many without a control group. **Nobody should "
+    "These are small, early studies, many without a control group. **Nobody should "
     "change a treatment, stop insulin or pay for a cell therapy because of this report.** Ask your "
     "diabetes team about registered trials."
 )
@@ -48,15 +48,15 @@ def answer(results) -> str:
     """One sentence that answers the title."""
     best = best_verdict(results, RESET, INFUSION)
     others = (
-        f"for an immune reset and for infused cells no benefit is more than {best}"
+        f"no benefit of an immune reset or of infused cells is more than {best}"
         if verdicts.rank(best) <= verdicts.rank(verdicts.SUGGESTED)
-        else "for an immune reset and for infused cells no benefit is shown"
+        else "no benefit of an immune reset or of infused cells is shown"
     )
     died, _ = harms.deaths(results)
     ends = f"{died} treated people are known to have died" if died else "no death is named"
     return (
-        f"{_islets_answer(results)}; {others}, how long any of it lasts is "
-        f"{_lasting(results)}, and {ends}."
+        f"{_islets_answer(results)}; how long that lasts is {_lasting(results)}, {others}, "
+        f"and {ends}."
     )
 
 
@@ -65,12 +65,12 @@ def _islets_answer(results) -> str:
     counts = _by_class(results, "c_peptide_detectable")
     if not counts:
         return (
-            "Not known: no study counts people in whom C-peptide, the mark of the body's own "
+            "**Not known:** no study counts people in whom C-peptide, the mark of the body's own "
             "insulin, came back"
         )
     shown = _verdict(results, "islets_c_peptide") == verdicts.SHOWN
     text = (
-        f"{'Yes, in some people' if shown else 'Perhaps'}: of people with type 1 diabetes who "
+        f"**{'Yes, in some people' if shown else 'Perhaps'}:** of people with type 1 diabetes who "
         f"made no C-peptide, the mark of the body's own insulin, {words.listed(counts)} made "
         "it again"
     )
@@ -94,16 +94,10 @@ def _by_class(results, outcome: str) -> list[str]:
 
 
 def _lasting(results) -> str:
-    """How far any approach was followed, and which, in few words."""
-    table = results.table("follow_up")
-    table = table[table["last_month"].notna()]
-    if table.empty:
-        return "not known"
-    far = table.loc[table["last_month"].idxmax()]
-    return (
-        f"not known beyond {far['last_month']:.0f} months "
-        f"({vocabulary.APPROACHES[far['approach']]}, the longest followed)"
-    )
+    """How far people given new islets were followed, in few words."""
+    table = readings.rows_of(results, "follow_up", **readings.where(ISLETS, "t1d"))
+    months = table["last_month"].dropna()
+    return f"not known beyond {months.max():.0f} months" if len(months) else "not known"
 
 
 @said
@@ -119,23 +113,22 @@ def known_harms(results) -> str:
     fatal = harms.named(results, event="severe_infection", fatal="yes").set_index("cohort")
     parts = []
     for _, row in table.iterrows():
-        text = (
-            f"{words.count(row['k'])} of {words.count(row['n'])} after "
-            f"{vocabulary.APPROACHES[row['approach']]} "
-            f"({verbatim(words.study(row['label']))}"
-        )
+        why = []
         infected = fatal[fatal.index == row["cohort"]]
         if len(infected):
             what = words.listed([verbatim(each) for each in infected["what"]])
-            text += f"; {infected['k'].sum():.0f} of infection: {what}"
+            why.append(f"{infected['k'].sum():.0f} of infection: {what}")
         relation = harms.JUDGED.get(row["relation"], "")
-        text += f"; relation {relation}" if relation == "not stated" else f"; judged {relation}"
-        parts.append(text + ")")
+        why.append(f"relation {relation}" if relation == "not stated" else f"judged {relation}")
+        parts.append(
+            f"{words.count(row['k'])} of {words.count(row['n'])} after "
+            f"{vocabulary.APPROACHES[row['approach']]} ({'; '.join(why)})"
+        )
     quiet, every, _ = harms.silent(results, "death")
     died = f"**Known deaths.** {words.listed(parts)}." if parts else "**Known deaths.** None named."
     if not every:
         return died
-    return f"{died} {quiet} of {every} groups do not say whether anyone died of any cause."
+    return f"{died} {quiet} of {every} groups do not say whether anyone died."
 
 
 # --- cards -------------------------------------------------------------------------------------
@@ -169,10 +162,10 @@ def _islets(results) -> tuple[Line, ...]:
         reading = readings.share(results, "c_peptide_detectable", ISLETS, "t1d", cell_class)
         name = CLASS_WORDS.get(cell_class, words.short(cell_class))
         lines.append(
-            line(f"C-peptide again: {name}", reading, more=(f"limit: {readings.limits(own)}",))
+            line(f"C-peptide again, {name}", reading, more=(f"limit: {readings.limits(own)}",))
         )
     if not lines:
-        lines = [Line("C-peptide again", "nobody counts it")]
+        lines = [Line("Makes C-peptide again", "nobody counts it")]
     return (
         *lines,
         line("HbA1c under 7 %", readings.share(results, "hba1c_below_7", ISLETS, "t1d")),
@@ -204,7 +197,8 @@ def _insulin_free(results, approach: str, population: str) -> tuple[Line, ...]:
 
 
 def _long(results, approach: str, population: str) -> Line:
-    return Line("How long", readings.how_long(results, approach, population))
+    told, behind = readings.how_long(results, approach, population)
+    return Line("How long", told, behind=behind)
 
 
 def _harm(results, approach: str, population: str) -> Line:

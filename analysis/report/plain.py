@@ -11,6 +11,7 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from analysis import vocabulary
@@ -256,16 +257,15 @@ def icons(results, language: str = "en") -> Figure:
     y = 0.0
     for (label, k, n, least, approach), height in zip(drawn, heights, strict=True):
         told = fixed["least" if least else "count"].format(k=k, n=n)
-        axes.text(-0.6, y, f"{label}: {told}", fontsize=style.SMALL, va="center")
+        axes.text(-0.6, y, f"{told} · {label}", fontsize=style.SMALL, va="center")
         colour = style.APPROACH_COLOURS[approach]
-        for i in range(n):
-            place = (i % ROW, y + 1.1 + i // ROW)
-            axes.plot(*place, "o", ms=6.2, mec=colour, mfc=colour if i < k else "white", mew=1)
+        people = np.arange(n)
+        for who, fill in ((people[:k], colour), (people[k:], style.WHITE)):
+            axes.plot(who % ROW, y + 1.1 + who // ROW, "o", ms=6.2, mec=colour, mfc=fill, mew=1)
         y += height
     axes.set_xlim(-0.8, ROW)
     axes.set_ylim(y - 0.6, -0.8)
     axes.set_axis_off()
     first = drawn[0]
-    title = fixed["title"].format(k=first[1], n=first[2]) if first[4] == ISLETS else ""
-    figure.suptitle(title, x=0.01, ha="left", fontsize=9, fontweight="bold")
-    return figure
+    found = fixed["title"].format(k=first[1], n=first[2]) if first[4] == ISLETS else ""
+    return base.title(figure, found)

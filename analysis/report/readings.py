@@ -43,6 +43,7 @@ class Reading:
     reasons : why certainty is what it is.
     caveat : what must be said beside the figure.
     id : what `isletmeta explain` takes, "" where there is none.
+    share : a share of people and the ends of its interval, None where it is none.
     """
 
     outcome: str
@@ -60,6 +61,7 @@ class Reading:
     reasons: str = ""
     caveat: str = ""
     id: str = ""
+    share: tuple[float, float, float] | None = None
     figures: dict = field(default_factory=dict, compare=False)
 
     @property
@@ -292,6 +294,7 @@ def share(
     )
     return replace(
         plain,
+        share=(pooled["mean"], pooled["ci_low"], high),
         interval=interval,
         new_study=new,
         k=pooled["k_studies"],
@@ -390,19 +393,17 @@ def standing(results, outcome: str, approach: str, population: str) -> Standing 
     )
 
 
-def how_long(results, approach: str, population: str) -> str:
-    """How far freedom from insulin was followed; beyond that nothing is known."""
+def how_long(results, approach: str, population: str) -> tuple[str, str]:
+    """How far freedom from insulin was followed, and what is known until then."""
     found = rows_of(results, "follow_up", **where(approach, population))
     if found.empty:
-        return "not known: no group was followed far enough"
+        return "not known", "no group was followed far enough"
     row = found.iloc[0]
     longest = (
-        f"; longest in one patient: {row['longest']:.0f} months"
-        if words.known(row["longest"])
-        else ""
+        f"longest in one patient {row['longest']:.0f} months" if words.known(row["longest"]) else ""
     )
     if not words.known(row["last_month"]):
-        return f"not known: too few were followed{longest}"
+        return "not known", "; ".join(filter(None, ["too few were followed", longest]))
     share = results.get(
         outcome="insulin_free_duration",
         **where(approach, population),
@@ -413,5 +414,6 @@ def how_long(results, approach: str, population: str) -> str:
     )
     year = ""
     if share is not None and row["last_month"] >= 12:
-        year = f"of 100 ever free, {of_100(share['median'])} still were after 12 months; "
-    return f"{year}not known beyond {row['last_month']:.0f} months of follow-up{longest}"
+        year = f"of 100 ever free, {of_100(share['median'])} still were after 12 months"
+    told = f"not known beyond {row['last_month']:.0f} months"
+    return told, "; ".join(filter(None, [year, longest]))

@@ -26,7 +26,7 @@ INK, GREY, PALE = "#222222", "#6B6B6B", "#E3E6E8"
 
 WIDTH = 4.1
 """Inches. A page 380 pixels wide shows a figure of this width at 1.2 pixels a point."""
-SMALL, TEXT, LARGER = 8.2, 8.4, 8.6
+SMALL, TEXT, LARGER, TITLE = 8.2, 8.4, 8.6, 9.0
 """Points; nothing is smaller than `SMALL`, which is 9 pixels on such a page."""
 WHITE, NIGHT = "#FFFFFF", "#14181B"
 """The page, light and dark (`theme.css` says the same)."""
@@ -96,7 +96,7 @@ def apply() -> None:
             "text.color": INK,
             "text.parse_math": False,  # a label is what stands in its cell, dollars and all
             "axes.labelsize": TEXT,
-            "axes.titlesize": 9,
+            "axes.titlesize": TITLE,
             "axes.titleweight": "bold",
             "axes.titlelocation": "left",
             "axes.axisbelow": True,

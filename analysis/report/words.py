@@ -20,6 +20,29 @@ GROUP_WORDS = {
     "uncontrolled": "without a control group",
     "at_diagnosis": "baseline at diagnosis",
 }
+CHOICES = {
+    "unstated_spread": "spreads without a label",
+    "medians": "medians",
+    "se_source": "standard errors",
+    "window": "time window",
+    "tolerance": "tolerance of the window",
+    "visit_open": "results for no visit",
+    "overlaps": "shared patients",
+    "untested": "signs without a test",
+    "nulls": "known nulls",
+    "unstated_measure": "unstated measure of C-peptide",
+    "design": "design",
+    "words": "results in words",
+    "risk_of_bias": "risk of bias",
+    "sources": "sources",
+    "silent_trials": "silent trials",
+    "words_se": "standard error of words",
+    "r": "correlation before and after",
+    "mu_prior": "prior of the mean",
+    "tau_prior": "prior of the heterogeneity",
+    "effects": "distribution of effects",
+}
+"""The choices of the analyst in words."""
 METHODS = {
     "nuts": "NUTS (PyMC)",
     "exact": "exact (quadrature)",
@@ -139,10 +162,16 @@ def sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 
+def choice(name: str) -> str:
+    """A choice of the analyst in words."""
+    return CHOICES.get(name, str(name).replace("_", " "))
+
+
 def review(row: dict) -> str:
     """A review's author and year; from its key where no author was printed."""
     if row["first_author"]:
         return label_of(row)
     name = re.match(r"[a-z]+(?=\d)", row["study_id"])
     year = re.search(r"(19|20)\d\d", row["study_id"])
-    return f"{name[0].capitalize() if name else row['study_id']} {year[0] if year else ''}".strip()
+    shown = name[0].capitalize() if name else str(row["study_id"]).replace("_", " ")
+    return f"{shown} {year[0] if year else ''}".strip()

@@ -6,11 +6,14 @@ A figure is made with `new`, never through pyplot, so that a cell shows it exact
 from __future__ import annotations
 
 import functools
+import textwrap
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import Affine2D, blended_transform_factory
 
 from analysis.outcomes import Outcome
 from analysis.report import style
@@ -22,6 +25,55 @@ def new(height: float, width: float = style.WIDTH, **words) -> tuple[Figure, Axe
     """A figure with one pair of axes (or a grid of them); shown by the cell that returns it."""
     figure = Figure(figsize=(width, height))
     return figure, figure.subplots(**words)
+
+
+def title(figure: Figure, finding: str) -> Figure:
+    """The figure with what it shows as its title, on as many lines as that needs."""
+    figure.suptitle(broken(finding), x=0.01, ha="left", fontsize=style.TITLE, fontweight="bold")
+    return figure
+
+
+def broken(text: str, width: int = 54) -> str:
+    """A title on as many lines as it needs."""
+    return "\n".join(textwrap.wrap(text, width, break_long_words=False))
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Axes between aligned columns of text: one row a study, as a forest plot has them."""
+
+    figure: Figure
+    axes: Axes
+
+    def put(self, row: float, at: float, text: str, **words) -> None:
+        """Text in a row, `at` points from the left edge of the figure."""
+        place = blended_transform_factory(
+            Affine2D().scale(1 / 72) + self.figure.dpi_scale_trans, self.axes.transData
+        )
+        words = {"fontsize": style.SMALL, "va": "center", "ha": "left", "color": style.INK, **words}
+        self.axes.text(at, row, text, transform=place, clip_on=False, **words)
+
+
+PAPER = {"facecolor": style.WHITE, "edgecolor": "none", "pad": 0.8}
+"""What lies behind a text that crosses a line."""
+ROW, FOOT = 25.0, 36.0
+"""Points of the height of a row with two lines, and of what the axis below needs."""
+
+
+def rows(count: float, between: tuple[float, float], finding: str, *, foot: float = FOOT) -> Rows:
+    """A figure of `count` rows under a title; the axes lie `between` two places (points)."""
+    lines = broken(finding)
+    head = 6 + 12.5 * (lines.count("\n") + 1)
+    wide, high = 72 * style.WIDTH, head + ROW * count + foot
+    figure = Figure(figsize=(style.WIDTH, high / 72), layout="none")
+    low, right = between
+    axes = figure.add_axes((low / wide, foot / high, (right - low) / wide, ROW * count / high))
+    axes.set_ylim(count - 0.5, -0.5)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.patch.set_visible(False)
+    figure.text(0, 1 - 2 / high, lines, va="top", fontsize=style.TITLE, fontweight="bold")
+    return Rows(figure, axes)
 
 
 def in_words(text: str) -> Figure:
@@ -56,14 +108,6 @@ def label_rows(axes: Axes, labels: list[str], *, size: float = style.SMALL) -> N
     axes.set_ylim(len(labels) - 0.4, -0.7)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-
-
-def heading(axes: Axes, y: float, text: str) -> None:
-    """A heading between rows, up to the right edge of the axes."""
-    axes.text(1.0, y, text, transform=axes.get_yaxis_transform(), fontweight="bold", va="center",
-              ha="right",
-              fontsize=style.SMALL, color=style.INK,
-              bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8})  # fmt: skip
 
 
 def value_axis(axes: Axes, about: Outcome, limits: tuple[float, float]) -> None:

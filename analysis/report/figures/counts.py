@@ -12,6 +12,8 @@ from analysis.report.results import Results
 from analysis.report.words import count, short, study
 
 TICKS = (0, 25, 50, 75, 100)
+COUNTED, PLOT, RESULT = 150.0, (158.0, 226.0), 234.0
+"""Points from the left at which the columns of `shares` stand; the names begin at 0."""
 
 
 def shares(results: Results, approach: str, population: str, names: tuple[str, ...]) -> Figure:
@@ -19,50 +21,82 @@ def shares(results: Results, approach: str, population: str, names: tuple[str, .
 
     "≥" marks counts known as lower bounds: their interval has no upper end.
     """
-    rows: list[tuple] = []
+    lines: list[tuple[str, object]] = []
     facts = results.rows("share_facts", approach=approach)
     within = {"t1d": ("t1d", "t1d_new_onset", "t1d_established")}.get(population, (population,))
     facts = facts[facts["population"].isin(within)]
+    said = ""
     for name in names:
         own = facts[facts["outcome"] == name]
         if own.empty:
             continue
-        rows.append(("heading", "", outcomes.get(name).title))
-        for row in own.sort_values(["cell_class", "label"]).to_dict("records"):
-            sign = "≥ " if row["bound"] == "at_least" else ""
-            label = (f"{study(row['label'])} · {short(row['cell_class'])} · {sign}"
-                     f"{count(row['k'])} of {count(row['n'])}")  # fmt: skip
-            rows.append(("study", label, row))
-        pooled = results.get(outcome=name, approach=approach, population=population,
-                             quantity="pooled_share", scale="share")  # fmt: skip
-        model = results.get(outcome=name, approach=approach, population=population,
-                            quantity="share", scale="share")  # fmt: skip
+        lines.append(("heading", outcomes.get(name).title))
+        lines += [("study", row) for row in
+                  own.sort_values(["cell_class", "label"]).to_dict("records")]  # fmt: skip
+        parts = {"outcome": name, "approach": approach, "population": population, "scale": "share"}
+        pooled = results.get(**parts, quantity="pooled_share")
+        least = "at least " if (own["bound"] == "at_least").any() else ""
+        said = said or (f"{outcomes.get(name).title}: {least}{count(own['k'].sum())} of "
+                        f"{count(own['n'].sum())} people")  # fmt: skip
         if pooled is not None and len(own) > 1:
-            rows.append(("all", f"all together · k {count(pooled['k_studies'])} · n "
-                         f"{count(pooled['n_patients'])}", (pooled, model)))  # fmt: skip
-    if not rows:
+            lines.append(("all", (own, pooled, results.get(**parts, quantity="share"))))
+    if not lines:
         return base.in_words("Nobody counts it.")
-    figure, axes = base.new(0.29 * len(rows) + 0.7)
-    base.label_rows(axes, [text for _, text, _ in rows])
+    heights = {"heading": 0.8, "study": 1.0, "all": 1.0}
+    tops = np.cumsum([0.0, *(heights[kind] for kind, _ in lines)])
+    grid = base.rows(tops[-1] + 0.3, PLOT, said)
+    axes = grid.axes
     axes.set_xlim(0, 100)
     axes.set_xticks(TICKS)
     axes.set_xlabel("patients, of 100", loc="right")
-    for y, (kind, _, row) in enumerate(rows):
+    for (kind, row), top in zip(lines, tops, strict=False):
+        y = top + 0.5 * heights[kind]
         if kind == "heading":
-            base.heading(axes, y, row)
+            grid.put(y, 0, row, fontweight="bold")
         elif kind == "study":
-            colour = style.class_colour(row["cell_class"])
+            colour, least = style.class_colour(row["cell_class"]), row["bound"] == "at_least"
+            grid.put(y - 0.22, 0, study(row["label"]))
+            grid.put(y + 0.2, 0, short(row["cell_class"]), color=style.GREY)
+            grid.put(y - 0.22, COUNTED, _counted(row["k"], row["n"], least), ha="right")
+            grid.put(y - 0.22, RESULT, count(100 * row["k"] / row["n"]))
+            grid.put(y + 0.2, RESULT, _ends(row["ci_low"], row["ci_high"], least),
+                     color=style.GREY)  # fmt: skip
             axes.plot([100 * row["ci_low"], 100 * row["ci_high"]], [y, y], color=colour, lw=1.4)
-            axes.plot(100 * row["k"] / row["n"], y, "o", ms=4, color=colour,
-                      mfc="white" if row["bound"] == "at_least" else colour)  # fmt: skip
+            axes.plot(100 * row["k"] / row["n"], y, "o", ms=4, color=colour, clip_on=False,
+                      mfc=style.WHITE if least else colour)  # fmt: skip
         else:
-            pooled, model = row
+            own, pooled, model = row
+            least = (own["bound"] == "at_least").any()
+            grid.put(y - 0.22, 0, "All together", fontweight="bold")
+            grid.put(y - 0.22, COUNTED, _counted(own["k"].sum(), own["n"].sum(), least),
+                     ha="right", fontweight="bold")  # fmt: skip
+            grid.put(y - 0.22, RESULT, count(100 * pooled["mean"]), fontweight="bold")
+            grid.put(y + 0.2, RESULT, _ends(pooled["ci_low"], pooled["ci_high"], least),
+                     fontweight="bold")  # fmt: skip
             if model is not None:
                 axes.plot([100 * model["pred_low"], 100 * model["pred_high"]], [y, y],
                           color=style.INK, lw=1.1, linestyle=(0, (2, 1.5)))  # fmt: skip
-            base.diamond(axes, 100 * pooled["ci_low"], 100 * pooled["mean"],
-                         100 * pooled["ci_high"], y)  # fmt: skip
-    return figure
+                grid.put(y + 0.2, 0, f"new study {_ends(model['pred_low'], model['pred_high'])}",
+                         color=style.GREY)  # fmt: skip
+            if least:
+                axes.plot([100 * pooled["ci_low"], 100], [y, y], color=style.INK, lw=2)
+                axes.plot(100 * pooled["mean"], y, "D", ms=5, color=style.INK, mfc=style.WHITE)
+            else:
+                base.diamond(axes, 100 * pooled["ci_low"], 100 * pooled["mean"],
+                             100 * pooled["ci_high"], y)  # fmt: skip
+    return grid.figure
+
+
+def _counted(k: float, n: float, least: bool) -> str:
+    """`14 of 14`, with `≥` before a lower bound."""
+    return f"{'≥ ' if least else ''}{count(k)} of {count(n)}"
+
+
+def _ends(low: float, high: float, least: bool = False) -> str:
+    """An interval of shares, of 100; that of a lower bound has no upper end."""
+    if least and high == 1:
+        return f"({count(100 * low)} or more)"
+    return f"({count(100 * low)} to {count(100 * high)})"
 
 
 def durability(results: Results, approach: str, denominator: str = "ever_free") -> Figure:
@@ -97,31 +131,47 @@ def durability(results: Results, approach: str, denominator: str = "ever_free") 
     since = "insulin was stopped" if denominator == "ever_free" else "treatment"
     axes.set_xlabel(f"months since {since}", loc="right")
     axes.set_xlim(0, curve["month"].max())
-    return figure
+    return base.title(figure, _lasting(results, approach))
+
+
+def _lasting(results: Results, approach: str) -> str:
+    """What the curve shows: the share still free after one year, where it was followed so far."""
+    reach = results.rows("follow_up", approach=approach)
+    row = None if reach.empty else reach.iloc[0]
+    if row is None or not row["last_month"] >= 12:
+        return "Too few were followed for a year"
+    year = results.get(outcome="insulin_free_duration", approach=approach,
+                       population=row["population"], quantity="survival", month=12,
+                       variant="stacked", scale="share")  # fmt: skip
+    if year is None:
+        return f"Followed for {count(row['last_month'])} months"
+    return (f"Of 100 ever free, {count(100 * year['median'])} still were after one year; "
+            f"not known beyond month {count(row['last_month'])}")  # fmt: skip
+
+
+ENDS = {"resumed": ("|", "insulin resumed"), "ongoing": (">", "still free"),
+        "censored": (">", "at least"), "died": ("x", "died")}  # fmt: skip
 
 
 @base.drawn_from("swimmer")
 def swimmer(results: Results) -> Figure:
     """Single patients' months free of insulin; hollow: not in the curve."""
-    table = results.table("swimmer").sort_values(["approach", "label", "months"])
-    rows = list(table.to_dict("records"))
-    figure, axes = base.new(0.17 * len(rows) + 0.8)
-    labels, last = [], ""
-    for row in rows:
-        labels.append(study(row["label"]) if row["label"] != last else "")
-        last = row["label"]
-    base.label_rows(axes, labels)
-    ends = {"resumed": ("|", "insulin resumed"), "ongoing": (">", "still free"),
-            "censored": (">", "at least"), "died": ("x", "died")}  # fmt: skip
-    seen = set()
-    for y, row in enumerate(rows):
-        colour = style.APPROACH_COLOURS.get(row["approach"], style.GREY)
-        axes.barh(y, row["months"], height=0.55, color=colour if row["in_model"] else "white",
-                  edgecolor=colour, lw=0.7)  # fmt: skip
-        marker, words = ends.get(row["status"], ("o", row["status"]))
-        axes.plot(row["months"], y, marker, ms=4, color=style.INK,
-                  label=None if words in seen else words)  # fmt: skip
-        seen.add(words)
+    table = results.table("swimmer").sort_values(
+        ["approach", "label", "months"], ignore_index=True, kind="stable"
+    )
+    figure, axes = base.new(0.15 * len(table) + 0.9)
+    first = table["label"] != table["label"].shift()
+    base.label_rows(axes, [study(label) if new else "" for label, new in
+                           zip(table["label"], first, strict=True)])  # fmt: skip
+    colours = [style.APPROACH_COLOURS.get(name, style.GREY) for name in table["approach"]]
+    fills = [colour if used else style.WHITE for colour, used in
+             zip(colours, table["in_model"], strict=True)]  # fmt: skip
+    axes.barh(table.index, table["months"], height=0.55, color=fills, edgecolor=colours, lw=0.7)
+    for status, rows in table.groupby("status", sort=False):
+        marker, words = ENDS.get(status, ("o", status))
+        axes.plot(rows["months"], rows.index, marker, ms=4, color=style.INK, label=words, ls="none")
     axes.set_xlabel("months free of insulin", loc="right")
     base.legend_below(figure, axes, 3)
-    return figure
+    ended = int((table["status"] == "resumed").sum())
+    return base.title(figure, f"Of {len(table)} people told one by one, {ended} are known to "
+                              "need insulin again")  # fmt: skip

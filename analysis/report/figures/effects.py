@@ -1,8 +1,13 @@
-"""Forests: each result of an outcome in a stratum, alone and given the others, and the mean."""
+"""Forests: each result of an outcome in a stratum, alone and given the others, and the mean.
+
+Study, cells, randomisation, risk of bias and size stand in columns on the left, the study's own
+result and its weight on the right, so that a row reads as a line of a table does.
+"""
 
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis import outcomes
@@ -10,67 +15,159 @@ from analysis.outcomes import Outcome
 from analysis.report import style
 from analysis.report.figures import base
 from analysis.report.results import Results
-from analysis.report.words import count, short, study
+from analysis.report.words import (
+    SPACE,
+    count,
+    interval,
+    known,
+    number,
+    percent,
+    percent_interval,
+    short,
+    studies,
+    study,
+)
 
 PANELS = {
     "controlled": "Against control groups",
     "uncontrolled": "No control group, against own baseline",
 }
-IN_WORDS = {-1: "◂ lower", 0: "no clear difference", 1: "higher ▸"}
+IN_WORDS = {-1: "lower", 0: "no clear difference", 1: "higher"}
+ARROWS = {-1: "◂", 0: "–", 1: "▸"}
 RISK_MARKS = {"low": "+", "moderate": "~", "some_concerns": "~", "high": "−", "serious": "−",
               "critical": "!", "no_information": "?", "not judged": "?"}  # fmt: skip
 MEAN = "mean"
+RANDOMISED, BIAS, SIZE, PLOT, RESULT, END = 93.0, 107.0, 132.0, (138.0, 208.0), 214.0, 294.0
+"""Points from the left at which the columns stand; the names begin at 0."""
 
 
 def forest(results: Results, outcome: str, approach: str, population: str) -> Figure:
     """Results of an outcome in a stratum: controlled and uncontrolled panels, each with its mean.
 
-    Grey, above: the study alone with its 95 % interval, hollow without a spread, text for words.
-    Coloured, below: given all the others. Diamond: mean; dashed: a new study. R: randomised. The
-    sign after n is the risk of bias: + low, ~ moderate, − high, ! critical, ? not judged.
+    Grey, above: the study alone with its 95 % interval, hollow without a spread, an arrow for
+    words. Coloured, below: given all the others. Diamond: mean; dashed: a new study.
     """
     about = outcomes.get(outcome)
     parts = {"outcome": outcome, "approach": approach, "population": population}
-    rows: list[tuple] = []
-    for design, title in PANELS.items():
-        studies = results.rows("study_estimates", **parts, design=design)
+    lines: list[tuple[str, object]] = []
+    for design, panel in PANELS.items():
+        found = results.rows("study_estimates", **parts, design=design)
         told = results.rows("headlines", **parts, design=design)
-        if studies.empty or told.empty:
+        if found.empty or told.empty:
             continue
-        rows.append(("heading", "", title))
-        order = studies.assign(_y=studies["shrunk_mean"].fillna(studies["y"]).fillna(0.0))
-        for row in order.sort_values(["_y", "label"], kind="stable").to_dict("records"):
-            rows.append(("study", _label(row), row))
+        lines.append(("heading", panel))
+        order = found.assign(_y=found["shrunk_mean"].fillna(found["y"]).fillna(0.0))
+        order = order.sort_values(["_y", "label"], kind="stable")
+        pooled = told["told"].iloc[0] == MEAN
+        if not pooled:  # without a mean there is nothing to be drawn towards
+            order = order.assign(shrunk_mean=np.nan, weight=np.nan)
+        lines += [("study", row) for row in order.to_dict("records")]
         mean = results.get(**parts, design=design, scale="ratio" if about.is_ratio else about.scale)
-        if told["told"].iloc[0] == MEAN and mean is not None:
-            name = f"mean · k {count(mean['k_studies'])} · n {count(mean['n_patients'])}"
-            rows.append(("mean", name, mean))
-    return _draw(rows, about)
-
-
-def _label(row: dict) -> str:
-    mark = RISK_MARKS.get(row["risk_of_bias"], "?")
-    random = " R" if row["randomised"] == "yes" else ""
-    name = study(row["label"])
-    return f"{name} · {short(row['cell_class'])}{random} · n {count(row['n_patients'])} {mark}"
-
-
-def _draw(rows: list[tuple], about: Outcome) -> Figure:
-    if not rows:
+        if pooled and mean is not None:
+            lines += [("mean", mean), ("new", mean)]
+            spread = heterogeneity(results, about, {**parts, "design": design})
+            lines += [("spread", spread)] if spread else []
+    if not lines:
         return base.in_words(f"No study here reports {about.noun} in a form to be compared.")
-    figure, axes = base.new(0.29 * len(rows) + 0.8)
-    base.label_rows(axes, [text for _, text, _ in rows])
-    ends = [row[name] for kind, _, row in rows if kind == "study"
-            for name in ("y", "ci_low", "ci_high", "shrunk_low", "shrunk_high")]  # fmt: skip
-    base.value_axis(axes, about, base.limits_of(ends, about, cut=0.02))
-    for y, (kind, _, row) in enumerate(rows):
+    return _draw(lines, about, finding(results, outcome, approach, population))
+
+
+def finding(results: Results, outcome: str, approach: str, population: str) -> str:
+    """What a forest shows, as its title: the controlled mean, or how the directions count."""
+    about = outcomes.get(outcome)
+    parts = {"outcome": outcome, "approach": approach, "population": population,
+             "design": "controlled"}  # fmt: skip
+    name = about.title.split(",")[0]
+    told = results.rows("headlines", **parts)
+    if told.empty or told["told"].iloc[0] == "none":
+        return f"{name}: never compared with a control group"
+    row = told.iloc[0]
+    mean = results.get(**parts, scale="ratio" if about.is_ratio else about.scale)
+    if row["told"] == MEAN and mean is not None:
+        unit = f"{SPACE}times that of controls" if about.is_ratio else about.suffix
+        ends = interval(mean["ci_low"], mean["ci_high"], about.digits)
+        open_ = mean["ci_low"] <= about.neutral <= mean["ci_high"]
+        return (f"{name}: {number(mean['mean'], about.digits)}{unit} ({ends})"
+                f"{', no difference not excluded' if open_ else ''}")  # fmt: skip
+    if row["told"] == "study":
+        return f"{name}: one study with a control group"
+    better = {1: "higher", -1: "lower"}[about.good]
+    return (f"{name}: clearly {better} in {count(row['k_better'])} of "
+            f"{studies(row['k_studies'])}; too few numbers for a mean")  # fmt: skip
+
+
+def heterogeneity(results: Results, about: Outcome, stratum: dict) -> str:
+    """`Studies differ: tau 0.15 (0.01 to 0.61); I² 25 % (1 % to 84 %)`, or nothing."""
+    tau = results.get(**stratum, quantity="tau", scale=about.scale)
+    share = results.get(**stratum, quantity="i_squared", scale="share")
+    if tau is None or share is None:
+        return ""
+    return (
+        f"tau {number(tau['median'])} ({interval(tau['ci_low'], tau['ci_high'])}); "
+        f"I² {percent(share['median'])} ({percent_interval(share['ci_low'], share['ci_high'])})"
+    )
+
+
+def _draw(lines: list[tuple[str, object]], about: Outcome, title: str) -> Figure:
+    heights = {"heading": 0.8, "study": 1.0, "mean": 1.0, "new": 0.6, "spread": 0.7}
+    tops = np.cumsum([0.0, *(heights[kind] for kind, _ in lines)])
+    grid = base.rows(tops[-1] + 0.7, PLOT, title)
+    for at, text, side in ((0, "Study, cells", "left"), (RANDOMISED, "R", "center"),
+                           (BIAS, "Bias", "center"), (SIZE, "n", "right"),
+                           (RESULT, "Result", "left"), (END, "Weight", "right")):  # fmt: skip
+        grid.put(-0.2, at, text, ha=side, color=style.GREY)
+    ends = [row[name] for kind, row in lines if kind == "study"
+            for name in ("y", "ci_low", "ci_high", "shrunk_low", "shrunk_high")
+            if not (name.startswith("shrunk") and np.isnan(row["shrunk_mean"]))]  # fmt: skip
+    limits = base.limits_of(ends, about, cut=0.02)
+    grid.axes.set_xlim(limits)
+    base.value_axis(grid.axes, about, limits)
+    grid.axes.set_xlabel("")
+    grid.figure.text(1, 3 / (72 * grid.figure.get_figheight()), about.axis, ha="right",
+                     va="bottom", fontsize=style.SMALL)  # fmt: skip
+    for (kind, row), top in zip(lines, tops, strict=False):
+        y = top + 0.5 * heights[kind] + 0.2
         if kind == "heading":
-            base.heading(axes, y, row)
+            grid.put(y, 0, str(row), fontweight="bold", bbox=base.PAPER)
         elif kind == "study":
-            _draw_study(axes, y, row, about)
+            _study_in_words(grid, y, row, about)
+            _draw_study(grid.axes, y, row, about)
+        elif kind == "mean":
+            _draw_mean(grid, y, row, about)
+        elif kind == "new":
+            grid.put(y, 0, "a new study", color=style.GREY)
+            grid.put(y, RESULT, _ends(row["pred_low"], row["pred_high"], about), color=style.GREY)
+            if np.isfinite(row["pred_low"]):
+                base.span(grid.axes, row["pred_low"], row["pred_high"], y, color=style.INK, lw=1.1,
+                          linestyle=(0, (2, 1.5)))  # fmt: skip
         else:
-            _draw_mean(axes, y, row)
-    return figure
+            grid.put(y, 0, str(row), color=style.GREY, bbox=base.PAPER)
+    return grid.figure
+
+
+def _ends(low: float, high: float, about: Outcome) -> str:
+    return f"({interval(low, high, about.digits)})" if known(low) and known(high) else ""
+
+
+def _study_in_words(grid: base.Rows, y: float, row: dict, about: Outcome) -> None:
+    """The columns of a study: what it is, and what it found by itself."""
+    above, below = y - 0.22, y + 0.2
+    grid.put(above, 0, study(row["label"]))
+    grid.put(below, 0, short(row["cell_class"]), color=style.GREY)
+    grid.put(above, RANDOMISED, "R" if row["randomised"] == "yes" else "·", ha="center")
+    grid.put(above, BIAS, RISK_MARKS.get(row["risk_of_bias"], "?"), ha="center")
+    grid.put(above, SIZE, count(row["n_patients"]), ha="right")
+    if known(row["y"]):
+        grid.put(above, RESULT, number(about.shown(row["y"]), about.digits))
+        shown = "no spread printed"
+        if known(row["ci_low"]):
+            shown = _ends(about.shown(row["ci_low"]), about.shown(row["ci_high"]), about)
+    else:
+        grid.put(above, RESULT, "in words:")
+        shown = IN_WORDS[int(row["direction"])]
+    grid.put(below, RESULT, shown, color=style.GREY)
+    if known(row["weight"]):
+        grid.put(above, END, percent(row["weight"]), ha="right")
 
 
 def _draw_study(axes, y: float, row: dict, about: Outcome) -> None:
@@ -85,46 +182,20 @@ def _draw_study(axes, y: float, row: dict, about: Outcome) -> None:
         axes.plot(about.shown(row["y"]), above, "o", ms=3.6, color=style.GREY,
                   mfc=style.GREY if spread else "white")  # fmt: skip
     else:
-        side = {-1: "right", 0: "center", 1: "left"}[int(row["direction"])]
-        axes.annotate(IN_WORDS[int(row["direction"])], (about.neutral, above),
-                      fontsize=style.SMALL, va="center", ha=side, color=style.GREY,
-                      textcoords="offset points", xytext=(4 * row["direction"], 0),
-                      bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4})  # fmt: skip
+        axes.annotate(ARROWS[int(row["direction"])], (about.neutral, above), fontsize=style.SMALL,
+                      va="center", ha="center", color=style.GREY, textcoords="offset points",
+                      xytext=(7 * row["direction"], 0))  # fmt: skip
     if shrunken:
         base.span(axes, about.shown(row["shrunk_low"]), about.shown(row["shrunk_high"]), y + 0.17,
                   color=colour, lw=2, solid_capstyle="butt")  # fmt: skip
         axes.plot(about.shown(row["shrunk_mean"]), y + 0.17, "s", ms=3.6, color=colour)
 
 
-def _draw_mean(axes, y: float, mean) -> None:
-    if np.isfinite(mean["pred_low"]):
-        base.span(axes, mean["pred_low"], mean["pred_high"], y, color=style.INK, lw=1.1,
-                  linestyle=(0, (2, 1.5)))  # fmt: skip
-    low, high = axes.get_xlim()
-    base.diamond(axes, max(mean["ci_low"], low), mean["mean"], min(mean["ci_high"], high), y)
-
-
-def densities(results: Results, outcome: str, approach: str, population: str) -> Figure:
-    """The controlled mean (filled), a new study (line) and the prior (dotted)."""
-    about = outcomes.get(outcome)
-    table = results.rows("densities", outcome=outcome, approach=approach, population=population,
-                         design="controlled")  # fmt: skip
-    if table.empty:
-        return base.in_words(f"No controlled mean of {about.noun} here.")
-    figure, axes = base.new(1.7)
-    colour = style.APPROACH_COLOURS[approach]
-    for quantity, words in {"mean": "mean", "prediction": "a new study", "prior": "prior"}.items():
-        own = table[table["quantity"] == quantity]
-        x = np.array([about.shown(value) for value in own["x"]])
-        if quantity == "mean":
-            axes.fill_between(x, 0, own["density"], color=colour, alpha=0.5, lw=0, label=words)
-        else:
-            dotted = quantity == "prior"
-            axes.plot(x, own["density"], color=style.GREY if dotted else colour, lw=1,
-                      linestyle=":" if dotted else "-", label=words)  # fmt: skip
-    ends = table.loc[table["quantity"] != "prior", "x"]
-    base.value_axis(axes, about, base.limits_of(ends, about, cut=0.02))
-    axes.set_yticks([])
-    axes.spines["left"].set_visible(False)
-    base.legend_below(figure, axes, 3)
-    return figure
+def _draw_mean(grid: base.Rows, y: float, mean: pd.Series, about: Outcome) -> None:
+    above, below = y - 0.22, y + 0.2
+    grid.put(above, 0, f"Mean of {studies(mean['k_studies'])}", fontweight="bold")
+    grid.put(above, SIZE, count(mean["n_patients"]), ha="right", fontweight="bold")
+    grid.put(above, RESULT, number(mean["mean"], about.digits), fontweight="bold")
+    grid.put(below, RESULT, _ends(mean["ci_low"], mean["ci_high"], about), fontweight="bold")
+    low, high = grid.axes.get_xlim()
+    base.diamond(grid.axes, max(mean["ci_low"], low), mean["mean"], min(mean["ci_high"], high), y)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextPath
+from matplotlib.transforms import Affine2D
 
 from analysis import cohorts, outcomes, risk_of_bias, vocabulary
 from analysis.evidence import label_of
@@ -17,6 +19,10 @@ MAPPED = ("c_peptide_ratio", "hba1c", "insulin_dose", "ever_insulin_free")
 RISK_COLOURS = {"low": style.GREEN, "moderate": "#E3B505", "some_concerns": "#E3B505",
                 "high": style.RED, "serious": style.RED, "critical": "#7A1F0F",
                 "no_information": "#B8B8B8"}  # fmt: skip
+ON_PALE = "#1A1A1A"
+"""Letters on yellow and grey, on light and dark pages alike."""
+RISK_INK = {word: ON_PALE if colour in ("#E3B505", "#B8B8B8") else "white"
+            for word, colour in RISK_COLOURS.items()}  # fmt: skip
 RISK_SIGNS = {"low": "+", "moderate": "~", "some_concerns": "~", "high": "−", "serious": "−",
               "critical": "!", "no_information": "?"}  # fmt: skip
 
@@ -67,7 +73,9 @@ def evidence_map(results: Results) -> Figure:
             else:
                 axes.text(x, y, "·", color=style.GREY, ha="center", va="center")
     axes.set_xlim(-0.6, len(names) - 0.4)
-    return figure
+    empty = int((counts == 0).to_numpy().sum())
+    return base.title(figure, f"{empty} of {counts.size} combinations of cells and outcome have "
+                              "no study")  # fmt: skip
 
 
 def flow_counts(results: Results) -> list[tuple[str, int, list[tuple[str, int]]]]:
@@ -116,7 +124,8 @@ def flow(results: Results) -> Figure:
         if words:
             axes.text(9.9, -i - 0.5, words, va="center", ha="right", fontsize=style.SMALL,
                       color=style.GREY)  # fmt: skip
-    return figure
+    reports, against = steps[0][1], steps[-1][1]
+    return base.title(figure, f"{reports} reports give {against} effects against control groups")
 
 
 def risk_bars(results: Results) -> Figure:
@@ -143,13 +152,22 @@ def risk_bars(results: Results) -> Figure:
             axes.barh(y, width, left=start, height=0.7, color=RISK_COLOURS[word], label=label,
                       edgecolor="white", lw=0.5)  # fmt: skip
             axes.text(start + width / 2, y, str(n), ha="center", va="center",
-                      fontsize=style.SMALL, color="white", fontweight="bold")  # fmt: skip
+                      fontsize=style.SMALL, color=RISK_INK[word], fontweight="bold")  # fmt: skip
             seen.add(word)
             start += width
     axes.set_xlim(0, 100)
     axes.set_xlabel("cohorts, % (numbers in the bars)", loc="right")
     base.legend_below(figure, axes, 3)
-    return figure
+    return base.title(figure, risk_finding(results))
+
+
+def risk_finding(results: Results, family: str = "objective") -> str:
+    """How many judged cohorts are at high and at low risk of bias, as a title."""
+    table = risk_of_bias.overalls(results.evidence.risk_of_bias)
+    own = table[table["outcome_family"] == family]
+    low = int((own["overall"] == "low").sum())
+    return (f"{family.capitalize()} outcomes: {int(own['high'].sum())} of {len(own)} cohorts at "
+            f"high, serious or critical risk of bias, {low or 'none'} at low risk")  # fmt: skip
 
 
 def traffic_light(results: Results, family: str = "objective") -> Figure:
@@ -170,24 +188,33 @@ def traffic_light(results: Results, family: str = "objective") -> Figure:
     figure, axes = base.new(0.2 * len(rows) + 0.9)
     names = [f"{name}{' R' if tool == 'rob2' else ''}" for tool, name, *_ in rows]
     base.label_rows(axes, names, size=style.LARGER)
-    for y, (tool, _, words, whole) in enumerate(rows):
-        for x, domain in enumerate(vocabulary.RISK_DOMAINS[tool]):
-            _light(axes, x, y, words.get(domain, "no_information"))
-        _light(axes, width + 0.6, y, whole)
+    lights = [
+        (x, y, words.get(domain, "no_information"))
+        for y, (tool, _, words, _) in enumerate(rows)
+        for x, domain in enumerate(vocabulary.RISK_DOMAINS[tool])
+    ] + [(width + 0.6, y, whole) for y, (*_, whole) in enumerate(rows)]
+    _lights(axes, lights)
     axes.set_xlim(-0.7, width + 1.3)
     axes.set_xticks([*range(width), width + 0.6], [*(f"D{i + 1}" for i in range(width)), "all"])
     axes.xaxis.tick_top()
     axes.tick_params(axis="x", length=0)
     axes.spines["bottom"].set_visible(False)
-    return figure
+    return base.title(figure, risk_finding(results, family))
 
 
-def _light(axes, x: float, y: float, word: str) -> None:
-    axes.scatter(x, y, s=52, color=RISK_COLOURS.get(word, "#B8B8B8"), lw=0)
-    axes.text(x, y, RISK_SIGNS.get(word, "?"), ha="center", va="center", color="white",
-              fontsize=style.LARGER, fontweight="bold")  # fmt: skip
-
-
-def domains(results: Results) -> np.ndarray:
-    """The words of the overall judgements, for alt texts."""
-    return risk_of_bias.overalls(results.evidence.risk_of_bias)["overall"].unique()
+def _lights(axes, lights: list[tuple[float, float, str]]) -> None:
+    """Discs, each with its sign drawn as a shape: one artist a colour, one a sign."""
+    table = pd.DataFrame(lights, columns=["x", "y", "word"])
+    table["colour"] = table["word"].map(RISK_COLOURS).fillna("#B8B8B8")
+    table["sign"] = table["word"].map(RISK_SIGNS).fillna("?")
+    table["ink"] = table["word"].map(RISK_INK).fillna(ON_PALE)
+    for colour, own in table.groupby("colour", sort=False):
+        axes.plot(own["x"], own["y"], "o", ms=7.2, color=colour, mew=0)
+    letters = FontProperties(family="DejaVu Sans", weight="bold")
+    for (sign, ink), own in table.groupby(["sign", "ink"], sort=False):
+        outline = TextPath((0, 0), sign, size=10, prop=letters)
+        box = outline.get_extents()
+        middle = -(box.p0 + box.p1) / 2
+        shape = outline.transformed(Affine2D().translate(*middle))
+        size = max(box.width, box.height) / 10 * 7.6
+        axes.plot(own["x"], own["y"], ls="none", marker=shape, ms=size, color=ink, mew=0)

@@ -75,7 +75,9 @@ def timeline(results: Results) -> Figure:
     axes.grid(axis="x", color=style.PALE, lw=0.6)
     axes.set_xlabel(f"due by; line: registry read on {date(trials[0]['read_on'])}", loc="right")
     base.legend_below(figure, axes, 2)
-    return figure
+    against = sum(trial["controlled"] == "yes" for trial in trials)
+    return base.title(figure, f"{len(trials)} trials under way or planned, {against or 'none'} "
+                              "with a control group")  # fmt: skip
 
 
 @base.drawn_from("registered_silence")
@@ -119,4 +121,9 @@ def told(results: Results) -> Figure:
     axes.set_xticks(np.arange(0, most + 1, step))
     axes.set_xlabel(f"trials that ended {registered.SILENT_YEARS} years ago or more", loc="right")
     base.legend_below(figure, axes, 2)
-    return figure
+    own = table.xs(registered.UNTOLD, level="told")
+    return base.title(
+        figure,
+        f"{count(own['n_searched_silent'].sum())} of "
+        f"{count(own['n_searched'].sum())} ended trials have no report",
+    )

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis import outcomes
 from analysis.report import style
 from analysis.report.figures import base
 from analysis.report.results import Results
-from analysis.report.words import study
+from analysis.report.words import interval, listed, number, review, study
 
 PEOPLE = {"t1d": "type 1", "t2d": "type 2"}
-OUTLINE = 200
+OUTLINE = 120
 """Points a curve of specifications is thinned to."""
 
 
@@ -62,10 +61,36 @@ def multiverse(results: Results) -> Figure:
         axes.set_title(name(one), fontsize=style.TEXT)
         axes.set_xticks([])
     grid[-1, 0].set_xlabel("analyses, in order of their result", loc="right")
-    return figure
+    most = sum(results.rows("standing", **one)["share_good_clear"].iloc[0] > 0.5 for one in parts)
+    return base.title(figure, f"A clear benefit in most analyses: {most or 'none'} of {len(parts)} "
+                              "headlines")  # fmt: skip
 
 
-def _panels(results: Results, table: str, label, order: list[str]) -> Figure:
+def clear(low: float, high: float) -> bool:
+    """Whether an interval on the model's scale excludes no effect."""
+    return bool(low > 0 or high < 0)
+
+
+def changed(results: Results, table: str, one: dict, *, last: bool = False) -> bool:
+    """Whether any refit of a table (or the last one before all) is clear where the headline is not,
+    or the other way round."""
+    whole = results.one(**one, design="controlled", scale=outcomes.get(one["outcome"]).scale)
+    found = results.rows(table, **one, design="controlled")
+    if last:
+        found = found.sort_values("place").iloc[-2:-1]
+    now = clear(whole["ci_low"], whole["ci_high"])
+    return any(clear(low, high) != now
+               for low, high in zip(found["ci_low"], found["ci_high"], strict=True))  # fmt: skip
+
+
+def changed_in(results: Results, table: str, *, last: bool = False) -> str:
+    """`4 of 6 headlines`: in how many the conclusion changes (`changed`)."""
+    parts = [one for one in headlines(results) if len(results.rows(table, **one))]
+    return (f"{sum(changed(results, table, one, last=last) for one in parts) or 'none'} of "
+            f"{len(parts)} headlines")  # fmt: skip
+
+
+def _panels(results: Results, table: str, label, order: list[str], finding: str) -> Figure:
     parts = headlines(results)
     shown = [(one, results.rows(table, **one, design="controlled").sort_values(order))
              for one in parts]  # fmt: skip
@@ -89,18 +114,22 @@ def _panels(results: Results, table: str, label, order: list[str]) -> Figure:
                       color=style.INK, lw=1.1)  # fmt: skip
             axes.plot(about.shown(row["mean"]), y, "o", ms=3.6, color=style.INK)
         axes.set_title(name(one), fontsize=style.TEXT)
-    return figure
+    return base.title(figure, finding)
 
 
 def leave_one_out(results: Results) -> Figure:
     """Each controlled mean without each study in turn; the band is the mean with all."""
     return _panels(results, "leave_one_out", lambda row: f"without {study(row['label'])}",
-                   ["mean", "left_out"])  # fmt: skip
+                   ["mean", "left_out"],
+                   "Leaving one study out changes the conclusion of "
+                   f"{changed_in(results, 'leave_one_out')}")  # fmt: skip
 
 
 def cumulative(results: Results) -> Figure:
     """Each controlled mean as studies were published."""
-    return _panels(results, "cumulative", lambda row: f"+ {study(row['label'])}", ["place"])
+    return _panels(results, "cumulative", lambda row: f"+ {study(row['label'])}", ["place"],
+                   "The last study added changed the conclusion of "
+                   f"{changed_in(results, 'cumulative', last=True)}")  # fmt: skip
 
 
 @base.drawn_from("prior_grid")
@@ -132,7 +161,8 @@ def prior_grid(results: Results) -> Figure:
     grid[-1, 0].set_xlabel("SD of the prior of the mean (model scale); colours: prior of tau",
                            loc="right", fontsize=style.SMALL)  # fmt: skip
     base.legend_below(figure, grid[0, 0], 2)
-    return figure
+    return base.title(figure, "Other priors change the conclusion of "
+                              f"{changed_in(results, 'prior_grid')}")  # fmt: skip
 
 
 @base.drawn_from("funnel")
@@ -153,46 +183,81 @@ def funnel(results: Results) -> Figure:
         axes.set_ylim(top, 0)
         axes.set_title(f"{name(one)} (model scale)", fontsize=style.TEXT)
         axes.set_ylabel("standard error", fontsize=style.SMALL)
-    return figure
+    whole = results.table("funnel")
+    filled = int(whole["filled"].sum())
+    return base.title(figure, f"{len(whole) - filled} printed numbers; trim and fill would add "
+                              f"{filled or 'none'}")  # fmt: skip
 
 
 @base.drawn_from("estimates")
 def earlier(results: Results) -> Figure:
-    """Earlier reviews beside ours that pools as they did, and beside our headlines."""
-    rows = review_rows(results)
-    if not rows:
+    """Earlier reviews, beside ours that pools as they did, and beside our headlines."""
+    groups = review_rows(results)
+    if not groups[0][1] and not groups[1][1]:
         return base.in_words("No earlier review pooled HbA1c as a difference.")
-    figure, axes = base.new(0.27 * len(rows) + 0.8)
-    base.label_rows(axes, [text for text, *_ in rows])
+    lines = [(kind, row) for kind, found in groups if found
+             for row in [kind, *sorted(found, key=lambda row: row[2])]]  # fmt: skip
+    heights = [0.8 if isinstance(row, str) else 1.0 for _, row in lines]
+    tops = np.cumsum([0.0, *heights])
+    theirs = [row[2] for row in groups[0][1]]
+    ours = [number(row[2]) for row in groups[2][1] if row[0] == HERE]
+    said = "HbA1c in earlier reviews and here"
+    if theirs and ours:
+        said = (f"HbA1c against controls: {number(max(theirs))} to {number(min(theirs))} points "
+                f"in earlier reviews, {listed(ours)} in the headlines here")  # fmt: skip
+    grid = base.rows(tops[-1] + 0.3, (126.0, 206.0), said)
     about = outcomes.get("hba1c")
-    ends = [value for _, _, *numbers in rows for value in numbers]
-    base.value_axis(axes, about, base.limits_of(ends, about))
-    for y, (_, colour, mean, low, high) in enumerate(rows):
-        base.span(axes, low, high, y, color=colour, lw=1.3)
-        axes.plot(mean, y, "o", ms=4, color=colour)
-    return figure
+    ends = [value for _, row in lines if not isinstance(row, str) for value in row[2:]]
+    limits = base.limits_of(ends, about)
+    grid.axes.set_xlim(limits)
+    base.value_axis(grid.axes, about, limits)
+    grid.axes.set_xlabel("percentage points", loc="right")
+    for (kind, row), top, height in zip(lines, tops, heights, strict=False):
+        y = top + 0.5 * height
+        if isinstance(row, str):
+            grid.put(y, 0, row, fontweight="bold", bbox=base.PAPER)
+            continue
+        who, whom, mean, low, high = row
+        colour = style.RED if kind == OURS else style.GREY
+        grid.put(y - 0.22, 0, who)
+        grid.put(y + 0.2, 0, whom, color=style.GREY)
+        grid.put(y - 0.22, 214, number(mean))
+        grid.put(y + 0.2, 214, f"({interval(low, high)})", color=style.GREY)
+        base.span(grid.axes, low, high, y, color=colour, lw=1.3)
+        grid.axes.plot(mean, y, "o", ms=4, color=colour)
+    return grid.figure
 
 
-def review_rows(results: Results) -> list[tuple[str, str, float, float, float]]:
-    """HbA1c of earlier reviews (grey) and ours: label, colour, mean, low, high."""
-    from analysis.report.words import review
+AGAINST, BEFORE, OURS = "Earlier: against controls", "Earlier: after against before", "This report"
+HERE = "headline"
 
+
+def review_rows(results: Results) -> list[tuple[str, list[tuple[str, str, float, float, float]]]]:
+    """HbA1c as a difference of means in earlier reviews, with controls and without, and here.
+
+    Of each: who, of whom, mean, low, high.
+    """
     table = results.evidence.published
-    table = table[table["outcome"].eq("hba1c") & table["estimate_signed"].notna()]
-    rows = [
-        (f"{review(row)} · {row['population']!s}", style.GREY, row["estimate_signed"],
-         row["ci_low_signed"], row["ci_high_signed"])
-        for row in table.to_dict("records")
-        if pd.notna(row["ci_low_signed"])
+    own = table["outcome"].str.lower().str.startswith("hba1c") & table["measure"].eq("MD")
+    table = table[own & table["ci_low_signed"].notna() & table["ci_high_signed"].notna()]
+    against = table["comparison"].str.contains("control", case=False)
+    against &= ~table["comparison"].str.contains("self-control", case=False)
+    groups = [
+        (title, [(review(row), str(row["population"]), row["estimate_signed"],
+                  row["ci_low_signed"], row["ci_high_signed"])
+                 for row in table[chosen].to_dict("records")])
+        for title, chosen in ((AGAINST, against), (BEFORE, ~against))
     ]  # fmt: skip
-    ours = (("all", "all", "all approaches, both types"), ("all", "t1d", "all approaches, type 1"),
-            ("all", "t2d", "all approaches, type 2"),
-            ("cell_infusion", "t1d", "cell infusion, type 1: headline"),
-            ("cell_infusion", "t2d", "cell infusion, type 2: headline"))  # fmt: skip
-    for approach, population, words in ours:
+    ours = []
+    for approach, population, who, whom in (
+        ("all", "all", "pooled as they did", "T1D and T2D"),
+        ("all", "t1d", "pooled as they did", "T1D"),
+        ("all", "t2d", "pooled as they did", "T2D"),
+        ("cell_infusion", "t1d", HERE, "cell infusion, T1D"),
+        ("cell_infusion", "t2d", HERE, "cell infusion, T2D"),
+    ):
         row = results.get(outcome="hba1c", approach=approach, population=population,
                           design="controlled", scale="difference")  # fmt: skip
         if row is not None:
-            rows.append((f"this report · {words}", style.RED, row["mean"], row["ci_low"],
-                         row["ci_high"]))  # fmt: skip
-    return rows
+            ours.append((who, whom, row["mean"], row["ci_low"], row["ci_high"]))
+    return [*groups, (OURS, ours)]

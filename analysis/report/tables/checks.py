@@ -8,7 +8,7 @@ from analysis import outcomes, priors, risk_of_bias
 from analysis.report.figures.robustness import headlines, name
 from analysis.report.results import Results
 from analysis.report.tables.base import Table, grid, made_from
-from analysis.report.words import count, factor, interval, number, percent
+from analysis.report.words import choice, count, factor, interval, number, percent
 
 
 def prior_table() -> Table:
@@ -43,7 +43,7 @@ def standing(results: Results) -> Table:
             "Clearly better": percent(row["share_good_clear"]),
             "Clearly worse": percent(row["share_harm_clear"]),
             "Clearly better, silent trials as nulls": percent(row["share_clear_with_nulls"]),
-            "Moves it most": str(row["strongest_choice"]).replace("_", " "),
+            "Moves it most": choice(row["strongest_choice"]),
         })  # fmt: skip
     return grid(pd.DataFrame(rows), ("Analyses", "Middle", "As good or better"))
 
@@ -136,8 +136,19 @@ def power(results: Results) -> Table:
 @made_from("witness")
 def witnesses(results: Results) -> Table:
     """Each headline by quadrature beside its sampled witness."""
-    table = results.table("witness")
-    return grid(table.rename(columns=lambda text: str(text).replace("_", " ").capitalize()))
+    rows = [
+        {
+            "Fit": row["fit"].replace("_", " "), "Quantity": row["quantity"],
+            "Mean, quadrature": number(row["mean_exact"], 3),
+            "Mean, sampled": number(row["mean_nuts"], 3),
+            "95 % interval, quadrature": interval(row["q025_exact"], row["q975_exact"], 3),
+            "95 % interval, sampled": interval(row["q025_nuts"], row["q975_nuts"], 3),
+            "Worst gap, of what is allowed": number(row["worst_gap"]), "Silent": row["silent"],
+        }
+        for row in results.table("witness").to_dict("records")
+    ]  # fmt: skip
+    return grid(pd.DataFrame(rows), ("Mean, quadrature", "Mean, sampled",
+                                     "Worst gap, of what is allowed"), tools=True)  # fmt: skip
 
 
 def judgements(results: Results) -> Table:

@@ -62,13 +62,12 @@ def told(results: Results, approach: str, population: str) -> Table:
             if found.empty or found["told"].iloc[0] == "none":
                 continue
             row = found.iloc[0]
+            counted = {"better": row["k_better"], "no clear difference": row["k_null"],
+                       "worse": row["k_worse"], "untested": row["k_untested"]}  # fmt: skip
             rows.append({
                 "Outcome": outcomes.get(name).title, "Compared": words,
                 "Result": value_words(results, row.to_dict()),
-                "Better": count(row["k_better"]), "No clear difference": count(row["k_null"]),
-                "Worse": count(row["k_worse"]), "Untested": count(row["k_untested"]),
+                "Directions": ", ".join(f"{count(k)} {word}" for word, k in counted.items() if k),
                 "k": count(row["k_studies"]), "n": count(row["n_patients"]),
             })  # fmt: skip
-    return grid(
-        pd.DataFrame(rows), ("Better", "No clear difference", "Worse", "Untested", "k", "n")
-    )
+    return grid(pd.DataFrame(rows), ("k", "n"))
