@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from analysis import evidence, outcomes, priors, questions
 from analysis.difference import counted
@@ -411,6 +411,6 @@ def predictive_cdf(y: float, se: float, posterior: ContrastPosterior) -> float:
 def prior_predictive_cdf(y: float, se: float, outcome: str) -> float:
     """The same under the prior: mu ~ Normal(0, .), tau ~ HalfNormal(.), by quantiles of tau."""
     levels = (np.arange(2000) + 0.5) / 2000
-    tau = priors.get(outcome, "tau").scale * stats.halfnorm.ppf(levels)
+    tau = priors.get(outcome, "tau").scale * special.ndtri((1 + levels) / 2)
     spread = np.sqrt(priors.get(outcome, "mu").scale ** 2 + tau**2 + se**2)
-    return float(stats.norm.cdf(y / spread).mean())
+    return float(special.ndtr(y / spread).mean())

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 ONE_SIDED = (0.95, 0.975)
 
@@ -36,7 +36,7 @@ def clopper_pearson(events: Any, total: Any, level: float = 0.95) -> tuple[Any, 
     k, n = _count(events, total, "total")
     _share(k, n)
     tail = 0.5 * (1.0 - _level(level))
-    low = np.where(k > 0, stats.beta.ppf(tail, np.maximum(k, 1), n - k + 1), 0.0)
+    low = np.where(k > 0, special.betaincinv(np.maximum(k, 1), n - k + 1, tail), 0.0)
     return _like(k, low), _like(k, _upper_share(k, n, 1.0 - tail))
 
 
@@ -52,8 +52,8 @@ def jeffreys(events: Any, total: Any, level: float = 0.95) -> tuple[Any, Any]:
     k, n = _count(events, total, "total")
     _share(k, n)
     tail = 0.5 * (1.0 - _level(level))
-    low = np.where(k > 0, stats.beta.ppf(tail, k + 0.5, n - k + 0.5), 0.0)
-    high = np.where(k < n, stats.beta.ppf(1.0 - tail, k + 0.5, n - k + 0.5), 1.0)
+    low = np.where(k > 0, special.betaincinv(k + 0.5, n - k + 0.5, tail), 0.0)
+    high = np.where(k < n, special.betaincinv(k + 0.5, n - k + 0.5, 1.0 - tail), 1.0)
     return _like(k, low), _like(k, high)
 
 
@@ -175,7 +175,7 @@ def exposure_needed(
 
 
 def _upper_share(k: np.ndarray, n: np.ndarray, level: float) -> np.ndarray:
-    return np.where(k < n, stats.beta.ppf(level, k + 1, np.maximum(n - k, 1e-300)), 1.0)
+    return np.where(k < n, special.betaincinv(k + 1, np.maximum(n - k, 1e-300), level), 1.0)
 
 
 def _exact_only(k: np.ndarray, size: np.ndarray, at_least: Any) -> tuple[Any, Any, int]:

@@ -23,7 +23,6 @@ from functools import cached_property
 
 import numpy as np
 from scipy.special import ndtr, ndtri
-from scipy.stats import qmc
 
 from analysis.exact.contrasts import ContrastPosterior
 
@@ -97,6 +96,8 @@ class Outlook:
         Points of the unscrambled Sobol sequence, moved off its corner: no seed, the same on every
         machine. n is a power of two.
         """
+        from scipy.stats import qmc  # slow to load, and needed here only
+
         u = qmc.Sobol(2 + se.size, scramble=False).random(n) + 0.5 / n
         by_tau = np.cumsum(self.mass.sum(axis=1))
         row = np.minimum(np.searchsorted(by_tau / by_tau[-1], u[:, 0]), self.tau.size - 1)

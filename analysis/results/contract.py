@@ -11,7 +11,9 @@ import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.escape import csv_table
@@ -57,7 +59,7 @@ class Table:
 
     def empty(self) -> pd.DataFrame:
         """The table without rows, typed."""
-        return _typed(self, pd.DataFrame(columns=self.names))
+        return checked(self, pd.DataFrame(columns=self.names))
 
 
 def column(name: str, kind: str, meaning: str, unit: str = "", words: Iterable[str] = ()) -> Column:
@@ -108,11 +110,13 @@ def checked(table: Table | str, frame: pd.DataFrame) -> pd.DataFrame:
         faults.append(f"columns not declared: {', '.join(map(str, unknown))}")
     if faults:
         raise ContractError(f"{declared.name}: {'; '.join(faults)}")
+    columns = {}
     for spec in declared.columns:
-        faults += _column_faults(spec, frame[spec.name])
+        columns[spec.name], found = _column(spec, frame[spec.name])
+        faults += found
     if faults:
         raise ContractError(f"{declared.name}: {'; '.join(faults)}")
-    typed = _typed(declared, frame)
+    typed = pd.DataFrame(columns, columns=declared.names)
     if declared.key:
         doubled = typed[typed.duplicated(list(declared.key), keep=False)]
         if len(doubled):
@@ -122,41 +126,48 @@ def checked(table: Table | str, frame: pd.DataFrame) -> pd.DataFrame:
     return typed
 
 
-def _column_faults(spec: Column, values: pd.Series) -> list[str]:
-    faults = []
+def _column(spec: Column, values: pd.Series) -> tuple[Any, list[str]]:
+    """The values of a column as declared, and what is wrong with them."""
     if spec.kind in (WORD, TEXT):
-        words = values.fillna("").astype(str)
-        if spec.kind == WORD and (words == "").any():
-            faults.append(f"{spec.name}: blank in {int((words == '').sum())} rows")
-        if spec.words:
-            strange = sorted(set(words) - set(spec.words) - {""})
-            if strange:
-                faults.append(f"{spec.name}: not a word of the list: {', '.join(strange[:5])}")
-    elif spec.kind in (NUMBER, COUNT):
-        numbers = pd.to_numeric(values, errors="coerce")
-        bad = numbers.isna() & ~values.isna() & (values.astype(str) != "")
-        if bad.any():
-            faults.append(f"{spec.name}: not a number: {values[bad].iloc[0]!r}")
-        if spec.kind == COUNT and (numbers.dropna() % 1 != 0).any():
-            faults.append(f"{spec.name}: not a whole number: {numbers[numbers % 1 != 0].iloc[0]}")
-    else:
-        strange = sorted({str(value) for value in values} - {"True", "False"})
+        return _words(spec, values)
+    if spec.kind in (NUMBER, COUNT):
+        return _numbers(spec, values)
+    told = [str(value) for value in values]
+    strange = sorted(set(told) - {"True", "False"})
+    flags = np.array([value == "True" for value in told], dtype=bool)
+    if strange:
+        return flags, [f"{spec.name}: neither True nor False: {', '.join(strange[:3])}"]
+    return flags, []
+
+
+def _words(spec: Column, values: pd.Series) -> tuple[Any, list[str]]:
+    cells = values.to_numpy(dtype=object)
+    words = ["" if gone else str(cell) for cell, gone in zip(cells, pd.isna(cells), strict=True)]
+    faults = []
+    different = set(words)
+    if spec.kind == WORD and "" in different:
+        faults.append(f"{spec.name}: blank in {words.count('')} rows")
+    if spec.words:
+        strange = sorted(different - set(spec.words) - {""})
         if strange:
-            faults.append(f"{spec.name}: neither True nor False: {', '.join(strange[:3])}")
-    return faults
+            faults.append(f"{spec.name}: not a word of the list: {', '.join(strange[:5])}")
+    return pd.array(words, dtype="str"), faults
 
 
-def _typed(table: Table, frame: pd.DataFrame) -> pd.DataFrame:
-    columns = {}
-    for spec in table.columns:
-        values = frame[spec.name]
-        if spec.kind in (WORD, TEXT):
-            columns[spec.name] = values.astype(object).where(values.notna(), "").astype(str)
-        elif spec.kind == FLAG:
-            columns[spec.name] = values.astype(str).eq("True")
-        else:
-            columns[spec.name] = pd.to_numeric(values, errors="coerce").astype(float)
-    return pd.DataFrame(columns, columns=table.names).reset_index(drop=True)
+def _numbers(spec: Column, values: pd.Series) -> tuple[Any, list[str]]:
+    faults = []
+    numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    missing = np.isnan(numbers)
+    if missing.any():
+        left = values[missing]
+        bad = left[left.notna() & (left.astype(str) != "")]
+        if len(bad):
+            faults.append(f"{spec.name}: not a number: {bad.iloc[0]!r}")
+    if spec.kind == COUNT:
+        parts = numbers[~missing & (numbers % 1 != 0)]
+        if len(parts):
+            faults.append(f"{spec.name}: not a whole number: {parts[0]}")
+    return numbers, faults
 
 
 def write(folder: Path, name: str, frame: pd.DataFrame) -> Path:

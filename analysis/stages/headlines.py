@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from analysis import effects as effects_room
 from analysis import exact, outcomes, risk_of_bias
@@ -339,6 +338,6 @@ def _densities(question: Question, posterior: ContrastPosterior, told: str) -> l
         x = np.linspace(low, high, DENSITY_POINTS)
         made += [(quantity, a, b) for a, b in zip(x, one.pdf(x), strict=True)]
     x = np.linspace(prior.mean - 3 * prior.sd, prior.mean + 3 * prior.sd, DENSITY_POINTS)
-    density = stats.norm(prior.mean, prior.sd).pdf(x)
+    density = np.exp(-0.5 * ((x - prior.mean) / prior.sd) ** 2) / prior.sd / np.sqrt(2 * np.pi)
     made += [("prior", a, b) for a, b in zip(x, density, strict=True)]
     return [{**question.parts, "quantity": q, "x": a, "density": b} for q, a, b in made]
