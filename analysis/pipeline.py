@@ -18,7 +18,7 @@ import json
 import platform
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib import import_module, metadata
 from pathlib import Path
 
@@ -311,10 +311,16 @@ def _results_digest(records: Mapping[str, Mapping], stages: tuple[Stage, ...]) -
     return store.digest(json.dumps(left, sort_keys=True).encode())
 
 
+@cache
 def lock_digest() -> str:
     """Digest of requirements.lock where the project is run from its checkout, else empty."""
     path = Path(__file__).parent.parent / "requirements.lock"
     return store.digest(path.read_bytes().replace(b"\r\n", b"\n")) if path.exists() else ""
+
+
+@cache
+def _versions() -> dict[str, str]:
+    return {name: metadata.version(name) for name in ("isletmeta", *PACKAGES)}
 
 
 def _holds_results(out: Path) -> bool:
@@ -443,10 +449,10 @@ class _Work:
     def _manifest(self, records: Mapping[str, Mapping]) -> dict:
         before = self.kept.manifest
         made = {
-            "isletmeta": metadata.version("isletmeta"),
+            "isletmeta": _versions()["isletmeta"],
             "python": platform.python_version(),
             "seed": self.seed,
-            "packages": {name: metadata.version(name) for name in PACKAGES},
+            "packages": {name: _versions()[name] for name in PACKAGES},
             "lock": lock_digest(),
             "code": code_digest(*sorted({stage.module for stage in self.stages})),
         }

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import stub_stages
 from forks import in_a_fork, needs_fork
-from stub_stages import NUMBERS, ONLY_TABLES, STAGES
+from stub_stages import NUMBERS, ONLY_TABLES, STAGES, WEIGHED
 
 from analysis import evidence as evidence_module
 from analysis import pipeline, store, workers
@@ -453,10 +453,16 @@ def at_step(n: int, do):
     return lambda: counted >= n
 
 
+RENEWED = (NUMBERS, ONLY_TABLES, WEIGHED)
+"""Stages of which a changed value renews the first and the last; the second stands."""
+
+
 @pytest.fixture
-def changed(done, monkeypatch):
-    """As `done`, but for one value of the evidence, which is read once for all runs to come."""
-    raw, out, old = done
+def changed(raw_dir, tmp_path, monkeypatch):
+    """Changed evidence, which is read once for all runs to come, and results of before."""
+    raw, out = raw_dir, tmp_path / "data" / "processed"
+    run(raw, out, stages=RENEWED)
+    old = contents(out)
     change_hba1c(raw)
     evidence = evidence_module.load(raw)
     digests = pipeline.evidence_digests(evidence)
@@ -472,7 +478,7 @@ KILLED, REFUSED, IN_SPITE = 99, 7, 5
 def cut_short(changed, tmp_path, do, first: bool):
     """A run cut short at its first, second, ... step; yields status, target, old and new bytes."""
     raw, out, old = changed
-    run(raw, tmp_path / "new")
+    run(raw, tmp_path / "new", stages=RENEWED)
     new = contents(tmp_path / "new")
     status, step = None, 0
     while status != 0:
@@ -487,14 +493,14 @@ def cut_short(changed, tmp_path, do, first: bool):
         def action(step=step, target=target):
             reached = at_step(step, do)
             try:
-                run(raw, target)
+                run(raw, target, stages=RENEWED)
             except (store.StoreError, workers.WorkerError):
                 return REFUSED
             return IN_SPITE if reached() else 0
 
         status = in_a_fork(action)
         yield status, target, {} if first else old, new
-        run(raw, target)
+        run(raw, target, stages=RENEWED)
         assert contents(target) == new, "the next run heals"
         assert [path.name for path in folder.iterdir()] == ["processed"]
         shutil.rmtree(folder)
