@@ -38,7 +38,7 @@ BOX = "".join(
 NEW_STYLES = f"""<w:styles xmlns:w="{WORD}">
 <w:style w:type="paragraph" w:customStyle="1" w:styleId="TableText"><w:name w:val="Table Text"/>
 <w:basedOn w:val="Normal"/><w:qFormat/><w:pPr><w:spacing w:before="20" w:after="20"/></w:pPr>
-<w:rPr><w:sz w:val="15"/><w:szCs w:val="15"/></w:rPr></w:style>
+<w:rPr><w:sz w:val="13"/><w:szCs w:val="13"/></w:rPr></w:style>
 <w:style w:type="paragraph" w:customStyle="1" w:styleId="Callout"><w:name w:val="Callout"/>
 <w:basedOn w:val="BodyText"/><w:qFormat/><w:pPr><w:keepLines/><w:pBdr>{BOX}</w:pBdr>
 <w:shd w:val="clear" w:color="auto" w:fill="FFF9EC"/><w:spacing w:before="60" w:after="60"/>
@@ -77,10 +77,12 @@ FIRST_ROW = f"""<w:tblStylePr xmlns:w="{WORD}" w:type="firstRow"><w:rPr><w:b/></
 FIELD = """<w:r><w:fldChar w:fldCharType="begin"/></w:r><w:r><w:instrText xml:space="preserve"> {0}
 </w:instrText></w:r><w:r><w:fldChar w:fldCharType="separate"/></w:r><w:r><w:t>{1}</w:t></w:r><w:r>
 <w:fldChar w:fldCharType="end"/></w:r>"""
+TITLE = "Can stem cells restore insulin in people with diabetes?"
+"""The running head: the title of report.qmd (tested)."""
 HEADER = f"""<?xml version="1.0" encoding="UTF-8"?>
 <w:hdr xmlns:w="{WORD}"><w:p><w:pPr><w:pStyle w:val="Header"/></w:pPr>
 <w:r><w:t>isletmeta</w:t></w:r>
-<w:r><w:tab/></w:r>{FIELD.format('STYLEREF "heading 1"', "")}</w:p></w:hdr>"""
+<w:r><w:tab/><w:t>{TITLE}</w:t></w:r></w:p></w:hdr>"""
 FOOTER = f"""<?xml version="1.0" encoding="UTF-8"?>
 <w:ftr xmlns:w="{WORD}"><w:p><w:pPr><w:pStyle w:val="Footer"/></w:pPr><w:r><w:tab/></w:r>
 {FIELD.format("PAGE", "1")}<w:r><w:t xml:space="preserve"> / </w:t></w:r>
@@ -90,7 +92,7 @@ SECTION = f"""<w:sectPr xmlns:w="{WORD}" xmlns:r="{RELATIONS}">
 <w:pgSz w:w="11906" w:h="16838"/>
 <w:pgMar w:top="1100" w:bottom="1000" w:left="1000" w:right="1000" w:header="500" w:footer="450"
  w:gutter="0"/></w:sectPr>"""
-SIZES = {"Title": 44, "Subtitle": 24, "Heading1": 32, "Heading2": 26, "Heading3": 22, "Caption": 17,
+SIZES = {"Title": 36, "Subtitle": 24, "Heading1": 32, "Heading2": 26, "Heading3": 22, "Caption": 17,
          "TOCHeading": 26}  # fmt: skip
 
 
@@ -123,12 +125,13 @@ def styles(xml: bytes) -> bytes:
             del fonts.attrib[name]
         fonts.attrib.update({f"{W}{name}": FONT for name in ("ascii", "hAnsi", "cs")})
     for name in ("sz", "szCs"):
-        tree.find(f"{W}docDefaults/{W}rPrDefault/{W}rPr/{W}{name}").set(f"{W}val", "21")
+        tree.find(f"{W}docDefaults/{W}rPrDefault/{W}rPr/{W}{name}").set(f"{W}val", "20")
     known = {style.get(f"{W}styleId"): style for style in tree.findall(f"{W}style")}
     for style, size in SIZES.items():
         words = _child(known[style], "rPr")
         for name in ("sz", "szCs"):
             _child(words, name).set(f"{W}val", str(size))
+    _child(_child(known["TableCaption"], "pPr"), "spacing").set(f"{W}before", "240")
     caption = known["Caption"].find(f"{W}rPr")
     caption.remove(caption.find(f"{W}i"))
     _child(caption, "color").set(f"{W}val", GREY)

@@ -15,7 +15,7 @@ import threading
 import traceback
 from pathlib import Path
 
-SHOWN = ("text/html", "text/markdown", "image/svg+xml", "image/png")
+SHOWN = ("text/html", "text/markdown", "image/svg+xml", "image/svg+xml;print", "image/png")
 
 
 class CellError(Exception):

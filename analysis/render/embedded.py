@@ -16,7 +16,6 @@ What each format needs beyond pandoc's own writers stands beside the report's st
 
 from __future__ import annotations
 
-import base64
 import re
 import shutil
 import subprocess
@@ -32,8 +31,18 @@ from analysis.render import docx
 from analysis.render.execute import execute
 from analysis.render.source import INLINE, REFERENCE, Cell, RenderError, Text, check, read
 
+KIND = {"html": "screen", "pdf": "paper", "docx": "paper"}
+"""What each format is written from: a text for screens, or one for paper."""
+LINE, TALLEST, LEAST = 6.75, 5.5, 0.75
+"""Inches of a line; inches above which figures are made smaller, but never more than by `LEAST`:
+their smallest type (`analysis.report.style.SMALL`) is then just over six points."""
+DOTS = 220
+"""Dots an inch of pictures in Word."""
+SHOWN_AS = {"screen": "image/svg+xml", "paper": "image/svg+xml;print"}
+"""The MIME types in which cells show a figure (`analysis.report.style.drawn`)."""
+
 KINDS = {"fig": "Figure", "tbl": "Table", "sec": "Section"}
-FIGURES = {"html": "svg", "pdf": "svg", "docx": "png"}
+FIGURES = {"html": "svg", "pdf": "print", "docx": "print"}
 """How figures are drawn for each format (`analysis.report.style.figure_kinds`)."""
 ASSETS = ("theme.css", "tables.css", "page.html", "page.typ", "filter.lua", "docx.lua",
           "equation.lua", "tables.html", "reference.docx")  # fmt: skip
@@ -61,16 +70,15 @@ def render(
     kinds = ",".join(sorted({FIGURES[form] for form in targets}))
     more = {"ISLETMETA_FIGURES": kinds, "ISLETMETA_RENDERER": name(), **(env or {})}
     outputs = execute(parts, source, more)
-    with tempfile.TemporaryDirectory(prefix="isletmeta-") as folder:
-
-        def make(form: str) -> Path:
-            work = Path(folder) / form
-            work.mkdir()
-            text = assemble(parts, outputs, work, source, form)
-            return _pandoc(text, header, work, form)
-
-        with ThreadPoolExecutor(2) as pool:
-            made = dict(zip(targets, pool.map(make, targets), strict=True))
+    with tempfile.TemporaryDirectory(prefix="isletmeta-") as name_of_folder, \
+            ThreadPoolExecutor(2) as pool:  # fmt: skip
+        folder = Path(name_of_folder)
+        texts = {kind: pool.submit(_read, parts, outputs, folder / kind, source, header, kind)
+                 for kind in {KIND[form] for form in targets}}  # fmt: skip
+        for text in texts.values():
+            text.result()
+        made = dict(zip(targets, pool.map(lambda form: _write(folder / KIND[form], form), targets),
+                        strict=True))  # fmt: skip
         for form, target in targets.items():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(made[form], target)
@@ -78,9 +86,12 @@ def render(
 
 
 def assemble(
-    parts: list[Text | Cell], outputs: list[list[dict]], work: Path, source: Path, form: str
+    parts: list[Text | Cell], outputs: list[list[dict]], work: Path, source: Path, kind: str
 ) -> str:
-    """One Markdown text with figures in `work`, captions numbered and references resolved."""
+    """One Markdown text with figures in `work`, captions numbered and references resolved.
+
+    `kind` is "screen" (HTML) or "paper": PDF and DOCX are written from one text.
+    """
     numbers = _numbers(parts)
 
     def refer(text: str) -> str:
@@ -98,7 +109,7 @@ def assemble(
     for part, results in zip(parts, outputs, strict=True):
         if isinstance(part, Cell):
             if part.options.get("include", True):
-                chunks.append(_show(part, results, numbers, work, source, form, refer))
+                chunks.append(_show(part, results, numbers, work, source, kind, refer))
         else:
             pieces = INLINE.split(part)
             pieces[1::2] = [shown["text/markdown"] for shown in results]
@@ -128,21 +139,21 @@ def _numbers(parts: list[Text | Cell]) -> dict[str, int | str]:
     return numbers
 
 
-def _show(cell, results, numbers, work, source, form, refer) -> str:
+def _show(cell, results, numbers, work, source, kind, refer) -> str:
     """The outputs of a cell as Markdown, with caption, number and alternative text."""
     label = cell.label
     caption = refer(cell.options.get("fig-cap") or cell.options.get("tbl-cap") or "")
     where = f"{source.name}:{cell.line}: cell {label or 'without a label'}"
     shown = []
     for data in results:
-        if "image/svg+xml" in data or "image/png" in data:
+        if SHOWN_AS["screen"] in data or SHOWN_AS["paper"] in data:
             if not cell.options.get("fig-alt"):
                 raise RenderError(f"{where}: a figure needs fig-alt")
             if label not in numbers:
                 raise RenderError(f"{where}: a figure needs a label that begins with fig-")
-            shown.append(_figure(cell, data, numbers[label], caption, work, form))
+            shown.append(_figure(cell, data, numbers[label], caption, work, kind))
         elif "text/html" in data or "text/markdown" in data:
-            body = _body(data, form)
+            body = _body(data, kind)
             if label.startswith("tbl-"):
                 title = f"Table {numbers[label]}: {caption}"
                 body = (
@@ -154,72 +165,106 @@ def _show(cell, results, numbers, work, source, form, refer) -> str:
     return "\n\n" + "\n\n".join(shown) + "\n\n"
 
 
-def _body(data: dict, form: str) -> str:
+def _body(data: dict, kind: str) -> str:
     """A table in the language of the format: raw HTML where there is some, else Markdown."""
-    if form == "html" and "text/html" in data:
+    if kind == "screen" and "text/html" in data:
         return f"~~~~~~{{=html}}\n{data['text/html']}\n~~~~~~"
     return data.get("text/markdown") or f"~~~~~~{{=html}}\n{data['text/html']}\n~~~~~~"
 
 
-def _figure(cell: Cell, data: dict, number: int | str, caption: str, work: Path, form: str) -> str:
+def _figure(cell: Cell, data: dict, number: int | str, caption: str, work: Path, kind: str) -> str:
     label = cell.label
     alt = cell.options["fig-alt"].replace("\\", "\\\\").replace('"', '\\"')
-    if FIGURES[form] == "svg":
-        path = work / f"{label}.svg"
-        path.write_text(data["image/svg+xml"], encoding="utf-8")
-    else:
-        path = work / f"{label}.png"
-        path.write_bytes(base64.b64decode(data["image/png"]))
-    return f'![Figure {number}: {caption}]({path.name}){{#{label} alt="{alt}"}}'
+    svg = data[SHOWN_AS[kind]]
+    (work / f"{label}.svg").write_text(svg, encoding="utf-8")
+    size = f" width={_width_in_print(svg):.2f}in" if kind == "paper" else ""
+    return f'![Figure {number}: {caption}]({label}.svg){{#{label} alt="{alt}"{size}}}'
 
 
-def _pandoc(text: str, header: dict, work: Path, form: str) -> Path:
-    """Let pandoc make the document of a format in `work`."""
-    import pypandoc
+def _width_in_print(svg: str) -> float:
+    """Inches of a figure on paper: its own size, or less where that is too wide or too tall."""
+    found = re.search(r'<svg [^>]*?width="([\d.]+)pt" height="([\d.]+)pt"', svg)
+    if not found:
+        return LINE
+    width, height = float(found[1]) / 72, float(found[2]) / 72
+    return min(LINE, width * max(min(1, TALLEST / height), LEAST))
 
-    meta = {key: header[key] for key in ("title", "subtitle", "lang") if key in header}
-    if form == "pdf":
-        meta |= {"papersize": "a4", "margin": {"x": "1.9cm", "y": "2cm"}, "fontsize": "10pt",
-                 "page-numbering": "1"}  # fmt: skip
+
+def _read(parts: list, outputs: list, work: Path, source: Path, header: dict, kind: str) -> None:
+    """Let pandoc read the text of a kind, once for all formats that are written from it."""
+    work.mkdir()
+    (work / "report.md").write_text(assemble(parts, outputs, work, source, kind), encoding="utf-8")
+    meta = {key: header[key] for key in ("title", "subtitle", "author", "lang") if key in header}
+    if kind == "paper":
+        meta |= PAGE
     (work / "meta.yml").write_text(yaml.safe_dump(meta, allow_unicode=True), encoding="utf-8")
-    (work / "report.md").write_text(text, encoding="utf-8")
     for asset in ASSETS:
         found = resources.files("analysis").joinpath("report", asset)
         (work / asset).write_bytes(found.read_bytes())
+    _pandoc(work, "report.md", "--from=markdown", "--to=json", "--output=report.json",
+            "--standalone", "--metadata-file=meta.yml")  # fmt: skip
+
+
+PAGE = {"papersize": "a4", "margin": {"x": "1.9cm", "y": "2cm"}, "fontsize": "10pt",
+        "page-numbering": "1"}  # fmt: skip
+"""Settings of the page for Typst; those of Word stand in reference.docx."""
+WRITERS = {
+    "html": ("html5", "--embed-resources", "--template=page.html", "--css=theme.css",
+             "--css=tables.css", "--section-divs", "--mathml", "--lua-filter=equation.lua",
+             "--include-after-body=tables.html"),
+    "pdf": ("typst", "--include-in-header=page.typ"),
+    "docx": ("docx", "--lua-filter=docx.lua", "--reference-doc=reference.docx"),
+}  # fmt: skip
+"""Pandoc's writer for each format, and what it is told."""
+
+
+def _write(work: Path, form: str) -> Path:
+    """Let pandoc write a format of what was read in `work`."""
     made = work / f"report.{form}"
-    words = ["--standalone", "--number-sections", "--toc", "--toc-depth=2",
-             "--metadata-file=meta.yml", "--resource-path=.",
-             "--lua-filter=filter.lua"]  # fmt: skip
-    if form == "html":
-        words += ["--embed-resources", "--template=page.html", "--css=theme.css",
-                  "--css=tables.css", "--section-divs", "--mathml", "--lua-filter=equation.lua",
-                  "--include-after-body=tables.html"]  # fmt: skip
-    elif form == "pdf":
-        words += ["--include-in-header=page.typ"]
-    elif form == "docx":
-        words += ["--lua-filter=docx.lua", "--reference-doc=reference.docx"]
-    writer = {"html": "html5", "pdf": "typst"}.get(form, form)
     out = work / "report.typ" if form == "pdf" else made
-    command = [pypandoc.get_pandoc_path(), "report.md", "--from", "markdown", "--to", writer,
-               "--output", out.name, *words]  # fmt: skip
-    done = subprocess.run(command, cwd=work, capture_output=True, text=True, encoding="utf-8",
-                          errors="replace", check=False)  # fmt: skip
-    if done.returncode:
-        raise RenderError(f"pandoc refused the report: {done.stderr.strip()}")
+    if form == "docx":
+        _pictures(work)
+    writer, *words = WRITERS[form]
+    _pandoc(work, "report.json", "--from=json", f"--to={writer}", f"--output={out.name}",
+            "--standalone", "--number-sections", "--toc", "--toc-depth=2", "--resource-path=.",
+            "--lua-filter=filter.lua", *words)  # fmt: skip
     if form == "pdf":
-        _typst(out, made)
+        _typst(out, output=str(made))
     if form == "docx":
         docx.finish(made)
     return made
 
 
-def _typst(source: Path, target: Path) -> None:
-    """Typst to PDF, with the typeface that comes with matplotlib for the letters of figures."""
+def _pandoc(work: Path, *words: str) -> None:
+    import pypandoc
+
+    done = subprocess.run([pypandoc.get_pandoc_path(), *words], cwd=work, capture_output=True,
+                          text=True, encoding="utf-8", errors="replace", check=False)  # fmt: skip
+    if done.returncode:
+        raise RenderError(f"pandoc refused the report: {done.stderr.strip()}")
+
+
+def _pictures(work: Path) -> None:
+    """Each SVG of a folder as a PNG beside it: Word and its likes show those everywhere alike."""
+    svgs = sorted(work.glob("*.svg"))
+    if not svgs:
+        return
+    pages = [f'#page(image("{svg.name}"))' for svg in svgs]
+    source = work / "pictures.typ"
+    source.write_text("#set page(width: auto, height: auto, margin: 0pt)\n" + "\n".join(pages),
+                      encoding="utf-8")  # fmt: skip
+    made = _typst(source, format="png", ppi=DOTS)
+    for svg, picture in zip(svgs, made if isinstance(made, list) else [made], strict=True):
+        svg.with_suffix(".png").write_bytes(picture)
+
+
+def _typst(source: Path, **words):
+    """What Typst makes of a file, with the typeface that comes with matplotlib for figures."""
     import matplotlib
     import typst
 
     fonts = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     try:
-        typst.compile(str(source), output=str(target), font_paths=[str(fonts)])
+        return typst.compile(str(source), font_paths=[str(fonts)], **words)
     except Exception as error:  # typst raises its own exceptions, whatever is wrong
         raise RenderError(f"typst refused the report: {error}") from None

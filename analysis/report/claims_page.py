@@ -142,20 +142,17 @@ def table(results) -> Table:
             for key in SOURCES.get(row.claim_id, ())
         ]
         words_of = f"{len(rests)} figures and facts" if rests else "nothing was counted"
-        if cited:
-            words_of = f"{len(rests)} facts here; {'; '.join(c.text for c in cited)}"
+        mind = [row.capped_by, row.caveat, *(source.text for source in cited)]
         rows.append(
             {
                 "Claim": row.claim,
                 "Verdict": row.verdict,
                 "Chance": words.chance(row.probability),
                 "Certainty": row.certainty or "–",
-                "Figure": value_of(row),
-                "95 % interval": interval_of(row),
+                "Figure (95 % interval)": with_interval(row),
                 "Behind it": words.base(row.k_studies, row.n_patients) if row.k_studies else "–",
                 "Asked": f"{row.estimand}; {row.threshold}" if row.threshold else row.estimand,
-                "What capped it": row.capped_by or "–",
-                "Mind": row.caveat or "–",
+                "Mind": "; ".join(filter(None, mind)) or "–",
                 "Rests on": Chain(words_of, (*cited, *rests)),
             }
         )
@@ -174,6 +171,12 @@ def value_of(row) -> str:
         return f"{words.number(row.value, 1 if row.value >= 10 else 2)} times"
     whole = float(row.value).is_integer() and row.kind == "description"
     return f"{words.number(row.value, 0 if whole else 2)} {row.unit}".strip()
+
+
+def with_interval(row) -> str:
+    """The figure with its interval: `1.49 times (1.10 to 2.12)`."""
+    interval = interval_of(row)
+    return value_of(row) if interval == "–" else f"{value_of(row)} ({interval})"
 
 
 def interval_of(row) -> str:

@@ -12,10 +12,12 @@ import json
 import logging
 import os
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpec
 from matplotlib.text import Text
 
 # Okabe and Ito (2008), Color Universal Design: distinguishable with any common colour blindness.
@@ -111,12 +113,17 @@ def apply() -> None:
     )
 
 
+PRINTED = "image/svg+xml;print"
+"""The kind of a figure that is laid out for paper, beside the one for screens."""
+TALL = 6.0
+"""Inches from which panels that stand under each other stand in two columns on paper."""
 FIGURES_OF = {"html": "svg", "typst": "outlines", "docx": "png"}
 """How a figure is drawn for each of pandoc's writers that Quarto names."""
 
 
 def figure_kinds() -> tuple[str, ...]:
-    """How figures are to be drawn: `svg` (letters stay text), `outlines` (SVG) or `png`.
+    """How figures are to be drawn: `svg` (letters stay text) for screens; for paper `print` (the
+    same), `outlines` (letters as paths) or `png`.
 
     `isletmeta report` says so (ISLETMETA_FIGURES). Where Quarto runs by itself, it names the format
     in the file QUARTO_EXECUTE_INFO (since 1.8); before, QUARTO_FIG_FORMAT is png for DOCX.
@@ -180,6 +187,50 @@ def as_png(figure: Figure) -> bytes:
         return file.getvalue()
 
 
+def side_by_side(figure: Figure) -> bool:
+    """Lay a column of panels out in two columns, as paper has room for; whether there was one."""
+    panels = figure.axes
+    places = [axes.get_subplotspec() for axes in panels]
+    if len(panels) < 2 or not all(places) or places[0].get_gridspec().ncols > 1:
+        return False
+    width, height = figure.get_size_inches()
+    if height < TALL:
+        return False
+    column = places[0].get_gridspec()
+    heights = column.get_height_ratios()
+    pairs = [max(heights[i : i + 2]) for i in range(0, len(panels), 2)]
+    figure.set_size_inches(2 * width, height * sum(pairs) / sum(heights))
+    grid = GridSpec(len(pairs), 2, figure=figure, height_ratios=pairs)
+    for place, axes in enumerate(panels):
+        axes.set_subplotspec(grid[place // 2, place % 2])
+    if not panels[-2].get_xlabel():
+        panels[-2].set_xlabel(panels[-1].get_xlabel(), loc="right",
+                              fontsize=panels[-1].xaxis.label.get_fontsize())  # fmt: skip
+    figure.set_layout_engine("constrained")
+    return True
+
+
+def drawn(figure: Figure, kinds: Collection[str]) -> dict[str, str | bytes]:
+    """The figure in each of the ways of `figure_kinds`, by MIME type.
+
+    Where screens and paper show the same, it is drawn once.
+    """
+    shown: dict[str, str | bytes] = {}
+    if "svg" in kinds:
+        shown["image/svg+xml"] = as_svg(figure)
+    if {"print", "outlines", "png"} & set(kinds):
+        other = side_by_side(figure)
+        if "outlines" in kinds:
+            shown["image/svg+xml"] = as_svg(figure)
+        if "print" in kinds:
+            shown[PRINTED] = (
+                as_svg(figure) if other or "svg" not in kinds else shown["image/svg+xml"]
+            )
+        if "png" in kinds:
+            shown["image/png"] = as_png(figure)
+    return shown
+
+
 def notebook() -> None:
     """Make figures appear in a notebook as the format asks; called by the report's first cell.
 
@@ -192,10 +243,7 @@ def notebook() -> None:
     kinds = figure_kinds()
     if "outlines" in kinds:
         mpl.rcParams["svg.fonttype"] = "path"
-    formatters = get_ipython().display_formatter.formatters
-    drawn = {"image/png": as_png if "png" in kinds else None,
-             "image/svg+xml": as_svg if {"svg", "outlines"} & set(kinds) else None}  # fmt: skip
-    for mime, draw in drawn.items():
-        formatters[mime].pop(Figure, None)
-        if draw:
-            formatters[mime].for_type(Figure, draw)
+    show = get_ipython().display_formatter
+    for mime in ("image/png", "image/svg+xml"):
+        show.formatters[mime].pop(Figure, None)
+    show.mimebundle_formatter.for_type(Figure, lambda figure: drawn(figure, kinds))

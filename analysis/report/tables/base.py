@@ -10,7 +10,6 @@ no number is split in print.
 from __future__ import annotations
 
 import functools
-import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,16 +22,27 @@ from analysis.report.text import Chain, Link, Strong, link
 
 __all__ = ["Table", "grid", "in_words", "link", "made_from"]
 
-WIDEST = 60
-"""A column is never given more than this many letters of width; its longer cells break."""
+WIDEST = 90
+"""A column is never given more than this many digits of width; its longer cells break."""
 MARGIN = 2
-"""Letters of room for the bold type of a header and the gap between columns."""
-TEXT = 18
-"""A column of sentences gets at least so many letters."""
-PAGE = 132
-"""Letters of table type in a line of the printed page."""
+"""Digits of room for the gap between columns."""
+RAGGED = 2.5
+"""Digits of width that a broken line leaves empty, half a word."""
+BOLD = 1.1
+"""Bold type is wider than plain type by this factor."""
+HEAD_LINES = 2
+"""A header may break into so many lines before its column is widened for it."""
+PAGE = 136
+"""Digits of table type in a line of the printed page; Word's sans serif is the widest."""
 ONE_LINE, LONG_WORD = 17, 15
 """Letters up to which an interval stays on one line; from which on print may break a word."""
+
+_ROOM = {
+    **dict.fromkeys("iljtfrI|.,:;'()[]/!\u00b7 \u00a0-", 0.6),
+    **dict.fromkeys("mwMWQ@%\u2014", 1.5),
+    "\u200b": 0.0, "+": 1.1, "\u2212": 1.1, "<": 1.1, ">": 1.1, "=": 1.1,
+}  # fmt: skip
+"""Letters that are narrower or wider than a digit (1) or, of capitals, than 1.25."""
 
 _NUMBER = r"(?:(?:under|over|at least) )?[-−–±+<>≤≥~(]?\s?\d[-−–\d.,%/()≥≤<>:;\s\u00a0]*"
 _NUMERIC = re.compile(rf"{_NUMBER}(?: to {_NUMBER})?")
@@ -158,23 +168,43 @@ def made_from(*tables: str) -> Callable:
 
 
 def column_widths(columns: Sequence[str], rows: Sequence[Sequence]) -> list[int]:
-    """Letters each column gets: its longest word at least, most of its cells if there is room.
+    """Room each column gets, in widths of a digit (`room`).
 
-    Never over `WIDEST`; where the sum would exceed `PAGE`, the columns that can break their lines
-    give way.
+    Every column has room for its longest word. What is left of `PAGE` goes, a digit at a time, to
+    the column whose cells make the rows tallest, so that the table becomes as short as it can; a
+    table narrower than the page is made no wider than its longest cells, up to `WIDEST`.
     """
-    least, wanted = [], []
-    for name, column in zip(columns, zip(*rows, strict=True), strict=True):
-        seen = [_breakable(_joined(str(cell))) for cell in column]
-        bold = math.ceil(1.15 * max(map(len, name.split())))
-        word = max(bold, *(len(w) for text in seen for w in re.split(r"[ \n\u200b]+", text)))
-        typical = int(np.quantile([len(text) for text in seen], 0.9))
-        least.append(max(word, min(typical // 3, TEXT)) + MARGIN)
-        wanted.append(max(least[-1], min(typical + MARGIN, WIDEST)))
-    room = PAGE - sum(least)
-    extra = sum(wanted) - sum(least)
-    share = min(1.0, max(0.0, room / extra)) if extra else 0.0
-    return [low + int(share * (high - low)) for low, high in zip(least, wanted, strict=True)]
+    cells = list(zip(*rows, strict=True))
+    widths = np.array([
+        max(BOLD * max(map(room, name.split())), *map(_longest_word, column))
+        for name, column in zip(columns, cells, strict=True)
+    ])  # fmt: skip
+    widths = np.ceil(np.minimum(widths, WIDEST))
+    head = [BOLD * room(name) / HEAD_LINES for name in columns]
+    lengths = np.array([[room(_joined(str(cell))) for cell in column] for column in cells]).T
+    lengths = np.vstack([lengths, head])
+    most = np.minimum(np.ceil(lengths.max(axis=0)), WIDEST)
+    spare = int(PAGE - MARGIN * len(columns) - widths.sum())
+    for _ in range(max(0, spare)):
+        lines = np.where(lengths <= widths, 1, lengths / np.maximum(widths - RAGGED, 1))
+        tall = (lines >= lines.max(axis=1, keepdims=True)) & (lines > 1)
+        gain = np.where(tall, lines / widths, 0).sum(axis=0)
+        if not gain.any():
+            gain = np.where(widths < most, 1 / widths, 0)
+        if not gain.any():
+            break
+        widths[gain.argmax()] += 1
+    return [int(width) + MARGIN for width in widths]
+
+
+def room(text: str) -> float:
+    """Width of a text in the type of tables, about, in widths of a digit."""
+    return sum(_ROOM.get(letter, 1.25 if letter.isupper() else 1.0) for letter in text)
+
+
+def _longest_word(cell: object) -> float:
+    words = re.split(r"[ \n\u200b]+", _breakable(_joined(str(cell))))
+    return max(map(room, words))
 
 
 def _joined(text: str) -> str:

@@ -12,9 +12,17 @@ from analysis.report.words import choice, count, factor, interval, number, perce
 
 
 def prior_table() -> Table:
-    """Every prior with its reason."""
-    table = priors.table()
-    return grid(table.rename(columns=lambda text: str(text).capitalize()), tools=True)
+    """Every prior with its reason; models that share parameter and reason stand together."""
+    rows = []
+    for (parameter, reason, source), part in priors.table().groupby(
+        ["parameter", "reason", "source"], sort=False
+    ):
+        same = part.groupby(["prior", "unit"], sort=False)["model"].agg(", ".join)
+        told = [f"{models.replace('_', ' ')}: {prior} {unit}"
+                for (prior, unit), models in same.items()]  # fmt: skip
+        rows.append({"Parameter": parameter.replace("_", " "), "Prior": "; ".join(told),
+                     "Reason": reason, "Source": source})  # fmt: skip
+    return grid(pd.DataFrame(rows), tools=True)
 
 
 def versions(results: Results) -> Table:
@@ -50,19 +58,21 @@ def standing(results: Results) -> Table:
 
 @made_from("multiverse_levels")
 def choices(results: Results) -> Table:
-    """What each level of each choice does to each headline."""
-    rows = []
-    for one in headlines(results):
+    """What each level of each choice does to each headline: one row a level."""
+    levels = results.table("multiverse_levels")
+    levels = levels[levels["offered"] & ~levels["default"]]
+    titles = {name(one): one for one in headlines(results)}
+    rows = {meaning: {"Choice": meaning} | dict.fromkeys(titles, "–")
+            for meaning in levels["meaning"].unique()}  # fmt: skip
+    for title, one in titles.items():
         about = outcomes.get(one["outcome"])
-        table = results.rows("multiverse_levels", **one)
-        table = table[table["offered"] & ~table["default"]]
-        for row in table.to_dict("records"):
-            rows.append({
-                "Headline": name(one), "Choice": row["meaning"], "Analyses": count(row["n"]),
-                "Middle of their means": number(about.shown(row["median_mean"]), about.digits),
-                "Clearly better": percent(row["share_good_clear"]),
-            })  # fmt: skip
-    return grid(pd.DataFrame(rows), ("Analyses", "Middle of their means"), tools=True)
+        own = levels[(levels[list(one)] == pd.Series(one)).all(axis=1)]
+        for row in own.to_dict("records"):
+            middle = number(about.shown(row["median_mean"]), about.digits)
+            rows[row["meaning"]][title] = (
+                f"{middle}; {percent(row['share_good_clear'])} of {count(row['n'])}"
+            )
+    return grid(pd.DataFrame(list(rows.values())), tools=True)
 
 
 @made_from("bias_summary")
