@@ -33,7 +33,7 @@ from analysis.render.source import INLINE, REFERENCE, Cell, RenderError, Text, c
 
 KIND = {"html": "screen", "pdf": "paper", "docx": "paper"}
 """What each format is written from: a text for screens, or one for paper."""
-LINE, TALLEST, LEAST = 6.75, 5.5, 0.75
+LINE, TALLEST, LEAST = 6.75, 4.4, 0.75
 """Inches of a line; inches above which figures are made smaller, but never more than by `LEAST`:
 their smallest type (`analysis.report.style.SMALL`) is then just over six points."""
 DOTS = 220

@@ -15,7 +15,7 @@ import pandas as pd
 from analysis import escape, outcomes
 from analysis.report import words
 from analysis.report.readings import Reading, Standing
-from analysis.report.tables.base import grid
+from analysis.report.tables.base import under_heads
 
 WIDE, TALL, EDGE = 100, 18, 6
 
@@ -59,14 +59,15 @@ class Cards:
         return '<div class="cards">\n' + "\n".join(map(_card, self.cards)) + "\n</div>"
 
     def _repr_markdown_(self) -> str:
-        return grid(self.frame)._repr_markdown_()
+        return under_heads(self.frame, "Approach")._repr_markdown_()
 
     @property
     def frame(self) -> pd.DataFrame:
         """The rows of the cards as one table."""
         rows = [
             {
-                "Approach and outcome": f"{card.title}: {line.label}",
+                "Approach": card.title,
+                "Outcome": line.label,
                 "Result": line.value,
                 "95 % interval": line.interval or "–",
                 "New study": line.new_study or "–",

@@ -15,7 +15,7 @@ from analysis import claims as room
 from analysis import escape, vocabulary
 from analysis.report import harms, readings, words
 from analysis.report.page_one import CARDS, CLASS_WORDS, INFUSION, ISLETS, TYPES
-from analysis.report.tables.base import Table, grid, made_from
+from analysis.report.tables.base import Table, grid, made_from, under_heads
 from analysis.report.text import Chain, link, said
 
 GROUPS = {"shown": "Shown", "suggested": "Suggested", "not_known": "Not known", "not_so": "Not so"}
@@ -47,7 +47,7 @@ class Grouped:
         return "\n".join(parts)
 
     def _repr_markdown_(self) -> str:
-        return grid(self.table)._repr_markdown_()
+        return under_heads(self.table, "Group")._repr_markdown_()
 
     @property
     def table(self) -> pd.DataFrame:

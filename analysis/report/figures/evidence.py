@@ -19,6 +19,8 @@ MAPPED = ("c_peptide_ratio", "hba1c", "insulin_dose", "ever_insulin_free")
 RISK_COLOURS = {"low": style.GREEN, "moderate": "#E3B505", "some_concerns": "#E3B505",
                 "high": style.RED, "serious": style.RED, "critical": "#7A1F0F",
                 "no_information": "#B8B8B8"}  # fmt: skip
+LONG = 12
+"""More cohorts than this stand in two panels, side by side on paper."""
 ON_PALE = "#1A1A1A"
 """Letters on yellow and grey, on light and dark pages alike."""
 RISK_INK = {word: ON_PALE if colour in ("#E3B505", "#B8B8B8") else "white"
@@ -185,9 +187,18 @@ def traffic_light(results: Results, family: str = "objective") -> Figure:
         rows.append((tool, name, words, overall.get((cohort, family), "no_information")))
     rows.sort(key=lambda row: (row[0] != "rob2", row[1]))
     width = max(len(vocabulary.RISK_DOMAINS[tool]) for tool, *_ in rows)
-    figure, axes = base.new(0.2 * len(rows) + 0.9)
+    half = -(-len(rows) // 2) if len(rows) > LONG else len(rows)
+    parts = [part for part in (rows[:half], rows[half:]) if part]
+    figure, grid = base.new((0.2 * half + 0.9) * len(parts), nrows=len(parts), squeeze=False)
+    for axes, part in zip(grid[:, 0], parts, strict=True):
+        _panel(axes, part, half, width)
+    return base.title(figure, risk_finding(results, family))
+
+
+def _panel(axes, rows: list[tuple], room: int, width: int) -> None:
+    """Rows of judgements, `width` domains and the overall one, in axes with room for `room`."""
     names = [f"{name}{' R' if tool == 'rob2' else ''}" for tool, name, *_ in rows]
-    base.label_rows(axes, names, size=style.LARGER)
+    base.label_rows(axes, names + [""] * (room - len(rows)), size=style.LARGER)
     lights = [
         (x, y, words.get(domain, "no_information"))
         for y, (tool, _, words, _) in enumerate(rows)
@@ -199,7 +210,6 @@ def traffic_light(results: Results, family: str = "objective") -> Figure:
     axes.xaxis.tick_top()
     axes.tick_params(axis="x", length=0)
     axes.spines["bottom"].set_visible(False)
-    return base.title(figure, risk_finding(results, family))
 
 
 def _lights(axes, lights: list[tuple[float, float, str]]) -> None:

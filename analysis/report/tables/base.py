@@ -20,7 +20,7 @@ import pandas as pd
 from analysis import escape
 from analysis.report.text import Chain, Link, Strong, link
 
-__all__ = ["Table", "grid", "in_words", "link", "made_from"]
+__all__ = ["Table", "grid", "in_words", "link", "made_from", "under_heads"]
 
 WIDEST = 90
 """A column is never given more than this many digits of width; its longer cells break."""
@@ -145,6 +145,16 @@ def grid(
     return Table(tuple(map(str, frame.columns)), rows, tuple(right), tuple(ids), tools, caption)
 
 
+def under_heads(frame: pd.DataFrame, by: str, right: Sequence[str] = ()) -> Table:
+    """A table for paper: what repeats in the column `by` heads its rows in a row of its own."""
+    rest = [name for name in frame.columns if name != by]
+    rows = []
+    for value, part in frame.groupby(by, sort=False):
+        rows.append((Strong(str(value)), *[""] * (len(rest) - 1)))
+        rows += map(tuple, part[rest].itertuples(index=False))
+    return Table(tuple(rest), tuple(rows), tuple(right))
+
+
 def in_words(text: str) -> Table:
     """A table of one cell that says why there is no other."""
     return Table(("Note",), ((text,),))
@@ -214,6 +224,7 @@ def _joined(text: str) -> str:
         if len(text) <= ONE_LINE:
             return text.replace(" ", "\u00a0")
         text = re.sub(r"(?<!to) (?!to\b)| (?=\d)", "\u00a0", text)
+    text = re.sub(r"(?<=[\d(]), (?=[-−\d])", ",\u00a0", text)  # Normal(0, 0.5)
     return re.sub(r"(\d) %", "\\1\u00a0%", text)
 
 
@@ -234,6 +245,8 @@ def _html(cell: object) -> str:
 
 
 def _markdown(cell: object) -> str:
-    if isinstance(cell, Link | Strong | Chain):
+    if isinstance(cell, Link):
+        return Link(_breakable(escape.line(cell.text)), cell.url).markdown()
+    if isinstance(cell, Strong | Chain):
         return cell.markdown()
     return escape.markdown(_breakable(_joined(str(cell))))
