@@ -87,6 +87,19 @@ def run_folder() -> Path:
 
 
 @pytest.fixture(scope="session")
+def stub_results(tracked_raw, once) -> Path:
+    """Results of all stub stages on the tracked evidence, made once: to be read only."""
+    import stub_stages
+
+    from analysis import pipeline
+
+    def make(folder: Path) -> None:
+        pipeline.run(tracked_raw, folder, stages=stub_stages.STAGES, isolate=False)
+
+    return once("stub-results", make)
+
+
+@pytest.fixture(scope="session")
 def whole_report(run_folder, once) -> dict[str, render.Rendered]:
     """The whole report in every format by the embedded renderer, once, on the tracked results."""
 

@@ -1,6 +1,7 @@
 """The command line: exit codes, messages on the right stream, nothing but words on bad input."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -84,13 +85,11 @@ def test_report_refuses_results_without_a_manifest_and_names_the_way_out(tmp_pat
 
 
 @pytest.fixture
-def results(tmp_path, monkeypatch):
+def results(stub_results, tmp_path, monkeypatch):
     """Evidence and the results of stub stages, which stand for those of the project."""
     monkeypatch.setattr(pipeline, "STAGES", stub_stages.STAGES)
     raw = shutil.copytree(RAW, tmp_path / "raw")
-    out = tmp_path / "out"
-    pipeline.run(raw, out, stages=stub_stages.STAGES, isolate=False)
-    return raw, out
+    return raw, shutil.copytree(stub_results, tmp_path / "out")
 
 
 def test_report_refuses_results_of_other_evidence_unless_that_is_said(
@@ -163,11 +162,23 @@ def test_run_says_what_it_healed_and_what_is_stale(results, monkeypatch):
     assert "not of this evidence or code, and not asked for: harms" in result.stderr
 
 
+ONE_AFTER_ANOTHER = """
+import sys
+from analysis import cli
+for words in {calls}:
+    sys.argv[1:] = words
+    try:
+        cli.main()
+    except SystemExit as end:
+        print("status", end.code or 0)
+"""
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
-@pytest.mark.parametrize("words", [["--help"], ["check"], ["run", "--only", "–→é"]])
-def test_output_never_dies_on_a_console_that_cannot_show_a_character(encoding, words):
+def test_output_never_dies_on_a_console_that_cannot_show_a_character(encoding):
+    calls = [["--help"], ["check"], ["run", "--only", "–→é"]]
     done = subprocess.run(
-        [sys.executable, "-m", "analysis.cli", *words],
+        [sys.executable, "-c", ONE_AFTER_ANOTHER.format(calls=ascii(calls))],
         cwd=RAW.parent.parent,
         env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"},
         capture_output=True,
@@ -175,7 +186,7 @@ def test_output_never_dies_on_a_console_that_cannot_show_a_character(encoding, w
     )
     said = (done.stdout + done.stderr).decode(encoding)
     assert "Traceback" not in said and "UnicodeEncodeError" not in said
-    assert done.returncode == (2 if "run" in words else 0)
+    assert re.findall(r"^status (\d)$", said, re.MULTILINE) == ["0", "0", "2"]
 
 
 @pytest.mark.parametrize(

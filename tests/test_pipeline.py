@@ -44,16 +44,10 @@ def change_hba1c(raw: Path) -> None:
     edit(raw, "outcomes.csv", "value", hba1c_line(raw), "7.77")
 
 
-@pytest.fixture(scope="session")
-def made_once(tracked_raw, once):
-    """Results of all stub stages: to be read only."""
-    return once("stub results", lambda folder: run(tracked_raw, folder))
-
-
 @pytest.fixture
-def done(made_once, raw_dir, tmp_path):
+def done(stub_results, raw_dir, tmp_path):
     """Evidence, results of all stub stages, and the bytes of those results."""
-    out = shutil.copytree(made_once, tmp_path / "data" / "processed")
+    out = shutil.copytree(stub_results, tmp_path / "data" / "processed")
     return raw_dir, out, contents(out)
 
 
