@@ -10,6 +10,7 @@ number of the same contrast. Each is a `Fault` at its place in the tables, as th
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator
 
 import pandas as pd
@@ -151,7 +152,9 @@ def _too_many(effects: pd.DataFrame, rows: dict) -> Iterator[Fault]:
 def _against_sign(evidence: Evidence, effects: pd.DataFrame) -> Iterator[Fault]:
     """A tested direction in words against the number of the same contrast."""
     numbers = effects[effects["kind"].eq("numeric")]
-    by_study = {study: part.to_dict("records") for study, part in numbers.groupby("study_id")}
+    by_study: dict[str, list[dict]] = defaultdict(list)
+    for effect in numbers.to_dict("records"):
+        by_study[effect["study_id"]].append(effect)
     for row in evidence.directions.to_dict("records"):
         sign = {"increase": 1, "decrease": -1, "no_difference": 0}[row["direction"]]
         if not sign or row["subgroup"] or never_enters(row) or not is_tested(row):

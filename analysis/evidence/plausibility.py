@@ -8,6 +8,7 @@ than the number. Each oddity names the number and what it is held against.
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from statistics import median
 
 import pandas as pd
 from scipy import special
@@ -215,19 +216,21 @@ def _spreads(rows: Sequence[Row]) -> Iterator[Fault]:
     measured = [(row, *_measure_of(row)) for row in rows]
     measured = [m for m in measured if not math.isnan(m[2]) and m[2] > 0]
     by_family: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    by_outcome: dict[tuple, list[tuple[Row, float]]] = defaultdict(list)
     for row, family, spread in measured:
         by_family[family][word_of(row, "study_id")].append(spread)
+        by_outcome[(row["study_id"], row["outcome"], family)].append((row, spread))
+    middles = {
+        family: {study: median(spreads) for study, spreads in studies.items()}
+        for family, studies in by_family.items()
+    }
     for row, family, spread in measured:
         footing = "" if family in ("hba1c", "time_in_range", "percent") else " of the mean"
         shown = f"{spread:.3g}{footing} between patients"
-        others = [
-            pd.Series(spreads).median()
-            for study, spreads in by_family[family].items()
-            if study != row["study_id"]
-        ]
+        others = [value for study, value in middles[family].items() if study != row["study_id"]]
         low, high = SPREAD_OF_PATIENTS.get(family, (0.0, math.inf))
-        middle = float(pd.Series(others).median()) if len(others) >= ENOUGH_OTHERS else math.nan
-        own = _own_spread(row, family, measured)
+        middle = median(others) if len(others) >= ENOUGH_OTHERS else math.nan
+        own = _own_spread(row, spread, by_outcome[(row["study_id"], row["outcome"], family)])
         if not low <= spread <= high:
             text = f"{shown}, usual are {low:g} to {high:g}"
         elif spread > FAR * middle or spread < middle / FAR:
@@ -241,20 +244,12 @@ def _spreads(rows: Sequence[Row]) -> Iterator[Fault]:
         yield _fault(row, "spread", f"{text}: {_suspect(row, too_small)}")
 
 
-def _own_spread(row: Row, family: str, measured: list) -> tuple[Row, float] | None:
+def _own_spread(
+    row: Row, here: float, alike: Sequence[tuple[Row, float]]
+) -> tuple[Row, float] | None:
     """The spread of another time or arm of the same study that is nearest, for comparison."""
-    alike = [
-        (other, spread)
-        for other, other_family, spread in measured
-        if other is not row
-        and other["study_id"] == row["study_id"]
-        and other_family == family
-        and other["outcome"] == row["outcome"]
-    ]
-    if not alike:
-        return None
-    here = next(spread for other, _, spread in measured if other is row)
-    return min(alike, key=lambda pair: abs(math.log(pair[1] / here)))
+    others = [(other, spread) for other, spread in alike if other is not row]
+    return min(others, key=lambda pair: abs(math.log(pair[1] / here)), default=None)
 
 
 def _collapsed(row: Row) -> Iterator[Fault]:
