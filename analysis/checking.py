@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from analysis import effects, evidence
 from analysis.evidence import Evidence, Fault
+from analysis.records import records
 
 
 def oddities(loaded: Evidence) -> list[Fault]:
@@ -39,7 +40,7 @@ def without_estimate(loaded: Evidence, result: effects.EffectsResult) -> Iterato
         reached |= set(table["study_id"])
     left_out = result.exclusions.groupby("study_id")["reason"]
     reasons = {study: Counter(list(found)) for study, found in left_out}
-    for row in loaded.studies.to_dict("records"):
+    for row in records(loaded.studies):
         study = row["study_id"]
         if row["include"] != "yes" or study in reached:
             continue

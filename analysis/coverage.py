@@ -13,6 +13,7 @@ from analysis import vocabulary as v
 from analysis.effects import EffectsResult
 from analysis.evidence import FACT_FILES, Evidence
 from analysis.evidence.references import reference
+from analysis.records import records
 
 COUNTED = {"independence": "insulin-free", "responders": "responders", "safety": "harm"}
 """Tables of countable facts, and how their column is called."""
@@ -89,13 +90,13 @@ def single_read(evidence: Evidence, result: EffectsResult) -> pd.DataFrame:
     single = {
         reference(name, row): (f"{name}.csv", int(row["line"]))
         for name in ("outcomes", "directions")
-        for row in getattr(evidence, name).to_dict("records")
+        for row in records(getattr(evidence, name))
         if row["extraction"] == "single"
     }
     rows = [
         dict(zip(("file", "line"), single[ref], strict=True))
         | {key: effect[key] for key in ("study_id", *keys, "weight")}
-        for effect in speaking.to_dict("records")
+        for effect in records(speaking)
         for ref in effect["source_rows"].split(";")
         if ref in single
     ]

@@ -37,6 +37,7 @@ import pandas as pd
 
 from analysis.cohorts import patient_groups
 from analysis.evidence import Evidence, label_of
+from analysis.records import records
 
 EARLIEST_LANDMARK = 6.0
 """Months. Before, "not free" may be "not yet free": reported onsets reach six months."""
@@ -674,7 +675,7 @@ def _cohort_ever(evidence, studies, study) -> list[dict]:
     rows = rows[(rows["fact"] == "ever") & rows["bound"].isin(["exact", ""])]
     return [
         r
-        for r in rows.to_dict("records")
+        for r in records(rows)
         if r["study_id"] != study["study_id"]
         and studies[r["study_id"]]["cohort"] == study["cohort"]
         and r["arm"].startswith("treated")
@@ -684,7 +685,7 @@ def _cohort_ever(evidence, studies, study) -> list[dict]:
 def _usable_rows(group: pd.DataFrame) -> tuple[list[dict], dict[int, str]]:
     """Rows on treated patients that are neither selected nor a control arm's."""
     usable, dropped = [], {}
-    for r in group.to_dict("records"):
+    for r in records(group):
         if r["arm"].startswith("control"):
             dropped[r["line"]] = "control arm: for the comparison of arms only"
         elif r["bound"] == "selected":
@@ -733,7 +734,7 @@ def _studies(evidence: Evidence) -> dict[str, dict]:
     groups = patient_groups(evidence.studies)
     return {
         s["study_id"]: {**s, "patients": groups[s["study_id"]], "label": label_of(s)}
-        for s in evidence.studies.to_dict("records")
+        for s in records(evidence.studies)
     }
 
 
@@ -822,7 +823,7 @@ def _lines(references: Iterable[str]) -> set[int]:
 
 def _exclusion_table(rows, used, notes, stage) -> pd.DataFrame:
     """Each row not used, with its reason."""
-    left = [r for r in rows.to_dict("records") if r["line"] not in used]
+    left = [r for r in records(rows) if r["line"] not in used]
     return pd.DataFrame(
         [
             {
@@ -847,7 +848,7 @@ def _ever_row(study: dict, row: dict, evidence: Evidence) -> dict:
         & (rows["fact"] == "ever")
         & rows["arm"].str.startswith("control")
     ]
-    control_rows = control.to_dict("records")
+    control_rows = records(control)
     lines = [row["line"], *(r["line"] for r in control_rows[:1])]
     return {
         "study_id": study["study_id"],

@@ -19,6 +19,7 @@ import pandas as pd
 from analysis import cohorts
 from analysis import vocabulary as v
 from analysis.evidence import Evidence
+from analysis.records import records
 
 ALL = "all"
 POPULATIONS = tuple(cohorts.POPULATION_PARTS)
@@ -121,7 +122,7 @@ def trials(evidence: Evidence) -> pd.DataFrame:
             for known, planned in zip(actual, table["n_planned"], strict=True)
         ],
         end=_first_given(table, "study_completion", "primary_completion"),
-        expected=[_expected(row)[0] for row in table.to_dict("records")],
+        expected=[_expected(row)[0] for row in records(table)],
     )
 
 
@@ -153,7 +154,7 @@ def ongoing(evidence: Evidence) -> pd.DataFrame:
     table = table[table["status"].isin(v.ONGOING_STATUSES)]
     day = read_on(evidence)
     table = table.assign(
-        expected_is=[_expected(row)[1] for row in table.to_dict("records")],
+        expected_is=[_expected(row)[1] for row in records(table)],
         overdue=[bool(text) and last_day(text) < last_day(day) for text in table["expected"]],
     )
     columns = [
@@ -280,7 +281,7 @@ def ended(evidence: Evidence) -> pd.DataFrame:
     day = years_before(last_day(read_on(evidence)), SILENT_YEARS) if len(table) else dt.date.min
     words = [
         ended_by(row["status"], row["status_basis"], row["last_known_status"], row["end"], day)
-        for row in table.to_dict("records")
+        for row in records(table)
     ]
     search = evidence.publication_search.set_index("registry_id")["verdict"]
     table = table.assign(ended=words, verdict=table["registry_id"].map(search).fillna(""))

@@ -15,6 +15,7 @@ import pandas as pd
 from analysis import cohorts, durations, vocabulary
 from analysis.evidence import Evidence, label_of
 from analysis.evidence.references import reference
+from analysis.records import records
 
 HORIZON, FIRST, LAST, TOLERANCE = 12.0, 6.0, 18.0, 0.5
 """Months: the visit nearest to the horizon within the window, with its tolerance at both ends."""
@@ -48,9 +49,9 @@ def table(evidence: Evidence) -> Counted:
     """
     studies = _studies(evidence)
     ever, ever_out = durations.ever_counts(evidence)
-    facts = [_from_ever(row, studies) for row in ever.to_dict("records")]
+    facts = [_from_ever(row, studies) for row in records(ever)]
     out = [{"source_row": f"independence:{row['line']}", "study_id": row["study_id"],
-            "reason": row["reason"]} for row in ever_out.to_dict("records")]  # fmt: skip
+            "reason": row["reason"]} for row in records(ever_out)]  # fmt: skip
     at_time = evidence.independence[evidence.independence["fact"] == "at_time"]
     visits = at_time.rename(columns={"k": "n_responders"}).assign(
         criterion="free of insulin at the visit", outcome="insulin_free_12"
@@ -70,7 +71,7 @@ def table(evidence: Evidence) -> Counted:
     used: set[int] = set()
     left_out: list[dict] = []
     for outcome, wanted in goals.items():
-        mine = [row for row in evidence.responders.to_dict("records") if wanted(row)]
+        mine = [row for row in records(evidence.responders) if wanted(row)]
         rows = pd.DataFrame(mine, columns=evidence.responders.columns)
         found, left = _best(rows, outcome, studies, "responders", lambda row: True,
                             any_time=outcome != "hba1c_below_7")  # fmt: skip
@@ -80,7 +81,7 @@ def table(evidence: Evidence) -> Counted:
     left_out += [
         {"source_row": f"responders:{row['line']}", "study_id": row["study_id"],
          "reason": "shown beside: its criterion is none of the shares that are pooled"}
-        for row in others.to_dict("records")
+        for row in records(others)
     ]  # fmt: skip
     frame = pd.DataFrame(facts, columns=COLUMNS)
     frame = frame.sort_values(["outcome", "study_id"], ignore_index=True)
@@ -96,7 +97,7 @@ def _studies(evidence: Evidence) -> dict[str, dict]:
     groups = cohorts.patient_groups(evidence.studies)
     strata = cohorts.strata(evidence.studies).set_index(evidence.studies["study_id"].to_numpy())
     found = {}
-    for row in evidence.studies.to_dict("records"):
+    for row in records(evidence.studies):
         own = strata.loc[row["study_id"]]
         found[row["study_id"]] = {**row, "patients": groups[row["study_id"]],
                                   "approach": own["approach"],
@@ -148,7 +149,7 @@ def _best(
         notes.append({"source_row": f"{name}:{row['line']}", "study_id": row["study_id"],
                       "reason": reason})  # fmt: skip
 
-    for row in rows.to_dict("records"):
+    for row in records(rows):
         study = studies[row["study_id"]]
         months, k = row["months"], row["n_responders"]
         slack = TOLERANCE + 1e-9

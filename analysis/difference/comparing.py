@@ -32,6 +32,7 @@ from analysis.evidence import Evidence
 from analysis.exact import contrasts
 from analysis.exact.contrasts import ContrastPosterior, ContrastPriors
 from analysis.questions import Body, Question
+from analysis.records import records
 from analysis.stages import headlines
 
 HEADLINE_COLUMNS = ["outcome", "approach", "population", "design", "unit",
@@ -309,7 +310,7 @@ def _new_results(question: Question, old: _State, new: _State) -> list[dict]:
     gone = was[~was["effect_id"].isin(now["effect_id"])]
     fresh = [
         (place, row)
-        for place, row in enumerate(now.to_dict("records"))
+        for place, row in enumerate(records(now))
         if known.get(row["effect_id"]) != here[row["effect_id"]]
     ]
     if not fresh:

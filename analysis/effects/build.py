@@ -22,6 +22,7 @@ from analysis.effects.arms import PValue
 from analysis.effects.rules import Rules
 from analysis.evidence import Evidence, label_of
 from analysis.evidence.references import reference
+from analysis.records import records
 
 OUTCOMES = {name: outcomes.get(name).unit for name in outcomes.of_kind(outcomes.CONTINUOUS)}
 """Outcomes of the effects table and their units."""
@@ -85,7 +86,7 @@ def build(evidence: Evidence, rules: Rules | None = None, **choices) -> EffectsR
     if rules is not None and choices:
         raise TypeError("give either rules or single choices, not both")
     rules = rules or Rules(**choices)
-    studies = evidence.studies.sort_values("study_id").to_dict("records")
+    studies = records(evidence.studies.sort_values("study_id"))
     declared, sure = (cohorts.patient_groups(evidence.studies, kind) for kind in cohorts.OVERLAPS)
     numbers = _by_study(evidence.outcomes, "outcomes")
     statements = _by_study(evidence.directions, "directions")
@@ -473,7 +474,7 @@ def _enrolled(evidence: Evidence) -> dict[str, float]:
     """Study -> patients enrolled, of registrations that are of this study alone."""
     return {
         row["study_ids"]: row["n_actual"]
-        for row in evidence.registered_trials.to_dict("records")
+        for row in records(evidence.registered_trials)
         if len(row["study_ids"].split()) == 1 and row["n_actual"] > 0
     }
 
@@ -484,7 +485,7 @@ def _enrolled(evidence: Evidence) -> dict[str, float]:
 def _by_study(table: pd.DataFrame, name: str) -> dict[str, list[dict]]:
     """The rows of each study with their reference, in the order of their content."""
     rows: dict[str, list[dict]] = {}
-    for row in table.to_dict("records"):
+    for row in records(table):
         rows.setdefault(row["study_id"], []).append({**row, "reference": reference(name, row)})
     return {
         study: sorted(members, key=lambda row: row["reference"]) for study, members in rows.items()

@@ -21,6 +21,7 @@ from analysis.effects.contrasts import TARGETS, TWO_WAYS_DIFFER, arm_kind
 from analysis.effects.words import is_tested, never_enters
 from analysis.evidence import Evidence, Fault
 from analysis.evidence.references import reference
+from analysis.records import records
 
 
 def oddities(evidence: Evidence, result: EffectsResult | None = None) -> list[Fault]:
@@ -35,7 +36,7 @@ def oddities(evidence: Evidence, result: EffectsResult | None = None) -> list[Fa
     rows = {
         reference(name, row): (name, row)
         for name in ("outcomes", "directions")
-        for row in getattr(evidence, name).to_dict("records")
+        for row in records(getattr(evidence, name))
     }
     found = [
         *_no_contrast(evidence, result.effects, rows),
@@ -102,7 +103,7 @@ def _two_ways(effects: pd.DataFrame, rows: dict) -> Iterator[Fault]:
     """Standard errors by an exact p-value and by printed spreads that do not agree."""
     ratio = effects["se_ratio"]
     odd = effects[(ratio > TWO_WAYS_DIFFER) | (ratio < 1 / TWO_WAYS_DIFFER)]
-    for effect in odd.to_dict("records"):
+    for effect in records(odd):
         behind = [rows[ref] for ref in effect["source_rows"].split(";")]
         wanted = "between" if effect["controlled"] else "within"
         printed = [
@@ -137,7 +138,7 @@ def _sd_of_difference(effects: pd.DataFrame, rows: dict) -> Iterator[Fault]:
 
 def _too_many(effects: pd.DataFrame, rows: dict) -> Iterator[Fault]:
     flagged = effects[effects["derived"].str.split().map(lambda f: "n_of_study" in f).astype(bool)]
-    for effect in flagged.to_dict("records"):
+    for effect in records(flagged):
         behind = [rows[ref] for ref in effect["source_rows"].split(";")]
         name, row = min(
             (pair for pair in behind if pair[0] == "outcomes"), key=lambda pair: pair[1]["line"]
@@ -153,9 +154,9 @@ def _against_sign(evidence: Evidence, effects: pd.DataFrame) -> Iterator[Fault]:
     """A tested direction in words against the number of the same contrast."""
     numbers = effects[effects["kind"].eq("numeric")]
     by_study: dict[str, list[dict]] = defaultdict(list)
-    for effect in numbers.to_dict("records"):
+    for effect in records(numbers):
         by_study[effect["study_id"]].append(effect)
-    for row in evidence.directions.to_dict("records"):
+    for row in records(evidence.directions):
         sign = {"increase": 1, "decrease": -1, "no_difference": 0}[row["direction"]]
         if not sign or row["subgroup"] or never_enters(row) or not is_tested(row):
             continue

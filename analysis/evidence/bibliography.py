@@ -7,6 +7,7 @@ import pandas as pd
 
 from analysis.escape import bibtex as tex
 from analysis.escape import is_url
+from analysis.records import records
 
 _JOURNAL = re.compile(
     r"(?P<journal>.+?) (?P<year>\d{4});(?P<volume>\d+)(\((?P<number>[^)]*)\))?(:(?P<pages>.+))?"
@@ -35,7 +36,7 @@ def bibliography(studies: pd.DataFrame) -> str:
     authors are known to the table, so each entry says "and others".
     """
     entries = []
-    for row in studies.to_dict("records"):
+    for row in records(studies):
         article = row["publication_kind"] == "article"
         fields = {"author": _author(row["first_author"]), "title": "{" + tex(row["title"]) + "}"}
         printed = _JOURNAL.fullmatch(row["journal"]) if article else None

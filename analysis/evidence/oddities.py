@@ -12,6 +12,7 @@ from analysis.evidence.plausibility import implausible
 from analysis.evidence.reading import Table
 from analysis.evidence.schema import FACT_FILES, blank, words_of
 from analysis.evidence.twins import twins
+from analysis.records import records
 
 
 def warnings(evidence: Evidence) -> list[Fault]:
@@ -32,7 +33,7 @@ def warnings(evidence: Evidence) -> list[Fault]:
 
 def _warn_studies(evidence: Evidence) -> Iterator[Fault]:
     table = Table("studies.csv")
-    for row in evidence.studies.to_dict("records"):
+    for row in records(evidence.studies):
         if row["include"] != "yes":
             continue
         if not any(row[c] for c in ("doi", "pmid", "pmcid", "registry_id")):
@@ -47,7 +48,7 @@ def _warn_studies(evidence: Evidence) -> Iterator[Fault]:
 
 def _warn_changes(evidence: Evidence) -> Iterator[Fault]:
     """Printed changes that the printed levels do not give."""
-    table, rows = Table("outcomes.csv"), evidence.outcomes.to_dict("records")
+    table, rows = Table("outcomes.csv"), records(evidence.outcomes)
     level = {
         (r["study_id"], r["arm"], r["outcome"], r["months"]): r["value"]
         for r in rows
@@ -67,7 +68,7 @@ def _warn_changes(evidence: Evidence) -> Iterator[Fault]:
 
 def _warn_values(evidence: Evidence) -> Iterator[Fault]:
     table = Table("outcomes.csv")
-    for row in evidence.outcomes.to_dict("records"):
+    for row in records(evidence.outcomes):
         if row["spread_low"] < row["value"] == row["spread_high"]:
             yield table.fault(row, "value", "at the upper end of its own bracket")
         if row["statistic"] == "median" and row["spread_kind"] in ("sd", "se"):
@@ -78,17 +79,17 @@ def _warn_values(evidence: Evidence) -> Iterator[Fault]:
         if printed and not blank(row["p_value"]) and row["p_value"] not in printed:
             yield table.fault(row, "p_value", f"p_text has {row['p_text']}")
     table = Table("directions.csv")
-    for row in evidence.directions.to_dict("records"):
+    for row in records(evidence.directions):
         if "contradicts_levels" in words_of(row["caveats"]):
             yield table.fault(row, "caveats", "arithmetically impossible with the printed levels")
     table = Table("published_meta_analyses.csv")
-    for row in evidence.published.to_dict("records"):
+    for row in records(evidence.published):
         if row["ci_low"] > row["estimate"] or row["estimate"] > row["ci_high"]:
             yield table.fault(row, "estimate", "outside its printed interval")
 
 
 def _studies(evidence: Evidence) -> dict[str, dict]:
-    return {row["study_id"]: row for row in evidence.studies.to_dict("records")}
+    return {row["study_id"]: row for row in records(evidence.studies)}
 
 
 def _warn_sizes(evidence: Evidence) -> Iterator[Fault]:
@@ -96,7 +97,7 @@ def _warn_sizes(evidence: Evidence) -> Iterator[Fault]:
     table, studies = Table("studies.csv"), _studies(evidence)
     first_control = {
         row["study_id"]: row
-        for row in reversed(evidence.outcomes.to_dict("records"))
+        for row in reversed(records(evidence.outcomes))
         if str(row["arm"]).startswith("control")
     }
     this_year = dt.date.today().year
@@ -123,7 +124,7 @@ def _warn_sizes(evidence: Evidence) -> Iterator[Fault]:
         if years and min(years) > row["year"]:
             yield table.fault(row, "year", f"before the enrolment ({row['enrolment_years']})")
     table = Table("outcomes.csv")
-    for row in evidence.outcomes.to_dict("records"):
+    for row in records(evidence.outcomes):
         study, kind = studies[row["study_id"]], str(row["arm"]).partition("_")[0]
         sizes = {"treated": study["n_treated"], "control": study["n_control"]}
         if sizes["treated"] == sizes["control"] or kind not in sizes:
@@ -150,7 +151,7 @@ def _warn_times(evidence: Evidence) -> Iterator[Fault]:
     }
     for name, times in columns.items():
         table = Table(f"{name}.csv")
-        for row in getattr(evidence, name).to_dict("records"):
+        for row in records(getattr(evidence, name)):
             study = studies[row["study_id"]]
             followed, kind = study["followup_months"], study["followup_kind"]
             most = followed * _BEYOND.get(kind, 1.0) + 1.0
@@ -195,12 +196,12 @@ def _warn_tables(evidence: Evidence) -> Iterator[Fault]:
 
 def _warn_trials(evidence: Evidence) -> Iterator[Fault]:
     """Registrations that lead nowhere, from either side."""
-    table, trials = Table("studies.csv"), evidence.registered_trials.to_dict("records")
+    table, trials = Table("studies.csv"), records(evidence.registered_trials)
     listed: dict[str, set[str]] = {}
     for row in trials:
         for number in (row["registry_id"], *words_of(row["other_ids"])):
             listed.setdefault(number, set()).update(words_of(row["study_ids"]))
-    for row in evidence.studies.to_dict("records"):
+    for row in records(evidence.studies):
         number = row["registry_id"]
         if number and number not in listed:
             yield table.fault(row, "registry_id", "not among the trials of registered_trials.csv")

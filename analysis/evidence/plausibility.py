@@ -18,6 +18,7 @@ from analysis import vocabulary as v
 from analysis.evidence.faults import Fault
 from analysis.evidence.reading import Table
 from analysis.evidence.schema import Row, blank, number_of, word_of
+from analysis.records import records
 
 _TABLE = Table("outcomes.csv")
 
@@ -62,7 +63,7 @@ def implausible(outcomes: pd.DataFrame) -> Iterator[Fault]:
     ----------
     outcomes : the table of an `Evidence`.
     """
-    rows = outcomes.to_dict("records")
+    rows = records(outcomes)
     for row in rows:
         yield from _size(row)
         yield from _asymmetric(row)

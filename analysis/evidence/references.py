@@ -12,6 +12,7 @@ import pandas as pd
 
 from analysis.evidence.loading import Evidence
 from analysis.evidence.schema import KEYS, Row
+from analysis.records import records
 
 DIGITS = 8
 
@@ -31,7 +32,7 @@ def reference(table: str, row: Row) -> str:
 def find(evidence: Evidence, name: str) -> pd.Series:
     """The raw row of a reference, with its `line`. Raises KeyError."""
     table = name.split(":")[0]
-    for row in getattr(evidence, table, pd.DataFrame()).to_dict("records"):
+    for row in records(getattr(evidence, table, pd.DataFrame())):
         if reference(table, row) == name:
             return pd.Series(row)
     raise KeyError(f"no such row: {name}")

@@ -13,6 +13,7 @@ from analysis.evidence.faults import Fault
 from analysis.evidence.loading import Evidence
 from analysis.evidence.reading import Table
 from analysis.evidence.schema import Row, blank, number_of, word_of, words_of
+from analysis.records import records
 
 EQUAL_NUMBERS = 2
 """So many equal means with equal spreads make two studies one."""
@@ -23,7 +24,7 @@ NEARLY = 0.95
 
 def twins(evidence: Evidence) -> Iterator[Fault]:
     """Studies of different cohorts that look like one study, and arms that look like one arm."""
-    studies = evidence.studies.to_dict("records")
+    studies = records(evidence.studies)
     declared = {
         frozenset((row["cohort"], other))
         for row in studies
@@ -62,7 +63,7 @@ def _surname(study: Row) -> str:
 def _numbers(outcomes: pd.DataFrame) -> Mapping[str, set]:
     """Study -> its means with spreads, as what they are and how large: equal only by copying."""
     found = defaultdict(set)
-    for row in outcomes.to_dict("records"):
+    for row in records(outcomes):
         spread = (row["spread"], row["spread_low"], row["spread_high"])
         if not blank(row["value"]) and not all(map(blank, spread)) and row["value"] != 0:
             key = (row["outcome"], row["scale"], row["months"], row["value"])
@@ -115,7 +116,7 @@ def _arms(evidence: Evidence) -> Iterator[Fault]:
     arms: dict[str, dict[str, tuple[str, Row]]] = defaultdict(dict)
     counts: dict[tuple[str, str], int] = defaultdict(int)
     for name in ("outcomes", "directions", "responders", "independence", "safety"):
-        for row in getattr(evidence, name).to_dict("records"):
+        for row in records(getattr(evidence, name)):
             arms[row["study_id"]].setdefault(row["arm"], (f"{name}.csv", row))
             counts[(row["study_id"], row["arm"])] += 1
     for study, named in arms.items():

@@ -7,10 +7,11 @@ import pandas as pd
 from analysis import vocabulary as v
 from analysis.evidence.loading import Evidence, by_study
 from analysis.evidence.schema import Row, blank, words_of
+from analysis.records import records
 
 
 def _records_of(frame: pd.DataFrame) -> dict[str, list[Row]]:
-    return by_study(frame.to_dict("records"))
+    return by_study(records(frame))
 
 
 def usable_for(evidence: Evidence) -> pd.DataFrame:
