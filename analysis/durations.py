@@ -177,7 +177,7 @@ def ever_counts(evidence: Evidence) -> tuple[pd.DataFrame, pd.DataFrame]:
     studies = _studies(evidence)
     rows = evidence.independence[evidence.independence["fact"] == "ever"]
     notes: dict[int, str] = {}
-    best: dict[str, tuple[tuple, dict, dict]] = {}
+    offered: dict[str, list[tuple[tuple, dict, dict]]] = {}
     for study_id, group in rows.groupby("study_id", sort=False):
         study = studies[study_id]
         refusal = _ineligible(study)
@@ -200,14 +200,15 @@ def ever_counts(evidence: Evidence) -> tuple[pd.DataFrame, pd.DataFrame]:
             row["n_total"],
             row["bound"] != "at_least",
             _number(study["year"]),
+            study_id,
         )
-        held = best.get(study["patients"])
-        if held is None or rank > held[0]:
-            if held is not None:
-                notes[held[2]["line"]] = f"same patients as {study_id}, whose count is used"
-            best[study["patients"]] = (rank, study, row)
-        else:
-            notes[row["line"]] = f"same patients as {held[1]['study_id']}, whose count is used"
+        offered.setdefault(study["patients"], []).append((rank, study, row))
+    best = {patients: max(counts, key=lambda c: c[0]) for patients, counts in offered.items()}
+    for patients, counts in offered.items():
+        speaker = best[patients][1]["study_id"]
+        for _, study, row in counts:
+            if study["study_id"] != speaker:
+                notes[row["line"]] = f"same patients as {speaker}, whose count is used"
     counts = pd.DataFrame(
         [_ever_row(study, row, evidence) for _, study, row in best.values()], columns=EVER_COLUMNS
     )

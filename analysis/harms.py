@@ -78,8 +78,8 @@ def table(evidence: Evidence) -> Harms:
     kept["patient_years_low"] = kept["patient_years"] * share
     kept["source_rows"] = "safety:" + kept["line"].astype(str)
     kept = kept.sort_values(
-        ["patients", "arm", "event_category", "relation", "months", "n_at_risk", "events", "line"],
-        ascending=[True, True, True, True, False, False, False, True],
+        ["patients", "arm", "event_category", "relation", "months", "n_at_risk", "events"],
+        ascending=[True, True, True, True, False, False, False],
         na_position="last",
         kind="stable",
     )

@@ -28,7 +28,6 @@ import pandas as pd
 from analysis import evidence as evidence_module
 from analysis import results, store, workers
 from analysis.closure import code_digest
-from analysis.escape import csv_table
 from analysis.evidence import Evidence
 from analysis.models import sampling
 
@@ -36,7 +35,6 @@ SEED = 20261124
 RAW = Path("data/raw")
 OUT = Path("data/processed")
 PACKAGES = ("arviz", "numpy", "nutpie", "pandas", "pymc", "pytensor", "scipy", "statsmodels")
-FLOAT_FORMAT = "%.8g"
 
 PRINTED = frozenset({"notes", "extraction", "title", "journal", "doi", "pmid", "pmcid", "location"})
 """Columns of the evidence that are only ever shown. No stage is given them, so that a change in
@@ -283,9 +281,14 @@ def _file(table: str) -> str:
 
 
 def evidence_digests(evidence: Evidence) -> dict[str, str]:
-    """The digest of each table of the evidence, without the columns `PRINTED`, by file name."""
+    """The digest of each table of the evidence, without the columns `PRINTED`, by file name.
+
+    Where a row stands in its file is no part of it: no result depends on that.
+    """
     return {
-        _file(name): store.digest(table.to_csv(index=False, lineterminator="\n").encode())
+        _file(name): store.digest(
+            table.drop(columns="line").to_csv(index=False, lineterminator="\n").encode()
+        )
         for name, table in _shown(evidence).items()
     }
 
@@ -504,7 +507,7 @@ def _run_stage(
         sampling.fresh.reset(token)
     digests = {}
     for name in sorted(tables):
-        data = _csv(tables[name]).encode("utf-8")
+        data = results.as_text(tables[name]).encode("utf-8")
         (staging / f"{name}.csv").write_bytes(data)
         digests[name] = store.digest(data)
     judged = {fit.name: _figures(fit) for fit in fits}
@@ -514,12 +517,7 @@ def _run_stage(
         _write_posteriors(stage.name, fits, staging / store.POSTERIORS)
     tell(stage.name, "done", "")
     read = sorted(_file(table) for table in seen.noted)
-    return {"read": read, "tables": digests, "fits": judged, "text": _csv(estimates)}
-
-
-def _csv(table: pd.DataFrame) -> str:
-    shown = csv_table(table)
-    return shown.to_csv(index=False, float_format=FLOAT_FORMAT, lineterminator="\n")
+    return {"read": read, "tables": digests, "fits": judged, "text": results.as_text(estimates)}
 
 
 def _write_posteriors(stage: str, fits: Iterable[sampling.Fit], folder: Path) -> None:

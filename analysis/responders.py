@@ -143,7 +143,7 @@ def _best(
     then an exact count, then the most patients who reached it (the lowest bar).
     """
     notes: list[dict] = []
-    held: dict[str, tuple[tuple, dict]] = {}
+    offered: dict[str, list[tuple[tuple, dict]]] = {}
 
     def left(row: dict, reason: str) -> None:
         notes.append({"source_row": f"{name}:{row['line']}", "study_id": row["study_id"],
@@ -168,14 +168,14 @@ def _best(
         else:
             distance = abs(months - HORIZON) if months >= 0 else np.inf
             rank = (0.0 if any_time else -distance, row["n_total"], k, reference(name, row))
-            other = held.get(study["patients"])
-            if other is None or rank > other[0]:
-                if other is not None:
-                    left(other[1], f"the same patients as {row['study_id']}, whose count is used")
-                held[study["patients"]] = (rank, row)
-            else:
-                left(row, f"the same patients as {other[1]['study_id']}, whose count is used")
-    facts = [_fact(row, outcome, studies[row["study_id"]], rows, name) for _, row in held.values()]
+            offered.setdefault(study["patients"], []).append((rank, row))
+    facts = []
+    for counts in offered.values():
+        best = max(counts, key=lambda count: count[0])[1]
+        facts.append(_fact(best, outcome, studies[best["study_id"]], rows, name))
+        for _, row in counts:
+            if row is not best:
+                left(row, f"the same patients as {best['study_id']}, whose count is used")
     return facts, notes
 
 

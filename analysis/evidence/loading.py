@@ -13,7 +13,7 @@ from analysis.evidence import rules
 from analysis.evidence.contradictions import contradictions
 from analysis.evidence.faults import EvidenceError, Fault
 from analysis.evidence.reading import Table, read_table
-from analysis.evidence.schema import TABLES, Row, blank, number_of
+from analysis.evidence.schema import KEYS, TABLES, Row, blank, number_of
 
 RAW = Path("data/raw")
 
@@ -22,10 +22,12 @@ RAW = Path("data/raw")
 class Evidence:
     """The evidence tables, valid. One row of a table is one fact.
 
-    Every table has an int column `line`, the line of the row in its csv file. Numbers are float64
-    with NaN for blank; words and text are str with "" for blank. `directions` has a computed bool
-    column `has_numbers`, repeated as a word in its `caveats`. `digests` maps file name to SHA-256;
-    `rows_said` to the number of rows that the data dictionary says it has.
+    Rows stand in the order of the cells that name them, whatever their order in the file, so that
+    nothing computed from them depends on it. Every table has an int column `line`, the line of the
+    row in its csv file. Numbers are float64 with NaN for blank; words and text are str with "" for
+    blank. `directions` has a computed bool column `has_numbers`, repeated as a word in its
+    `caveats`. `digests` maps file name to SHA-256; `rows_said` to the number of rows that the data
+    dictionary says it has.
     """
 
     studies: pd.DataFrame
@@ -119,6 +121,18 @@ def by_study(rows: Iterable[Row]) -> dict[str, list[Row]]:
     return grouped
 
 
+def in_order(name: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a table by the cells that name one (`KEYS`), then by all others.
+
+    What is asked of the first of several, and every tie, is thereby decided by content, never by
+    where a row stands in its file. CHANGES.csv is a diary and stays as it was written.
+    """
+    if name not in KEYS:
+        return frame
+    others = [column for column in frame if column not in KEYS[name] and column != "line"]
+    return frame.sort_values([*KEYS[name], *others], ignore_index=True)
+
+
 def check(raw: Path = RAW) -> list[Fault]:
     """Every fault of the tables in the folder `raw`, in the order of files and lines.
 
@@ -171,10 +185,11 @@ def load(raw: Path = RAW) -> Evidence:
         ],
         dtype="str",
     )
+    frames = {name: in_order(name, frame) for name, frame in frames.items()}
     return Evidence(
-        studies=studies,
+        studies=frames["studies.csv"],
         outcomes=frames["outcomes.csv"],
-        directions=directions,
+        directions=frames["directions.csv"],
         responders=frames["responders.csv"],
         independence=frames["independence.csv"],
         safety=frames["safety.csv"],

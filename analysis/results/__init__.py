@@ -6,6 +6,7 @@ from analysis.results.contract import (
     Column,
     ContractError,
     Table,
+    as_text,
     checked,
     parse,
     read,
@@ -33,5 +34,6 @@ from analysis.results.estimates import (
 __all__ = [
     "ALL", "APPROACHES", "DEFAULTS", "DESIGNS", "ESTIMATES", "METHODS", "PARTS", "POPULATIONS",
     "QUANTITIES", "TABLES", "VARIANTS", "Column", "ContractError", "EstimateMissing", "Table",
-    "checked", "estimate_id", "estimates", "find", "get", "one", "parse", "read", "tables", "write",
+    "as_text", "checked", "estimate_id", "estimates", "find", "get", "one",
+    "parse", "read", "tables", "write",
 ]  # fmt: skip

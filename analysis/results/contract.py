@@ -170,13 +170,18 @@ def _numbers(spec: Column, values: pd.Series) -> tuple[Any, list[str]]:
     return numbers, faults
 
 
+def as_text(table: pd.DataFrame) -> str:
+    """A table as its file holds it: numbers to eight digits, no cell that a spreadsheet runs."""
+    shown = csv_table(table)
+    return shown.to_csv(index=False, float_format=FLOAT_FORMAT, lineterminator="\n")
+
+
 def write(folder: Path, name: str, frame: pd.DataFrame) -> Path:
     """Check a table and write it as CSV. Raises ContractError; KeyError for a table undeclared."""
     if name not in TABLES:
         raise KeyError(f"not a declared table: {name}")
     path = Path(folder) / f"{name}.csv"
-    table = csv_table(checked(name, frame))
-    table.to_csv(path, index=False, float_format=FLOAT_FORMAT, lineterminator="\n")
+    path.write_text(as_text(checked(name, frame)), encoding="utf-8", newline="\n")
     return path
 
 
