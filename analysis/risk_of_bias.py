@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
+from analysis import outcomes
 from analysis import vocabulary as v
 from analysis.evidence import Evidence
 
@@ -24,20 +25,13 @@ MANY_CONCERNS = 4
 """From this many domains with some concerns on, RoB 2 is high overall."""
 
 FAMILY_OF_OUTCOME = {
-    "c_peptide_fasting": "objective",
-    "c_peptide_stimulated": "objective",
-    "c_peptide_auc": "objective",
-    "c_peptide_unstated": "objective",
-    "hba1c": "objective",
+    **{word: about.family for about in outcomes.OUTCOMES.values() for word in about.raw},
     "fasting_glucose": "objective",
-    "time_in_range": "objective",
-    "engraftment": "objective",
-    "insulin_dose": "insulin",
     "partial_remission": "insulin",
     "composite": "insulin",
-    "severe_hypoglycaemia": "safety",
 }
-"""The family whose judgement speaks for a raw outcome; independence is insulin, events safety."""
+"""The family whose judgement speaks for a raw word: that of the outcome read from it, and of words
+from which none is. Independence is insulin, events safety."""
 
 
 def overall(tool: str, judgements: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from analysis import vocabulary
+from analysis import outcomes, vocabulary
 from analysis.effects.conversions import z_from_p
 
 Row = dict
@@ -37,7 +37,7 @@ class Statement:
 def never_enters(row: Row) -> str:
     """Why a row of directions.csv enters no model, or "" where it may."""
     label = vocabulary.OUTCOMES[row["outcome"]]
-    if row["outcome"] == "fasting_glucose":
+    if not outcomes.from_word(row["outcome"]):
         return f"{label} is not an outcome of this analysis"
     if row["contrast"] == "baseline_balance":
         return "a comparison before treatment is not an effect"
@@ -63,7 +63,7 @@ def gap_of_null(row: Row, study: dict, *, no_size: bool = False) -> str:
     if not null or row["contrast"] not in ("treated_vs_control", "treated_vs_baseline"):
         return ""
     barred = set(row["caveats"].split()) & set(vocabulary.NEVER_ENTER) - {"contrast_not_stated"}
-    if barred or row["outcome"] == "fasting_glucose":
+    if barred or not outcomes.from_word(row["outcome"]):
         return ""
     if row["subgroup"] not in ("", GROUP_NOT_VISIBLE):
         return ""

@@ -17,12 +17,6 @@ from analysis import outcomes
 from analysis.report import words
 
 MEAN, SHARE, STUDY, WORDS, NONE = "mean", "share", "study", "words", "none"
-DIMENSION = {
-    "c_peptide_ratio": "C-peptide",
-    "c_peptide_gain": "C-peptide",
-    "hba1c": "HbA1c",
-    "insulin_dose": "insulin dose",
-}
 HARDLY = 0.1
 """Results in words that move a mean by less than this share of its SD hardly move it."""
 
