@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from analysis import (
     certainty,
+    claims,
     cli_study,
     cohorts,
     difference,
@@ -292,7 +293,9 @@ def report_of(state):
         name: results.checked(name, pd.DataFrame(rows, columns=results.TABLES[name].names))
         for name, rows in tables.items()
     }
-    return whole, frames | synthesis.run(state, estimates=whole, tables=frames).tables
+    levels, steps = synthesis.judgements(whole, frames, state)
+    frames |= {"certainty": levels, "certainty_steps": steps}
+    return whole, frames | {"claims": claims.table(whole, frames, state)}
 
 
 @pytest.fixture(scope="module")

@@ -15,11 +15,14 @@ import pandas as pd
 from analysis import certainty, claims, outcomes, registered, results, risk_of_bias
 from analysis.evidence import Evidence
 from analysis.results import ALL
+from analysis.stages import completeness
 from analysis.stages.result import StageResult, Tell, stage_result
 
 CANNOT_HAPPEN = ("c_peptide_detectable", "ever_insulin_free", "insulin_free_12")
 """Shares of what cannot happen by itself where C-peptide was undetectable at entry."""
 ENOUGH = 2
+SHOWN = 10
+"""So many faults of completeness are named in a message."""
 
 
 def run(
@@ -43,9 +46,18 @@ def run(
     Returns
     -------
     StageResult without estimates; tables certainty, certainty_steps, claims.
+
+    Raises
+    ------
+    ContractError : the run lacks an estimate, or has one that nobody asked for (`completeness`).
     """
     estimates = results.checked("estimates", estimates)
     tables = {name: results.checked(name, table) for name, table in tables.items()}
+    progress("completeness")
+    found = completeness.faults(estimates, tables)
+    if found:
+        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+        raise results.ContractError(f"estimates: {'; '.join(found[:SHOWN])}{more}")
     progress("certainty")
     levels, steps = judgements(estimates, tables, evidence)
     made = {"certainty": levels, "certainty_steps": steps}

@@ -1,0 +1,97 @@
+"""No estimate can be renamed, doubled or dropped without the run being refused."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from analysis import results
+from analysis.stages import completeness
+
+KIND = ["quantity", "variant", "method", "scale"]
+
+
+@pytest.fixture(scope="module")
+def run_of(run_folder) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+    """Estimates and tables of the tracked run."""
+    names = [name for name in results.TABLES if (run_folder / f"{name}.csv").exists()]
+    tables = {name: results.read(run_folder, name) for name in names}
+    return tables.pop("estimates"), tables
+
+
+def _kinds() -> list[tuple[str, ...]]:
+    from pathlib import Path
+
+    path = Path(__file__).resolve().parent.parent / "data" / "processed" / "estimates.csv"
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    return sorted(set(table[KIND].itertuples(index=False, name=None)))
+
+
+def _of_kind(estimates: pd.DataFrame, kind: tuple[str, ...]) -> pd.DataFrame:
+    chosen = pd.Series(True, index=estimates.index)
+    for name, word in zip(KIND, kind, strict=True):
+        chosen &= estimates[name] == word
+    return estimates[chosen]
+
+
+def test_the_tracked_run_is_whole(run_of):
+    assert completeness.faults(*run_of) == []
+
+
+@pytest.fixture(scope="module")
+def sets(run_of):
+    """What belongs to the tracked run, and its estimates set by set."""
+    estimates, tables = run_of
+    return completeness.expected(tables), dict(list(estimates.groupby(completeness.KEY)))
+
+
+@pytest.mark.parametrize("kind", _kinds(), ids=" ".join)
+def test_a_dropped_a_renamed_and_a_doubled_estimate_are_refused(run_of, sets, kind):
+    wanted, parts = sets
+    place = _of_kind(run_of[0], kind).index[0]
+    key, own = next((key, part) for key, part in parts.items() if place in part.index)
+    asked = {key: wanted[key]} if key in wanted else {}
+    assert completeness.compared(own, asked) == []
+    dropped = completeness.compared(own.drop(index=place), asked)
+    renamed = own.copy()
+    renamed.loc[place, "quantity"] = next(
+        word for word in results.QUANTITIES if word not in set(own["quantity"])
+    )
+    assert completeness.compared(renamed, asked)
+    assert dropped or (key[5] in completeness.MAY_BE and len(own) == 1)
+    with pytest.raises(results.ContractError, match="share a key"):
+        results.checked("estimates", pd.concat([own, own.loc[[place]]], ignore_index=True))
+
+
+def test_every_single_estimate_is_missed_where_it_is_dropped(sets):
+    wanted, parts = sets
+    for key, own in parts.items():
+        asked = {key: wanted[key]} if key in wanted else {}
+        for place in own.index:
+            told = completeness.compared(own.drop(index=place), asked)
+            assert told or (key[5] in completeness.MAY_BE and len(own) == 1), own.loc[place, "id"]
+
+
+def test_a_variant_that_nobody_declared_for_a_stratum_is_refused(run_of):
+    estimates, tables = run_of
+    moved = estimates.copy()
+    moved.loc[moved["variant"].eq("robust"), "variant"] = "counts_only"
+    told = completeness.faults(moved, tables)
+    assert any("robust" in line and line.endswith("absent") for line in told)
+    assert any("counts_only" in line and "nobody asked" in line for line in told)
+
+
+def test_a_stage_that_was_not_run_is_not_missed(run_of):
+    estimates, tables = run_of
+    without = estimates[~estimates["outcome"].str.startswith("harm_")]
+    left = {name: table for name, table in tables.items() if name != "harm_facts"}
+    assert completeness.faults(without, left) == []
+
+
+def test_the_synthesis_refuses_a_run_that_lacks_an_estimate(run_of, evidence):
+    from analysis.stages import synthesis
+
+    estimates, tables = run_of
+    place = estimates.index[estimates["quantity"].eq("i_squared")][0]
+    with pytest.raises(results.ContractError, match="no i_squared"):
+        synthesis.run(evidence, estimates=estimates.drop(index=place), tables=tables)
