@@ -7,8 +7,11 @@ fit that fails its gate is a witness that did not testify.
 Studies' own effects are integrated out in closed form, and the log SD of a study without a spread
 over even nodes of its normal, so that a posterior has five parameters whatever the number of
 studies: mu, tau, the pre-post correlation r, and m and s of the log SDs (and one for each
-covariate). None has a funnel, no term has a kink or a clip, and padding carries no parameter. All
-data are one vector, sliced inside the graph, which is compiled once for many posteriors.
+covariate). mu is sampled as its distance from what the printed numbers say of it given tau and r
+(`given_numbers`), in units of that conditional SD: one very precise study beside a vague one would
+otherwise make a funnel of mu and tau. No term has a kink or a clip, and padding carries no
+parameter. All data are one vector, sliced inside the graph, which is compiled once for many
+posteriors.
 """
 
 from __future__ import annotations
@@ -163,8 +166,9 @@ def _testimony(name, posterior, sampler, sizes, *, seed, draws, gate) -> Witness
         return Witness(name, silent, (), fit.diagnostics, fit.attempts)
     tree = fit.tree["posterior"]
     prior = posterior.task.prior
-    chains = {"mu": float(prior.mu.mean) + float(prior.mu.sd) * tree["mu_z"].to_numpy(),
-              "tau": float(prior.tau.scale) * tree["tau_z"].to_numpy()}  # fmt: skip
+    drawn = {one: tree[one].to_numpy() for one in tree.data_vars}
+    tau = float(prior.tau.scale) * drawn["tau_z"]
+    chains = {"mu": _mean_effect(posterior.task, drawn, tau), "tau": tau}
     noise = np.random.default_rng(seed).standard_normal(chains["mu"].shape)
     chains["predictive"] = chains["mu"] + chains["tau"] * noise
     compared = []
@@ -174,6 +178,33 @@ def _testimony(name, posterior, sampler, sizes, *, seed, draws, gate) -> Witness
         exact = {"mean": one.mean, "sd": one.sd, "q025": low, "q975": high}
         compared.append(compare(exact, chains[quantity], f"{name}: {quantity}"))
     return Witness(name, "", tuple(compared), fit.diagnostics, fit.attempts, chains)
+
+
+def given_numbers(y, total2, real, mean, sd):
+    """Centre and precision of mu given the numbers, whose total variances are known.
+
+    The normal that the prior N(mean, sd^2) and the values y ~ N(mu, total2) make; `real` is zero
+    for padding. Rows are the last axis; NumPy arrays or symbolic expressions.
+    """
+    weight = real / total2
+    precision = 1 / sd**2 + weight.sum(axis=-1)
+    return (mean / sd**2 + (weight * y).sum(axis=-1)) / precision, precision
+
+
+def _mean_effect(task: Task, drawn: dict[str, np.ndarray], tau: np.ndarray) -> np.ndarray:
+    """mu of every draw, from the standard deviate that was sampled (`given_numbers`)."""
+    assert task.prior.mu is not None
+    rows = task.rows.rows(kinds_of(task)["number"])
+    r = drawn["r"] if task.r is None else np.full(tau.shape, task.r)
+    y = np.broadcast_to(rows.y, (*tau.shape, len(rows)))
+    if rows.names:
+        own = [task.prior.coefficients[name] for name in rows.names]
+        beta = [float(one.mean) for one in own] + [float(one.sd) for one in own] * drawn["beta_z"]
+        y = y - beta @ rows.covariates.T
+    total2 = rows.var_a - r[..., None] * rows.var_b + tau[..., None] ** 2
+    mean, sd = float(task.prior.mu.mean), float(task.prior.mu.sd)
+    centre, precision = given_numbers(y, total2, 1.0, mean, sd)
+    return centre + drawn["mu_z"] / np.sqrt(precision)
 
 
 def _cannot(task: Task) -> str:
@@ -315,22 +346,29 @@ def build(sizes: Sizes):
         teachers = columns("teacher", TEACHER)
 
         # Scaled outside of PyMC's named quantities: what is not drawn need not be compiled twice.
-        mu = head["mu_mean"] + head["mu_sd"] * pm.Normal("mu_z", 0, 1)
         tau = head["tau_scale"] * pm.HalfNormal("tau_z", 1)
         m = head["log_sd_mean"] + head["log_sd_sd"] * pm.Normal("log_sd_z", 0, 1)
         s = head["log_sd_spread"] * pm.HalfNormal("log_sd_spread_z", 1)
         free = pm.TruncatedNormal("r", head["r_mean"], head["r_sd"], lower=-R_LIMIT, upper=R_LIMIT)
         r = head["r_fixed"] * head["r_value"] + (1 - head["r_fixed"]) * free
-        eta = dict.fromkeys(BLOCKS, mu)
+        shift = dict.fromkeys(BLOCKS, 0.0)
         if q:
             mean, sd = part("coefficient")[0], part("coefficient")[1]
             beta = mean + sd * pm.Normal("beta_z", 0, 1, shape=q)
-            eta = {name: mu + pt.dot(beta, part(f"{name}_x")) for name in BLOCKS}
+            shift = {name: pt.dot(beta, part(f"{name}_x")) for name in BLOCKS}
 
         numbers = rows["number"]
         total2 = numbers["var_a"] - r * numbers["var_b"] + tau**2
-        value = -0.5 * ((numbers["y"] - eta["number"]) ** 2 / total2 + pt.log(total2))
-        pm.Potential("numbers", (numbers["real"] * value).sum())
+        y = numbers["y"] - shift["number"]
+        mean, sd = head["mu_mean"], head["mu_sd"]
+        centre, precision = given_numbers(y, total2, numbers["real"], mean, sd)
+        mu_z = pm.Normal("mu_z", 0, 1)
+        mu = centre + mu_z / pt.sqrt(precision)
+        eta = {name: mu + shift[name] for name in BLOCKS}
+        value = -0.5 * ((y - mu) ** 2 / total2 + pt.log(total2))
+        # The density of mu is its prior's: that of the deviate out, the change of variables in.
+        density = 0.5 * mu_z**2 - 0.5 * ((mu - mean) / sd) ** 2 - 0.5 * pt.log(precision)
+        pm.Potential("numbers", (numbers["real"] * value).sum() + density)
         pm.Potential("learnt", _learnt(rows, eta, tau, r, m, s))
         width2 = s**2 + teachers["error"] + (1 - teachers["real"])
         seen = 0.5 * pt.log(teachers["var_a"] - r * teachers["var_b"])
