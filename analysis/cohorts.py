@@ -94,12 +94,16 @@ def largest_first(table: pd.DataFrame, keys: list[str]) -> pd.Series:
     """
     if table.empty:
         return pd.Series(dtype=float, index=table.index)
-    rows = table[[*keys, "cohort"]].assign(size=table["n_patients"].astype(float).fillna(-1))
-    sizes = rows.groupby([*keys, "cohort"], as_index=False)["size"].max()
-    sizes = sizes.sort_values(["size", "cohort"], ascending=[False, True])
-    sizes["place"] = sizes.groupby(keys).cumcount()
-    placed = rows.merge(sizes.drop(columns="size"), on=[*keys, "cohort"], how="left")
-    return pd.Series(placed["place"].to_numpy(), index=table.index)
+    question = table.groupby(keys).ngroup().to_numpy()
+    cohort, names = pd.factorize(table["cohort"], sort=True)
+    pair, size = question * len(names) + cohort, np.full((question.max() + 1) * len(names), -1.0)
+    np.maximum.at(size, pair, table["n_patients"].astype(float).fillna(-1).to_numpy())
+    pairs = np.unique(pair)
+    order = pairs[np.lexsort((pairs % len(names), -size[pairs], pairs // len(names)))]
+    first = np.searchsorted(order // len(names), order // len(names))
+    place = np.empty(size.size, dtype=int)
+    place[order] = np.arange(order.size) - first
+    return pd.Series(place[pair], index=table.index)
 
 
 def population(diabetes_type: str, onset_group: str) -> str:

@@ -9,7 +9,7 @@ multiverse and `diff` all ask here, so that a robustness analysis speaks of the 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,8 @@ from analysis import effects as effects_room
 from analysis import outcomes
 from analysis.effects import Rules
 from analysis.effects.rules import SELECTING
-from analysis.effects.select import mark
+from analysis.effects.select import Candidates
+from analysis.effects.strata import in_stratum
 from analysis.evidence import Evidence
 from analysis.exact.contrasts import ContrastPosterior, ContrastPriors, fit
 from analysis.risk_of_bias import NOT_JUDGED
@@ -30,6 +31,8 @@ STRATA = tuple((approach, people) for approach in APPROACHES for people in POPUL
 REVIEW_STRATA = (("cell_infusion", "all"), ("all", "t1d"), ("all", "t2d"), ("all", "all"))
 """Rows over both types or all approaches: only to stand beside earlier reviews that pooled so."""
 DESIGNS = ("controlled", "randomised", "uncontrolled")
+REGISTERED = ("prospective", "retrospective", "timing_not_seen", "none_found")
+"""How a trial was registered, best first."""
 SIGNIFICANT = float(special.ndtri(0.975))
 MEAN, STUDY, WORDS, NONE = "mean", "study", "words", "none"
 
@@ -61,32 +64,65 @@ class Body:
     def __init__(self, evidence: Evidence, rules: Rules | None = None):
         self.evidence, self.rules = evidence, rules or Rules()
         self._built = lru_cache(maxsize=None)(self._build)
-        self._marked = lru_cache(maxsize=4096)(self._mark)
+        self._candidates = lru_cache(maxsize=None)(self._candidates_of)
+        self._taught = lru_cache(maxsize=None)(self._teachers)
+        self._member = lru_cache(maxsize=None)(self._is_member)
+        self._speaking = lru_cache(maxsize=4096)(self._speakers)
 
     def _build(self, rules: Rules) -> pd.DataFrame:
         return effects_room.build(self.evidence, rules).effects
 
-    def _mark(self, outcome: str, rules: Rules) -> pd.DataFrame:
-        reading = self.effects(rules)
-        return mark(reading[reading["outcome"] == outcome], rules)
+    def _candidates_of(self, outcome: str, reading: Rules) -> Candidates:
+        table = self._built(reading)
+        own = table[table["outcome"] == outcome]
+        return Candidates(own.sort_values("effect_id", ignore_index=True))
+
+    def _is_member(self, question: Question, reading: Rules) -> np.ndarray:
+        table = self._candidates(question.outcome, reading).effects
+        return in_stratum(table, question.approach, question.population, question.design)
+
+    def _speakers(self, outcome: str, rules: Rules) -> dict[str, np.ndarray]:
+        return self._candidates(outcome, self.reading(rules)).speakers(rules)
+
+    def reading(self, rules: Rules | None = None) -> Rules:
+        """Rules that read the facts in the same way: one table of effects serves all of them."""
+        chosen = {name: getattr(self.rules, name) for name in SELECTING}
+        return replace(rules or self.rules, **chosen)
 
     def effects(self, rules: Rules | None = None) -> pd.DataFrame:
         """The effects table as these rules read the facts; built once for each reading."""
-        rules = rules or self.rules
-        chosen = {name: getattr(self.rules, name) for name in SELECTING}
-        return self._built(replace(rules, **chosen))
+        return self._built(self.reading(rules))
+
+    def of_outcome(self, outcome: str, rules: Rules | None = None) -> pd.DataFrame:
+        """The effects of one outcome, sorted by id: what `positions` point to."""
+        return self._candidates(outcome, self.reading(rules)).effects
+
+    def positions(self, question: Question, rules: Rules | None = None) -> np.ndarray:
+        """Where the rows of a question stand in `of_outcome`, in its order."""
+        side = "uncontrolled" if question.design == "uncontrolled" else "controlled"
+        speaking = self._speaking(question.outcome, rules or self.rules)[side]
+        return np.sort(speaking[self._member(question, self.reading(rules))[speaking]])
 
     def rows(self, question: Question, rules: Rules | None = None) -> pd.DataFrame:
         """The effects that stand in a question, one a group of patients, sorted by id."""
-        found = effects_room.for_stratum(
-            self._marked(question.outcome, rules or self.rules),
-            question.outcome, question.approach, question.population, question.design,
-        )  # fmt: skip
-        return found.sort_values("effect_id", ignore_index=True)
+        found = self.of_outcome(question.outcome, rules).iloc[self.positions(question, rules)]
+        return found.reset_index(drop=True)
 
     def teachers(self, question: Question, rules: Rules | None = None) -> pd.DataFrame:
         """The contrasts that teach the SDs of a question: the controlled ones of its outcome."""
-        return effects_room.teachers(self.effects(rules), question.outcome)
+        return self._taught(question.outcome, self.reading(rules)).copy(deep=False)
+
+    def _teachers(self, outcome: str, reading: Rules) -> pd.DataFrame:
+        return effects_room.teachers(self._built(reading), outcome)
+
+    @cached_property
+    def registration(self) -> pd.Series:
+        """How each cohort's trial was registered, by report: the best word any report has."""
+        conduct = self.evidence.trial_conduct.set_index("study_id")["registered"]
+        cohort = self.evidence.studies.set_index("study_id")["cohort"]
+        known = conduct.map({word: place for place, word in enumerate(REGISTERED)})
+        best = cohort.map(known.groupby(cohort.reindex(known.index)).min())
+        return best.map(dict(enumerate(REGISTERED))).fillna("not_seen")
 
 
 def headlines(body: Body, *, design: str = "controlled") -> list[Question]:

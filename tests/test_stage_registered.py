@@ -155,7 +155,7 @@ def judged_by_the_report(evidence, rows, silent):
         question = replace(QUESTION, design=design)
         own = body.rows(question)
         told = questions.told_as("hba1c", own)
-        tables["headlines"].append(headlines.headline_row(question, own, told, evidence))
+        tables["headlines"].append(headlines.headline_row(question, own, told, body.registration))
         posterior = posterior_of(body, question)
         estimates += headlines.figures(question, posterior, own, told)
         tables["study_estimates"] += headlines._studies(question, own, posterior, judged)
@@ -291,7 +291,7 @@ def test_a_null_never_stands_beside_the_study_it_belongs_to(evidence):
     fork = multiverse.Fork(body, QUESTION, posterior_of(body, QUESTION), nulls)
     default = {name: next(iter(levels)) for name, levels in multiverse.CHOICES.items()}
     pooled = fork.rows({**default, "silent_trials": "entered"})
-    assert set(pooled["study_id"]) == {*rows["study_id"], "NCT00000002"}
+    assert {row["study_id"] for row in pooled} == {*rows["study_id"], "NCT00000002"}
 
 
 def test_among_randomised_results_only_randomised_nulls_stand(evidence):
@@ -299,8 +299,9 @@ def test_among_randomised_results_only_randomised_nulls_stand(evidence):
     fork = multiverse.Fork(body, QUESTION, posterior_of(body, QUESTION), nulls)
     default = {name: next(iter(levels)) for name, levels in multiverse.CHOICES.items()}
     pooled = fork.rows({**default, "design": "randomised", "silent_trials": "entered"})
-    assert pooled["randomised"].all() and "NCT00000001" in set(pooled["study_id"])
-    assert "NCT00000002" not in set(pooled["study_id"])
+    names = {row["study_id"] for row in pooled}
+    assert all(row["randomised"] for row in pooled)
+    assert "NCT00000001" in names and "NCT00000002" not in names
 
 
 def test_nulls_draw_the_headline_to_no_effect(evidence):

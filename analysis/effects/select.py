@@ -109,23 +109,61 @@ def mark(effects: pd.DataFrame, rules: Rules) -> pd.DataFrame:
         effects[name] = False
     if effects.empty:
         return effects
-    group = "patients" if rules.overlaps == "declared" else "patients_sure"
-    ranks = preference(effects, rules)
-    work = effects[[group, "outcome", "approach", "cohort", "n_patients", "months"]].rename(
-        columns={group: "group"}
-    )
-    work = work.assign(place=order_of(ranks), distance=ranks["distance"], words=ranks["words"])
-    usable, window = eligible(effects, rules), in_window(effects, rules)
-    controlled = effects["controlled"].to_numpy(dtype=bool)
-    for name, part in (("controlled", controlled), ("uncontrolled", ~controlled)):
-        chosen = _spokesmen(work[usable & window & part], rules)
-        effects.loc[chosen, f"headline_{name}"] = True
-    both = work[effects["headline_controlled"] | effects["headline_uncontrolled"]]
-    effects.loc[_first(both, QUESTION), "headline"] = True
+    candidates = Candidates(effects)
+    work, window = candidates.ranked(rules), in_window(effects, rules)
+    usable = eligible(effects, rules)
+    for name, chosen in candidates.speakers(rules).items():
+        effects.loc[effects.index[chosen], f"headline_{name}"] = True
+    both = work[(effects["headline_controlled"] | effects["headline_uncontrolled"]).to_numpy()]
     diagnosed = effects["apart"].to_numpy(dtype=bool) & effects["outcome"].eq("hba1c").to_numpy()
-    effects.loc[_spokesmen(work[diagnosed & window], rules), "headline"] = True
-    effects.loc[_first(work[usable], [*QUESTION, "months"]), "trajectory"] = True
+    apart = _spokesmen(work[diagnosed & window], rules)
+    effects.loc[effects.index[np.union1d(_first(both, QUESTION), apart)], "headline"] = True
+    visits = _first(work[usable], [*QUESTION, "months"])
+    effects.loc[effects.index[visits], "trajectory"] = True
     return effects
+
+
+class Candidates:
+    """Effects among which spokesmen are chosen, under many rules.
+
+    Parameters
+    ----------
+    effects : an effects table; see `NEEDED` for the columns that are read.
+    """
+
+    def __init__(self, effects: pd.DataFrame):
+        self.effects = effects
+        self._ranked: dict[tuple, pd.DataFrame] = {}
+
+    def speakers(self, rules: Rules) -> dict[str, np.ndarray]:
+        """Which effects stand for their patients: those `mark` marks `headline_controlled`, ...
+
+        Returns
+        -------
+        "controlled" and "uncontrolled", each with positions in the table.
+        """
+        work = self.ranked(rules)[eligible(self.effects, rules) & in_window(self.effects, rules)]
+        controlled = work["controlled"]
+        return {"controlled": _spokesmen(work[controlled], rules),
+                "uncontrolled": _spokesmen(work[~controlled], rules)}  # fmt: skip
+
+    def ranked(self, rules: Rules) -> pd.DataFrame:
+        """What choosing reads, indexed by position; words as places in the alphabet."""
+        group = "patients" if rules.overlaps == "declared" else "patients_sure"
+        key = (group, rules.horizon, rules.controlled_first)
+        if key not in self._ranked:
+            effects, ranks = self.effects, preference(self.effects, rules)
+            words = {"group": group, "outcome": "outcome", "approach": "approach",
+                     "cohort": "cohort"}  # fmt: skip
+            self._ranked[key] = pd.DataFrame({
+                **{name: pd.factorize(effects[column], sort=True)[0]
+                   for name, column in words.items()},
+                "controlled": effects["controlled"].to_numpy(dtype=bool),
+                "n_patients": effects["n_patients"].to_numpy(dtype=float, na_value=np.nan),
+                "months": effects["months"].to_numpy(dtype=float), "place": order_of(ranks),
+                "distance": ranks["distance"].to_numpy(), "words": ranks["words"].to_numpy(),
+            })  # fmt: skip
+        return self._ranked[key]
 
 
 def order_of(ranks: pd.DataFrame) -> np.ndarray:
@@ -136,12 +174,11 @@ def order_of(ranks: pd.DataFrame) -> np.ndarray:
     return positions
 
 
-def _spokesmen(rows: pd.DataFrame, rules: Rules) -> pd.Index:
-    """Index of the one row that stands for each group of patients in a question."""
+def _spokesmen(rows: pd.DataFrame, rules: Rules) -> np.ndarray:
+    """Positions of the one row that stands for each group of patients in a question."""
     if rows.empty:
-        return rows.index
-    size = cohorts.largest_first(rows, QUESTION)
-    rows = rows[size.eq(size.groupby([rows[name] for name in QUESTION]).transform("min"))]
+        return np.empty(0, dtype=int)
+    rows = rows[cohorts.largest_first(rows, QUESTION).eq(0)]
     if not rules.words:
         # Only numbers, but none that is farther from the horizon than what words say.
         nearest = rows.groupby(QUESTION)["distance"].transform("min")
@@ -149,6 +186,6 @@ def _spokesmen(rows: pd.DataFrame, rules: Rules) -> pd.Index:
     return _first(rows, QUESTION)
 
 
-def _first(rows: pd.DataFrame, keys: list[str]) -> pd.Index:
-    """Index of the preferred row of each group."""
-    return pd.Index(rows.groupby(keys)["place"].idxmin()) if len(rows) else rows.index
+def _first(rows: pd.DataFrame, keys: list[str]) -> np.ndarray:
+    """Positions of the preferred row of each group."""
+    return rows.sort_values("place").drop_duplicates(keys).index.to_numpy(dtype=int)

@@ -52,14 +52,22 @@ def for_stratum(
     table = effects if rules is None else select.mark(effects, rules)
     side = "uncontrolled" if design == "uncontrolled" else "controlled"
     chosen = table["outcome"].eq(outcome) & table[f"headline_{side}"]
-    chosen &= cohorts.in_population(table["population"], population)
-    if approach != ALL:
-        chosen &= table["approach"].eq(approach)
     if cell_class != ALL:
         chosen &= table["cell_class"].eq(cell_class)
+    chosen = table[chosen & in_stratum(table, approach, population, design)]
+    return chosen.sort_values(["year", "study_id", "effect_id"]).reset_index(drop=True)
+
+
+def in_stratum(
+    effects: pd.DataFrame, approach: str, population: str, design: str
+) -> np.ndarray:  # fmt: skip
+    """Whether each effect belongs to a stratum and, where randomised are asked, to those."""
+    chosen = cohorts.in_population(effects["population"], population)
+    if approach != ALL:
+        chosen = chosen & effects["approach"].eq(approach).to_numpy()
     if design == "randomised":
-        chosen &= table["randomised"]
-    return table[chosen].sort_values(["year", "study_id", "effect_id"]).reset_index(drop=True)
+        chosen = chosen & effects["randomised"].to_numpy(dtype=bool)
+    return chosen
 
 
 def teachers(effects: pd.DataFrame, outcome: str, rules: Rules | None = None) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -39,8 +40,9 @@ MU_FACTORS = {
 }
 SEEN_FIRST_HAND = ("full_text", "registry", "abstract")
 
-USED = ["kind", "y", "var_a", "var_b", "n_factor", "z_low", "z_high"]
-"""What the likelihood of a result reads of the effects table."""
+LIKELIHOOD = ["kind", "y", "var_a", "var_b", "n_factor", "z_low", "z_high"]
+USED = ["effect_id", "study_id", "patients", "randomised", "seen_in", "n_patients", *LIKELIHOOD]
+"""What a specification reads of the effects table: what chooses a result, and its likelihood."""
 
 RULES = {
     "unstated_spread": {
@@ -156,10 +158,12 @@ class Fork:
     def __init__(
         self, body: Body, question: Question, whole: ContrastPosterior, nulls: pd.DataFrame
     ):
-        self.body, self.question, self.nulls = body, question, nulls
+        self.body, self.question = body, question
+        self.nulls = nulls.assign(risk="")[[*USED, "risk"]].to_dict("records") if len(nulls) else []
         self.fixed, self.plane = plug_in(whole), plane_of(question, whole)
         self.judged = risk_of_bias.overalls(body.evidence.risk_of_bias)
-        self._rows: dict[tuple, pd.DataFrame] = {}
+        self._read = lru_cache(maxsize=None)(self._rows_read)
+        self._records = lru_cache(maxsize=None)(self._records_read)
 
     def offered(self) -> dict[str, list[str]]:
         """Levels that change something in this headline, the headline's own first.
@@ -167,7 +171,7 @@ class Fork:
         A level of a row choice is offered where it changes the rows and leaves two results.
         """
         default = {choice: next(iter(levels)) for choice, levels in CHOICES.items()}
-        own = self._fingerprint(self.rows(default))
+        own = self.rows(default)
         offered = {}
         for choice, levels in CHOICES.items():
             kept = [next(iter(levels))]
@@ -176,48 +180,49 @@ class Fork:
                     kept.append(level)
                     continue
                 rows = self.rows({**default, choice: level})
-                if len(rows) >= FEWEST and self._fingerprint(rows) != own:
+                if len(rows) >= FEWEST and _content(rows) != _content(own):
                     kept.append(level)
             offered[choice] = kept
-        if not self.rows(default)["kind"].ne("numeric").any():
+        if all(row["kind"] == "numeric" for row in own):
             offered["words_se"] = ["as_is"]
         return offered
 
-    def rows(self, spec: dict[str, str]) -> pd.DataFrame:
-        """The results that a specification pools."""
-        key = tuple(spec[choice] for choice in (*RULES, *ROWS))
-        if key not in self._rows:
-            changes: dict = {}
-            for choice, levels in RULES.items():
-                changes |= levels[spec[choice]][1]
-            rules = replace(self.body.rules, **changes) if changes else self.body.rules
-            self._rows[key] = self._filtered(spec, rules)
-        return self._rows[key]
-
-    def _filtered(self, spec: dict[str, str], rules: Rules) -> pd.DataFrame:
-        rows = self.body.rows(replace(self.question, design=spec["design"]), rules)
-        if spec["words"] == "out":
-            rows = rows[rows["kind"].eq("numeric")]
-        if spec["sources"] == "first_hand":
-            rows = rows[rows["seen_in"].isin(SEEN_FIRST_HAND)]
-        if spec["risk_of_bias"] == "low":
-            risk = overall_risk(rows, self.question.outcome, self.judged)
-            rows = rows[~risk.isin(risk_of_bias.HIGH)]
-        if spec["silent_trials"] == "entered" and len(self.nulls):
-            nulls = self.nulls[~self.nulls["patients"].isin(rows["patients"])]
-            if spec["design"] == "randomised":
-                nulls = nulls[nulls["randomised"].astype(bool)]
-            rows = pd.concat([rows, nulls], ignore_index=True)
-        return rows.reset_index(drop=True)
+    def rows(self, spec: dict[str, str]) -> list[dict]:
+        """The results that a specification pools, with the columns `USED`."""
+        read = self._read(spec["design"], tuple(spec[choice] for choice in RULES))
+        rows = [row for row in read if self._wanted(row, spec)]
+        if spec["silent_trials"] == "entered":
+            present = {row["patients"] for row in rows}
+            rows += [row for row in self.nulls if row["patients"] not in present
+                     and (row["randomised"] or spec["design"] != "randomised")]  # fmt: skip
+        return rows
 
     @staticmethod
-    def _fingerprint(rows: pd.DataFrame) -> tuple:
-        columns = ["effect_id", "y", "var_a", "var_b", "z_low", "z_high", "n_factor"]
-        return tuple(map(str, rows[columns].round(9).to_numpy().ravel()))
+    def _wanted(row: dict, spec: dict[str, str]) -> bool:
+        return (
+            (spec["words"] == "in" or row["kind"] == "numeric")
+            and (spec["sources"] == "any" or row["seen_in"] in SEEN_FIRST_HAND)
+            and (spec["risk_of_bias"] == "any" or row["risk"] not in risk_of_bias.HIGH)
+        )
+
+    def _rows_read(self, design: str, levels: tuple[str, ...]) -> list[dict]:
+        """The results of a design as these levels of `RULES` read and choose them."""
+        changes: dict = {}
+        for meanings, level in zip(RULES.values(), levels, strict=True):
+            changes |= meanings[level][1]
+        rules = replace(self.body.rules, **changes) if changes else self.body.rules
+        records = self._records(self.body.reading(rules))
+        found = self.body.positions(replace(self.question, design=design), rules)
+        return [records[place] for place in found]
+
+    def _records_read(self, reading: Rules) -> list[dict]:
+        rows = self.body.of_outcome(self.question.outcome, reading)
+        risk = overall_risk(rows, self.question.outcome, self.judged)
+        return rows.assign(risk=risk)[[*USED, "risk"]].to_dict("records")
 
     def key(self, spec: dict[str, str]) -> tuple:
         """What tells apart specifications that come down to different fits."""
-        return (self._fingerprint(self.rows(spec)), *(spec[choice] for choice in MODEL))
+        return (_content(self.rows(spec)), *(spec[choice] for choice in MODEL))
 
     def fit(self, spec: dict[str, str]) -> Marginal:
         """The posterior of mu of a specification; r and SDs plugged in."""
@@ -227,11 +232,17 @@ class Fork:
         r = self.fixed["r"] + shift * priors.get("change", "r").scale
         sd = self.fixed.get("sd", math.exp(priors.get(outcome, "log_sd").params[0]))
         return self.plane.posterior(
-            self.rows(spec)[USED].to_dict("records"),
+            self.rows(spec),
             exact.Normal(own.params[0], MU_FACTORS[spec["mu_prior"]] * own.scale),
             tau_priors(outcome)[spec["tau_prior"]], r=float(np.clip(r, -0.9, 0.9)), sd=sd,
             words_se=WORDS_SE[spec["words_se"]], robust=spec["effects"] == "student_t",
         )  # fmt: skip
+
+
+def _content(rows: list[dict]) -> tuple:
+    """What a fit depends on, rounded."""
+    figures = [name for name in LIKELIHOOD if name != "kind"]
+    return tuple((row["effect_id"], *(f"{row[name]:.9g}" for name in figures)) for row in rows)
 
 
 def explore(
@@ -283,7 +294,10 @@ def _of_level(part: pd.DataFrame) -> dict[str, float]:
 
 def _answer(fork: Fork, spec: dict[str, str], good: int) -> dict:
     rows = fork.rows(spec)
-    base = {"k_studies": len(rows), "n_patients": float(rows["n_patients"].sum())}
+    base = {
+        "k_studies": len(rows),
+        "n_patients": float(np.nansum([row["n_patients"] for row in rows])),
+    }
     if len(rows) < FEWEST:
         none = dict.fromkeys(("mean", "ci_low", "ci_high", "p_good"), np.nan)
         return {**base, **none, "conclusion": "too_few"}

@@ -121,7 +121,7 @@ def answer(
     told = told_as(question.outcome, rows)
     made = [] if posterior is None else figures(question, posterior, rows, told)
     studies = [] if rows.empty else _studies(question, rows, posterior, judged)
-    return Answer(made, headline_row(question, rows, told, body.evidence), studies)
+    return Answer(made, headline_row(question, rows, told, body.registration), studies)
 
 
 def figures(
@@ -134,25 +134,29 @@ def figures(
         **question.parts, "variant": variant, "method": "exact", "k_studies": len(rows),
         "n_patients": float(rows["n_patients"].sum()), "note": note(rows, told),
     }  # fmt: skip
-    tau = posterior.tau.median
+    tau_low, tau, tau_high = posterior.tau.quantile(np.array([0.025, 0.5, 0.975]))
+    middle = {"mean": posterior.mu.mean}
+    middle["ci_low"], middle["median"], middle["ci_high"] = posterior.mu.quantile(
+        np.array([0.025, 0.5, 0.975])
+    )
+    middle["pred_low"], middle["pred_high"] = posterior.predictive.interval()
     made = [
         {**base, "scale": scale, "unit": unit, "tau": tau if scale == about.scale else np.nan,
-         **_interval(posterior, shown)}
+         "sd": posterior.mu.sd if scale == about.scale else np.nan,
+         **{name: float(shown(value)) for name, value in middle.items()}}
         for scale, unit, shown in _scales(about)
     ]  # fmt: skip
-    for threshold in about.thresholds:
-        readers = about.shown(threshold)
-        for quantity, one in (("probability", posterior.mu),
-                              ("new_study_probability", posterior.predictive)):  # fmt: skip
-            below = float(one.cdf(threshold))
-            made.append({**base, "quantity": quantity, "threshold": readers, "scale": "probability",
-                         "unit": "probability",
+    thresholds = np.array(about.thresholds)
+    for quantity, one in (("probability", posterior.mu),
+                          ("new_study_probability", posterior.predictive)):  # fmt: skip
+        for threshold, below in zip(thresholds, one.cdf(thresholds), strict=True):
+            made.append({**base, "quantity": quantity, "threshold": about.shown(threshold),
+                         "scale": "probability", "unit": "probability",
                          "mean": 1 - below if about.good > 0 else below})  # fmt: skip
     if variant == "headline":
-        low, high = posterior.tau.interval()
         made.append({**base, "quantity": "tau", "scale": about.scale, "unit": about.unit,
                      "mean": posterior.tau.mean, "median": tau, "sd": posterior.tau.sd,
-                     "ci_low": low, "ci_high": high})  # fmt: skip
+                     "ci_low": tau_low, "ci_high": tau_high})  # fmt: skip
         share = posterior.i_squared
         low, high = share.interval()
         made.append({**base, "quantity": "i_squared", "scale": "share", "unit": "share",
@@ -185,16 +189,6 @@ def _scales(about: outcomes.Outcome) -> list[tuple[str, str, Callable]]:
         scales.append(("ratio", "ratio", np.exp))
         scales.append(("percent", "%", lambda x: 100 * np.expm1(x)))
     return scales
-
-
-def _interval(posterior: ContrastPosterior, shown: Callable) -> dict[str, float]:
-    """Mean, median and ends of mu and of a new study on a scale; of ratios the geometric mean."""
-    low, middle, high = shown(posterior.mu.quantile(np.array([0.025, 0.5, 0.975])))
-    ends = shown(posterior.predictive.quantile(np.array([0.025, 0.975])))
-    own = shown(1.0) == 1.0
-    return {"mean": float(shown(posterior.mu.mean)), "median": float(middle),
-            "sd": posterior.mu.sd if own else np.nan, "ci_low": float(low), "ci_high": float(high),
-            "pred_low": float(ends[0]), "pred_high": float(ends[1])}  # fmt: skip
 
 
 # --- variants --------------------------------------------------------------------------------
@@ -265,13 +259,15 @@ def _joint(body: Body, question: Question) -> list[dict]:
 # --- tables ----------------------------------------------------------------------------------
 
 
-def headline_row(question: Question, rows: pd.DataFrame, told: str, evidence: Evidence) -> dict:
-    """The row of the declared table `headlines` of one question."""
+def headline_row(
+    question: Question, rows: pd.DataFrame, told: str, registration: pd.Series
+) -> dict:
+    """The row of the declared table `headlines` of one question (`Body.registration`)."""
     about = outcomes.get(question.outcome)
     sides = about.good * direction(rows) if len(rows) else np.array([])
     patients = rows["n_patients"].astype(float)
     in_words = rows["kind"].ne("numeric")
-    unregistered = rows["study_id"].map(registration(evidence)).eq("none_found")
+    unregistered = rows["study_id"].map(registration).eq("none_found")
     scale = "ratio" if about.is_ratio else about.scale
     return {
         **question.parts,
@@ -291,17 +287,6 @@ def headline_row(question: Question, rows: pd.DataFrame, told: str, evidence: Ev
     }
 
 
-def registration(evidence: Evidence) -> pd.Series:
-    """How each cohort's trial was registered, by report: the best word any report of it has."""
-    conduct = evidence.trial_conduct.set_index("study_id")["registered"]
-    cohort = evidence.studies.set_index("study_id")["cohort"]
-    order = ("prospective", "retrospective", "timing_not_seen", "none_found")
-    known = conduct.map(lambda word: order.index(word) if word in order else np.nan)
-    best = known.groupby(cohort.reindex(known.index)).min()
-    words = cohort.map(best)
-    return words.map(lambda place: order[int(place)] if np.isfinite(place) else "not_seen")
-
-
 def _studies(question, rows, posterior, judged) -> list[dict]:
     se = effects_room.se(rows)
     y = rows["y"].to_numpy(dtype=float)
@@ -309,10 +294,10 @@ def _studies(question, rows, posterior, judged) -> list[dict]:
     risk = overall_risk(rows, question.outcome, judged)
     sides = direction(rows)
     made = []
-    for i, row in enumerate(rows.to_dict("records")):
-        part = {name: row[name] for name in ("effect_id", "study_id", "cohort", "label", "year",
-                "cell_class", "kind", "months", "n_patients", "y")}  # fmt: skip
-        randomised = bool(row["randomised"]) and bool(row["controlled"])
+    told = ["effect_id", "study_id", "cohort", "label", "year", "cell_class", "kind", "months",
+            "n_patients", "y"]  # fmt: skip
+    both = (rows["randomised"].astype(bool) & rows["controlled"].astype(bool)).to_numpy()
+    for i, (part, randomised) in enumerate(zip(rows[told].to_dict("records"), both, strict=True)):
         part |= {**question.parts, "randomised": "yes" if randomised else "no",
                  "direction": sides[i], "ci_low": y[i] - SIGNIFICANT * se[i],
                  "ci_high": y[i] + SIGNIFICANT * se[i], "risk_of_bias": risk.iloc[i]}  # fmt: skip

@@ -137,7 +137,7 @@ def _side(body: Body, question: Question, judged: pd.DataFrame) -> Side | None:
     if rows.empty:
         return None
     posterior = posterior_of(body, question)
-    row = headline_row(question, rows, told_as(question.outcome, rows), body.evidence)
+    row = headline_row(question, rows, told_as(question.outcome, rows), body.registration)
     risk = tuple(overall_risk(rows, question.outcome, judged))
     return Side(rows, posterior, Outlook(posterior), row, risk)
 
