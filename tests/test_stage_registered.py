@@ -44,13 +44,26 @@ class Body:
         self.evidence, self._rows = evidence, rows
 
     def rows(self, question, rules=None):
-        if replace(question, design="controlled") != QUESTION or question.design == "uncontrolled":
-            return self._rows.iloc[:0]
-        chosen = self._rows["randomised"] | (question.design == "controlled")
-        return self._rows[chosen].reset_index(drop=True)
+        return self._rows.iloc[self.positions(question)].reset_index(drop=True)
 
     def teachers(self, question, rules=None):
         return self._rows
+
+    def reading(self, rules=None):
+        return None
+
+    def of_outcome(self, outcome, rules=None):
+        return self._rows
+
+    def positions(self, question, rules=None):
+        if replace(question, design="controlled") != QUESTION or question.design == "uncontrolled":
+            return np.empty(0, dtype=int)
+        chosen = self._rows["randomised"] | (question.design == "controlled")
+        return np.flatnonzero(chosen)
+
+    @property
+    def registration(self):
+        return questions.Body(self.evidence).registration
 
 
 def value_of(evidence, *trials, rows=None, silent=0.0):
