@@ -166,13 +166,23 @@ def _sd(row: Row, rules: Rules, n: float) -> tuple[float, tuple[str, ...], bool]
 
 
 def off_middle(low: float, value: float, high: float) -> bool:
-    """Whether a point misses the middle of its interval by more than a tenth of the half-width."""
+    """Whether a point misses the middle of its interval by more than a tenth of the half-width.
+
+    Parameters
+    ----------
+    low, value, high : of one printed interval, low below high.
+    """
     half = (high - low) / 2
     return half > 0 and abs(value - (low + high) / 2) > ASYMMETRIC * half
 
 
 def is_geometric(low: float, value: float, high: float) -> bool:
-    """Whether a point is the geometric, and not the arithmetic, middle of its interval."""
+    """Whether a point is the geometric, and not the arithmetic, middle of its interval.
+
+    Parameters
+    ----------
+    low, value, high : of one printed interval, low below high.
+    """
     if not 0 < low < high or not value > 0:
         return False
     return off_middle(low, value, high) and not off_middle(*map(math.log, (low, value, high)))
@@ -204,6 +214,11 @@ def summarise(row: Row, rules: Rules) -> Summary:
     """A row of outcomes.csv as mean and SD in our unit.
 
     Percent changes and percents of baseline are given as a ratio to baseline (1 = unchanged).
+
+    Parameters
+    ----------
+    row : of outcomes.csv.
+    rules : how printed facts are read.
 
     Raises
     ------
@@ -241,7 +256,13 @@ def summarise(row: Row, rules: Rules) -> Summary:
 
 
 def printed(row: Row, rules: Rules) -> Printed:
-    """A row with its p-values. Raises Unusable."""
+    """A row with its p-values. Raises Unusable.
+
+    Parameters
+    ----------
+    row : of outcomes.csv.
+    rules : how printed facts are read.
+    """
     relation, p = row["p_relation"], row["p_value"]
     has_p = bool(relation) and not math.isnan(p)
     found = PValue(relation, p, (int(row["line"]),)) if has_p else NO_P
@@ -259,6 +280,10 @@ def pooled_sd(n: Sequence[float], mean: Sequence[float], sd: Sequence[float]) ->
 
     A group of one patient has no spread of its own. NaN where a larger group's SD is not known, or
     where fewer than two patients are there.
+
+    Parameters
+    ----------
+    n, mean, sd : patients, mean and SD of each group.
     """
     total = sum(n)
     if total < 2:
@@ -358,7 +383,10 @@ def merge_changes(parts: Sequence[Change]) -> Change:
 def limited(change: Change, largest: float) -> Change:
     """The change with no more patients than the study has: fewer patients, the variance as theirs.
 
-    `largest` is NaN where the study does not say how many it has.
+    Parameters
+    ----------
+    change : of some arms together.
+    largest : the patients of the study; NaN where it does not say how many it has.
     """
     if not change.n > largest:
         return change
@@ -383,7 +411,13 @@ def limited(change: Change, largest: float) -> Change:
 
 
 def shared_out(change: Change, among: int) -> Change:
-    """The change of a control that serves several contrasts: its patients shared out among them."""
+    """The change of a control that serves several contrasts: its patients shared out among them.
+
+    Parameters
+    ----------
+    change : of the control.
+    among : how many contrasts it serves.
+    """
     return replace(
         change,
         n=change.n / among,
@@ -455,13 +489,28 @@ def changes(arm: Arm, visit: float, ratio: bool, outcome: str, rules: Rules):
 
 
 def se_ratio_of(y: float, p: PValue, df: float, by_spread: float) -> float:
-    """Standard error by an exact p-value over that by printed spreads; NaN where one is missing."""
+    """Standard error by an exact p-value over that by printed spreads; NaN where one is missing.
+
+    Parameters
+    ----------
+    y : the change or difference.
+    p : its printed p-value.
+    df : degrees of freedom of the test.
+    by_spread : standard error by printed spreads.
+    """
     by_p = var_from_p(y, p.exact, df)
     return math.sqrt(by_p / by_spread) if math.isfinite(by_p) and by_spread > 0 else NAN
 
 
 def var_from_p(y: float, p: float, df: float) -> float:
-    """Squared standard error (y / t)^2; NaN without a p, a change or a degree of freedom."""
+    """Squared standard error (y / t)^2; NaN without a p, a change or a degree of freedom.
+
+    Parameters
+    ----------
+    y : the change or difference.
+    p : exact two-sided p-value of a t test.
+    df : its degrees of freedom.
+    """
     if math.isnan(p) or not df >= 1 or not abs(y) > NOTHING:
         return NAN
     return conv.se_from_p(y, p, df) ** 2
@@ -609,6 +658,12 @@ def follow_up(arm: Arm, visit: float, ratio: bool) -> Change:
     """A level after treatment, to be compared with that of another arm.
 
     On the ratio scale the log of the level. Raises Unusable with the reason.
+
+    Parameters
+    ----------
+    arm : what is printed of it.
+    visit : month.
+    ratio : whether the log of the level is wanted.
     """
     row = arm.at(visit, "level")
     if row is None:

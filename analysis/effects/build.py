@@ -209,7 +209,14 @@ def _restates(effect: contrasts.Numeric, row: dict) -> bool:
 
 
 def same_contrast(row: dict, controlled: bool, months: float) -> bool:
-    """Whether a statement is about this design at this time (tolerance as in `evidence`)."""
+    """Whether a statement is about this design at this time (tolerance as in `evidence`).
+
+    Parameters
+    ----------
+    row : of directions.csv.
+    controlled : the design of the effect.
+    months : its time.
+    """
     wanted = "treated_vs_control" if controlled else "treated_vs_baseline"
     if row["contrast"] != wanted:
         return False

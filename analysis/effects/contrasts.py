@@ -662,6 +662,13 @@ def with_p(effect: Numeric, p: PValue, line: int, rules: Rules) -> Numeric | Non
 
     An exact p-value comes before spreads that are not of the change itself; a bound says something
     only where no spread is printed. None where the p-value adds nothing.
+
+    Parameters
+    ----------
+    effect : a numeric contrast.
+    p : the p-value.
+    line : of directions.csv that prints it.
+    rules : how printed facts are read.
     """
     df = effect.n_treated + (effect.n_control - 2 if effect.controlled else -1)
     var_p = arms_room.var_from_p(effect.y, p.usable(rules), df)

@@ -32,7 +32,13 @@ def _extreme_score(n: float) -> float:
 
 
 def sd_from_se(se: float, n: float) -> float:
-    """SD of n values from the standard error of their mean."""
+    """SD of n values from the standard error of their mean.
+
+    Parameters
+    ----------
+    se : standard error of the mean.
+    n : values behind it.
+    """
     _need(n >= 2, "a standard error needs at least two patients")
     return se * math.sqrt(n)
 
@@ -41,6 +47,12 @@ def sd_from_ci(low: float, high: float, n: float, level: float = 0.95) -> float:
     """SD from a confidence interval of a mean, by Student's t with n - 1 degrees of freedom.
 
     Cochrane Handbook 6.5.2.2. Raises ValueError when low > high or n < 2.
+
+    Parameters
+    ----------
+    low, high : ends of the interval.
+    n : values behind the mean.
+    level : of the interval.
     """
     _need(low <= high, "the interval is upside down")
     _need(n >= 2, "a confidence interval needs at least two patients")
@@ -51,6 +63,11 @@ def sd_from_iqr(q1: float, q3: float, n: float) -> float:
     """SD from the quartiles of n values: Wan 2014, equation (16).
 
     Raises ValueError when q1 > q3 or n < 3.
+
+    Parameters
+    ----------
+    q1, q3 : quartiles.
+    n : values behind them.
     """
     _need(q1 <= q3, "the first quartile is above the third")
     _need(n >= 3, "quartiles need at least three patients")
@@ -58,14 +75,26 @@ def sd_from_iqr(q1: float, q3: float, n: float) -> float:
 
 
 def sd_from_range(low: float, high: float, n: float) -> float:
-    """SD from the extremes of n values: Wan 2014, equation (9). Raises ValueError."""
+    """SD from the extremes of n values: Wan 2014, equation (9). Raises ValueError.
+
+    Parameters
+    ----------
+    low, high : smallest and largest value.
+    n : values behind them.
+    """
     _need(low <= high, "the minimum is above the maximum")
     _need(n >= 3, "a range needs at least three patients")
     return (high - low) / (2 * _extreme_score(n))
 
 
 def sd_from_five(low: float, q1: float, q3: float, high: float, n: float) -> float:
-    """SD from extremes and quartiles: Shi 2020, equation (11). Raises ValueError."""
+    """SD from extremes and quartiles: Shi 2020, equation (11). Raises ValueError.
+
+    Parameters
+    ----------
+    low, q1, q3, high : extremes and quartiles.
+    n : values behind them.
+    """
     _need(low <= q1 <= q3 <= high, "the five numbers are not in order")
     _need(n >= 3, "a five-number summary needs at least three patients")
     theta_1 = (2 + 0.14 * n**0.6) * _extreme_score(n)
@@ -80,6 +109,11 @@ def mean_from_iqr(q1: float, median: float, q3: float, n: float) -> float:
     """Mean from median and quartiles: Luo 2018, for the scenario {q1, median, q3; n}.
 
     (0.7 + 0.39 / n) (q1 + q3) / 2 + (0.3 - 0.39 / n) median. Raises ValueError when out of order.
+
+    Parameters
+    ----------
+    q1, median, q3 : quartiles.
+    n : values behind them.
     """
     _need(q1 <= median <= q3, "the median is not between its quartiles")
     weight = 0.7 + 0.39 / n
@@ -91,6 +125,11 @@ def mean_from_range(low: float, median: float, high: float, n: float) -> float:
 
     4 / (4 + n^0.75) (min + max) / 2 + n^0.75 / (4 + n^0.75) median. Raises ValueError when out of
     order.
+
+    Parameters
+    ----------
+    low, median, high : extremes and median.
+    n : values behind them.
     """
     _need(low <= median <= high, "the median is not between the extremes")
     weight = 4 / (4 + n**0.75)
@@ -98,7 +137,13 @@ def mean_from_range(low: float, median: float, high: float, n: float) -> float:
 
 
 def mean_from_five(low: float, q1: float, median: float, q3: float, high: float, n: float) -> float:
-    """Mean from a five-number summary: Luo 2018, equation (15). Raises ValueError."""
+    """Mean from a five-number summary: Luo 2018, equation (15). Raises ValueError.
+
+    Parameters
+    ----------
+    low, q1, median, q3, high : extremes and quartiles.
+    n : values behind them.
+    """
     _need(low <= q1 <= median <= q3 <= high, "the five numbers are not in order")
     outer = 2.2 / (2.2 + n**0.75)
     inner = 0.7 - 0.72 / n**0.55
@@ -112,6 +157,12 @@ def se_from_p(estimate: float, p: float, df: float) -> float:
     """Standard error from an exact two-sided p-value of a t test with `df` degrees of freedom.
 
     Cochrane Handbook 6.5.2.3. Raises ValueError when p is not inside (0, 1) or df < 1.
+
+    Parameters
+    ----------
+    estimate : the tested change or difference.
+    p : exact two-sided p-value.
+    df : degrees of freedom.
     """
     _need(0 < p < 1, "a p-value lies between 0 and 1")
     _need(df >= 1, "a t test needs a degree of freedom")
@@ -132,6 +183,11 @@ def change_variance(s0: float, n0: float, s1: float, n1: float) -> tuple[float, 
 
     With as many patients before as after, (s0^2 + s1^2 - 2 r s0 s1) / n. With different numbers
     the smaller group is taken as measured twice: the covariance is r s0 s1 / max(n0, n1).
+
+    Parameters
+    ----------
+    s0, n0 : SD before and patients behind it.
+    s1, n1 : after.
     """
     return s0**2 / n0 + s1**2 / n1, 2 * s0 * s1 / max(n0, n1)
 
@@ -143,6 +199,11 @@ def log_ratio_variance(
 
     Lajeunesse 2011: s0^2/(n m0^2) + s1^2/(n m1^2) - 2 r s0 s1 / (n m0 m1). Raises ValueError
     unless both means are positive.
+
+    Parameters
+    ----------
+    m0, s0, n0 : mean, SD and patients before.
+    m1, s1, n1 : after.
     """
     _need(m0 > 0 and m1 > 0, "a ratio of means needs positive means")
     return change_variance(s0 / m0, n0, s1 / m1, n1)
@@ -155,11 +216,26 @@ def log_ratio_correction(
 
     Lajeunesse 2015 (delta-method estimators): half the difference, and half the sum of squares, of
     the squared relative standard errors of the two means.
+
+    Parameters
+    ----------
+    m0, s0, n0 : mean, SD and patients before.
+    m1, s1, n1 : after.
+
+    Returns
+    -------
+    What is added to the log ratio, and to its variance.
     """
     before, after = s0**2 / (n0 * m0**2), s1**2 / (n1 * m1**2)
     return 0.5 * (after - before), 0.5 * (before**2 + after**2)
 
 
 def t_quantile(probability: float, df: float) -> float:
-    """Quantile of Student's t distribution."""
+    """Quantile of Student's t distribution.
+
+    Parameters
+    ----------
+    probability : between 0 and 1.
+    df : degrees of freedom.
+    """
     return float(special.stdtrit(df, probability))

@@ -15,6 +15,12 @@ from analysis.evidence.references import find
 def explain(effects: pd.DataFrame, evidence: Evidence, effect_id: str) -> list[str]:
     """An effect in lines of text: the raw rows it came from, the steps, the result.
 
+    Parameters
+    ----------
+    effects : an effects table.
+    evidence : the evidence it was built from.
+    effect_id : which effect.
+
     Raises
     ------
     KeyError : no such effect, or the evidence is not the one the effects were built from.

@@ -32,6 +32,11 @@ def preference(effects: pd.DataFrame, rules: Rules) -> pd.DataFrame:
 
     The columns leave out which cohort of a group speaks (see `mark`). `order` makes the keys a
     strict order that depends on the content of the effects alone.
+
+    Parameters
+    ----------
+    effects : an effects table.
+    rules : the choices.
     """
     known = effects["n_patients"].astype(float).fillna(0)
     most = known.groupby(
@@ -65,6 +70,15 @@ def eligible(effects: pd.DataFrame, rules: Rules) -> np.ndarray:
     Words without a test only where `rules.untested`; claims of a whole follow-up only where
     `rules.visit_open` is "in"; known nulls that lack a group, an arm size or a journal only where
     `rules.all_nulls`.
+
+    Parameters
+    ----------
+    effects : an effects table.
+    rules : the choices.
+
+    Returns
+    -------
+    (len(effects),) booleans.
     """
     pool, null = effects["pool"].astype(bool), effects["known_null"].astype(bool)
     allowed = pool & (effects["tested"].astype(bool) | rules.untested)
@@ -78,7 +92,17 @@ def eligible(effects: pd.DataFrame, rules: Rules) -> np.ndarray:
 
 
 def in_window(effects: pd.DataFrame, rules: Rules) -> np.ndarray:
-    """Whether the month of each effect lies in the window, with its tolerance at both ends."""
+    """Whether the month of each effect lies in the window, with its tolerance at both ends.
+
+    Parameters
+    ----------
+    effects : an effects table.
+    rules : the window and its tolerance.
+
+    Returns
+    -------
+    (len(effects),) booleans.
+    """
     low, high = rules.window
     slack = rules.tolerance + 1e-9
     return effects["months"].between(low - slack, high + slack).to_numpy()

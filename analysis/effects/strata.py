@@ -61,7 +61,18 @@ def for_stratum(
 def in_stratum(
     effects: pd.DataFrame, approach: str, population: str, design: str
 ) -> np.ndarray:  # fmt: skip
-    """Whether each effect belongs to a stratum and, where randomised are asked, to those."""
+    """Whether each effect belongs to a stratum and, where randomised are asked, to those.
+
+    Parameters
+    ----------
+    effects : an effects table.
+    approach, population : of the stratum; `all` is every one.
+    design : controlled, randomised or uncontrolled.
+
+    Returns
+    -------
+    (len(effects),) booleans.
+    """
     chosen = cohorts.in_population(effects["population"], population)
     if approach != ALL:
         chosen = chosen & effects["approach"].eq(approach).to_numpy()
@@ -77,6 +88,12 @@ def teachers(effects: pd.DataFrame, outcome: str, rules: Rules | None = None) ->
     nearest to the horizon, at any time after treatment; only studies that may be pooled. `var_a`
     and `var_b` are those of the printed spreads, also where the effect itself takes its standard
     error from a p-value; `teaches_sd` is True in every row.
+
+    Parameters
+    ----------
+    effects : an effects table.
+    outcome : a continuous outcome.
+    rules : the choices; those of the headline by default.
 
     Raises
     ------

@@ -12,6 +12,11 @@ from analysis.effects.rules import Rules
 def variance(effects: pd.DataFrame, r: float = Rules.r) -> np.ndarray:
     """Sampling variances at the pre-post correlation r, shape (k,); NaN where no spread is known.
 
+    Parameters
+    ----------
+    effects : an effects table, (k rows).
+    r : pre-post correlation.
+
     Raises
     ------
     ValueError : r is not between -1 and 1.
@@ -22,12 +27,23 @@ def variance(effects: pd.DataFrame, r: float = Rules.r) -> np.ndarray:
 
 
 def se(effects: pd.DataFrame, r: float = Rules.r) -> np.ndarray:
-    """Standard errors at the pre-post correlation r, shape (k,); NaN where no spread is known."""
+    """Standard errors at the pre-post correlation r, shape (k,); NaN where no spread is known.
+
+    Parameters
+    ----------
+    effects : an effects table, (k rows).
+    r : pre-post correlation.
+    """
     return np.sqrt(variance(effects, r))
 
 
 def headline(effects: pd.DataFrame, outcome: str) -> pd.DataFrame:
     """The headline effects of one outcome that may be pooled, one row a group of patients.
+
+    Parameters
+    ----------
+    effects : an effects table.
+    outcome : a continuous outcome.
 
     Raises
     ------

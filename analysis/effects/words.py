@@ -58,6 +58,12 @@ def gap_of_null(row: Row, study: dict, *, no_size: bool = False) -> str:
     A null is a difference called not significant, or none at all. The gaps: the group is not
     visible; the contrast is not stated; the time is not printed; no arm sizes (`no_size`); known
     from a press release or a conference alone.
+
+    Parameters
+    ----------
+    row : of directions.csv.
+    study : its row of studies.csv.
+    no_size : whether the sizes of the arms are unknown.
     """
     null = row["significant"] == "no" or row["direction"] == "no_difference"
     if not null or row["contrast"] not in ("treated_vs_control", "treated_vs_baseline"):
@@ -122,6 +128,15 @@ def month_of(row: Row, horizon: float) -> tuple[float, bool]:
 
     A claim about a stretch of the follow-up, or about all of it, counts at the month of the stretch
     nearest to `horizon`; one without any time (a known null) counts at the horizon.
+
+    Parameters
+    ----------
+    row : of directions.csv.
+    horizon : month of the headline.
+
+    Returns
+    -------
+    The month, and whether the visit is open.
     """
     low, high = row["months_from"], row["months_to"]
     if math.isnan(low) or math.isnan(high):

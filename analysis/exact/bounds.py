@@ -43,7 +43,13 @@ def clopper_pearson(events: Any, total: Any, level: float = 0.95) -> tuple[Any, 
 def jeffreys(events: Any, total: Any, level: float = 0.95) -> tuple[Any, Any]:
     """Central interval of a share under Jeffreys' prior, Beta(1/2, 1/2), with 0 and 1 at the ends.
 
-    Parameters and returned values as `clopper_pearson`.
+    Parameters
+    ----------
+    events, total, level : as in `clopper_pearson`.
+
+    Returns
+    -------
+    Lower and upper end, as `clopper_pearson`.
 
     References
     ----------
@@ -80,14 +86,43 @@ def garwood(events: Any, exposure: Any, level: float = 0.95) -> tuple[Any, Any]:
 
 
 def upper_share(events: Any, total: Any, level: float = 0.975) -> Any:
-    """One-sided exact upper bound of a share (Clopper & Pearson 1934)."""
+    """One-sided exact upper bound of a share (Clopper & Pearson 1934).
+
+    Parameters
+    ----------
+    events, total : how many of how many; numbers or arrays.
+    level : probability that the bound holds, one-sided.
+
+    Returns
+    -------
+    The bound, 0 to 1, of the shape of `events`.
+
+    References
+    ----------
+    Clopper & Pearson 1934, Biometrika 26:404-413.
+    """
     k, n = _count(events, total, "total")
     _share(k, n)
     return _like(k, _upper_share(k, n, _level(level)))
 
 
 def upper_rate(events: Any, exposure: Any, level: float = 0.975) -> Any:
-    """One-sided exact upper bound of a Poisson rate per unit of exposure (Garwood 1936)."""
+    """One-sided exact upper bound of a Poisson rate per unit of exposure (Garwood 1936).
+
+    Parameters
+    ----------
+    events : how many; a number or an array.
+    exposure : in which time, above 0.
+    level : probability that the bound holds, one-sided.
+
+    Returns
+    -------
+    The bound, events per unit of `exposure`.
+
+    References
+    ----------
+    Garwood 1936, Biometrika 28:437-442.
+    """
     k, t = _count(events, exposure, "exposure")
     return _like(k, special.gammaincinv(k + 1.0, _level(level)) / t)
 
@@ -129,7 +164,17 @@ def rate_from_data_alone(
 
 
 def share_from_data_alone(events: Any, totals: Any, *, at_least: Any = None) -> dict[str, Any]:
-    """Pooled events over pooled patients, as `rate_from_data_alone`: share, ci, upper bounds."""
+    """Pooled events over pooled patients, as `rate_from_data_alone`: share, ci, upper bounds.
+
+    Parameters
+    ----------
+    events, totals : counts, one a study.
+    at_least : True where the count is a lower bound; none by default.
+
+    Returns
+    -------
+    dict of the share, its interval and one-sided upper bounds, 0 to 1.
+    """
     k, n = _count(events, totals, "total")
     _share(k, n)
     k, n, left = _exact_only(np.atleast_1d(k), np.atleast_1d(n), at_least)
@@ -170,6 +215,12 @@ def exposure_needed(
     """Further exposure without another event until the bound from the data alone is under it.
 
     What `exposure_in_all` asks less what was observed; 0 where the bound is under it already.
+
+    Parameters
+    ----------
+    threshold : rate to fall under, events per unit of exposure.
+    events, exposure : what was observed.
+    level : probability that the bound holds, one-sided.
     """
     return max(0.0, float(exposure_in_all(threshold, events, level)) - float(exposure))
 

@@ -106,6 +106,14 @@ def task_of(
 ) -> Task:
     """Check the priors against the rows and choose the coordinates of the coefficients.
 
+    Parameters
+    ----------
+    rows : the k contrasts to be pooled.
+    teachers : contrasts that print a spread and teach the standard deviation.
+    prior : priors of mu, tau, the coefficients and the nuisance parameters.
+    r : pre-post correlation where it is fixed; None: unknown.
+    robust : Student-t instead of normal effects.
+
     Raises
     ------
     ValueError : no row; a covariate without a prior; a flat prior of mu without a printed number.
@@ -218,6 +226,14 @@ class Grid:
 
 
 def nuisance_of(task: Task, layout: Layout, level: Level) -> Nuisance:
+    """Nodes of what else is integrated out: r, and the centre and spread of log SDs.
+
+    Parameters
+    ----------
+    task : the fit.
+    layout : where the posterior lives.
+    level : how many nodes.
+    """
     prior = task.prior
     if task.r_unknown:
         node, weight = np.polynomial.legendre.leggauss(level.r)
@@ -254,7 +270,14 @@ def nuisance_of(task: Task, layout: Layout, level: Level) -> Nuisance:
 
 
 def grid_of(task: Task, layout: Layout, level: Level) -> Grid:
-    """The nodes of (tau, coefficients) at a level."""
+    """The nodes of (tau, coefficients) at a level.
+
+    Parameters
+    ----------
+    task : the fit.
+    layout : where the posterior lives.
+    level : how many nodes.
+    """
     if layout.change is None:
         tau = np.atleast_1d(np.asarray(task.prior.tau.span()[0], dtype=float))
         axes = layout.axes(layout.log_tau, level.mean)
@@ -269,7 +292,17 @@ def grid_of(task: Task, layout: Layout, level: Level) -> Grid:
 
 
 def log_prior(task: Task, beta: np.ndarray) -> np.ndarray:
-    """Log prior density of coefficients (..., D); flat ones count as density one."""
+    """Log prior density of coefficients (..., D); flat ones count as density one.
+
+    Parameters
+    ----------
+    task : the fit, with the priors of its D coefficients.
+    beta : (..., D) coefficients.
+
+    Returns
+    -------
+    (...) log densities.
+    """
     proper = np.isfinite(task.prior_sd)
     z = (beta[..., proper] - task.prior_mean[proper]) / task.prior_sd[proper]
     constant = np.log(task.prior_sd[proper]).sum() + 0.5 * LOG_2PI * proper.sum()
@@ -351,7 +384,15 @@ class Evaluation:
 
 
 def evaluate(task: Task, layout: Layout, level: Level, scale_step: float = 0.7) -> Evaluation:
-    """The posterior on the grid of one level."""
+    """The posterior on the grid of one level.
+
+    Parameters
+    ----------
+    task : the fit.
+    layout : where the posterior lives.
+    level : how many nodes.
+    scale_step : step of the mixture of variances behind Student-t effects (`effect_scales`).
+    """
     nodes = nuisance_of(task, layout, level)
     likelihood = Likelihood(task.rows, task.teachers, nodes, task.robust, scale_step)
     return Evaluation(task, likelihood, grid_of(task, layout, level))

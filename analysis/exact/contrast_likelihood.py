@@ -28,7 +28,12 @@ REACH = 5.5  # SDs of log SD around its mean that are tabulated
 
 
 def log_interval_probability(low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """log(Phi(high) - Phi(low)), low < high, taken in the tail where it is accurate."""
+    """log(Phi(high) - Phi(low)), low < high, taken in the tail where it is accurate.
+
+    Parameters
+    ----------
+    low, high : ends, of one shape; may be infinite.
+    """
     if np.all(np.isneginf(low)):
         return log_ndtr(high)
     if np.all(np.isposinf(high)):
@@ -69,6 +74,15 @@ def effect_scales(robust: bool, step: float = 0.7) -> tuple[np.ndarray, np.ndarr
 
     With v ~ InverseGamma(df / 2, df / 2) a normal of variance v tau^2 is tau times a t variable.
     log(1 / v) has a smooth density, so that equal steps converge exponentially.
+
+    Parameters
+    ----------
+    robust : whether effects are Student t; otherwise one factor, 1.
+    step : of log(1 / v) between the factors.
+
+    Returns
+    -------
+    factors, probabilities : of one length; the probabilities sum to one.
     """
     if not robust:
         return np.ones(1), np.ones(1)

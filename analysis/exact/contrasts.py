@@ -440,7 +440,16 @@ def prepare(
     robust: bool = False,
     covariates: Sequence[str] | Mapping[str, Any] = (),
 ) -> Task:
-    """What `fit` solves, checked; also what the sampled witness of the same posterior reads."""
+    """What `fit` solves, checked; also what the sampled witness of the same posterior reads.
+
+    Parameters
+    ----------
+    rows, prior, teachers, r, sd, words_se, robust, covariates : as in `fit`.
+
+    Raises
+    ------
+    ValueError : as `fit`.
+    """
     if r is not None and not -1 < r < 1:
         raise ValueError(f"a correlation lies between -1 and 1, got {r!r}")
     if sd is not None and not 0 < sd < np.inf:
@@ -460,7 +469,13 @@ def prepare(
 
 
 def solve(task: Task, tolerance: float = TOLERANCE) -> ContrastPosterior:
-    """The posterior of a prepared task: lay the nodes, refine level by level."""
+    """The posterior of a prepared task: lay the nodes, refine level by level.
+
+    Parameters
+    ----------
+    task : what `prepare` gives.
+    tolerance : SDs by which nothing printed may still move from one level to the next.
+    """
     layout = lay(task)
     before, moved = None, np.inf
     for number, level in enumerate(task.levels):
@@ -484,6 +499,10 @@ def fit_batch(cases: Iterable[Mapping[str, Any]], *, jobs: int = 1) -> list[Cont
     ----------
     cases : for each fit the arguments of `fit` by name (`rows`, `prior`, `teachers` ...).
     jobs : processes at work; one needs no more than numpy and scipy.
+
+    Returns
+    -------
+    One posterior a case, in their order.
     """
     cases = list(cases)
     if jobs == 1 or len(cases) < 2:
@@ -499,6 +518,15 @@ def leave_one_out(
     """The posterior without each row in turn; it no longer teaches an SD either.
 
     Teachers given are matched to the rows by their labels (`effect_id`).
+
+    Parameters
+    ----------
+    rows, prior : as in `fit`.
+    choices : the further arguments of `fit`.
+
+    Returns
+    -------
+    One posterior for each row, in their order.
     """
     pooled = Contrasts.from_frame(rows, choices.pop("covariates", ()))
     teachers = choices.pop("teachers", None)

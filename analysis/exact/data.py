@@ -40,7 +40,22 @@ def problem_of(
 ) -> tuple[Problem, Design, np.ndarray]:
     """Check the arguments and stack studies and prior rows; also the number of flat coefficients.
 
-    y, se, mask : (rows, k) when `batch`, else (k,).
+    Parameters
+    ----------
+    y, se, mask : (rows, k) when `batch`, else (k,): effects, standard errors, which count.
+    X : covariates of the studies, or None.
+    mu_prior : of the mean, or of each column of X.
+    tau_prior : of the standard deviation between studies.
+    batch : whether there are many data sets, one a row.
+
+    Returns
+    -------
+    problem, design : the stacked studies and prior rows, and the columns of X.
+    n_flat : (rows,) number of coefficients with a flat prior.
+
+    Raises
+    ------
+    ValueError : names the row (and column) of the first offending value.
     """
     if not isinstance(tau_prior, TauPrior):
         raise ValueError(f"tau_prior must be a prior of exact, such as HalfNormal: {tau_prior!r}")

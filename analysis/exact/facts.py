@@ -136,7 +136,13 @@ def split_log_likelihood(
     Parameters
     ----------
     facts : rows of one study with every column of `complete`.
+    family : one of `families.FAMILIES`.
     eta, theta, cure : arrays that broadcast: log median (log months), shape, cured share.
+    reading : how times from treatment and printed means are read.
+
+    Raises
+    ------
+    ValueError : a kind of fact that is not known.
     """
     eta, theta, cure = np.broadcast_arrays(eta, theta, cure)
     onset = np.asarray(reading.onset, dtype=float)
@@ -208,7 +214,12 @@ def log1mexp(gap: np.ndarray) -> np.ndarray:
 
 
 def log_difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """log(e^a - e^b) for a > b."""
+    """log(e^a - e^b) for a > b.
+
+    Parameters
+    ----------
+    a, b : logs, broadcast against each other.
+    """
     return a + log1mexp(a - b)
 
 
@@ -229,7 +240,19 @@ def _mean(survival, printed: float, limit: float, count: float, reading: float) 
 def log_unresolved(
     patients: int, least: int, log_ever: Any, log_never: Any, gone: Any
 ) -> np.ndarray:
-    """log P(each of `patients` was never free or is free no longer, at least `least` once free)."""
+    """log P(each of `patients` was never free or is free no longer, at least `least` once free).
+
+    Parameters
+    ----------
+    patients : how many of whom neither is known.
+    least : so many of them were free once.
+    log_ever, log_never : log probabilities of ever and of never becoming free.
+    gone : log probability that one who became free no longer is.
+
+    Returns
+    -------
+    Log probabilities, broadcast from the arguments.
+    """
     if least == 0:
         return patients * np.logaddexp(log_ever + gone, log_never)
     ways = [
@@ -327,6 +350,11 @@ def still_free(facts: pd.DataFrame, months: Sequence[float] | np.ndarray) -> pd.
 
 def last_supported_month(facts: pd.DataFrame, patients: int = 10, cohorts: int = 2) -> float:
     """The last month with so many patients still free and observed, from so many cohorts.
+
+    Parameters
+    ----------
+    facts : as `complete` takes them.
+    patients, cohorts : the fewest.
 
     Returns
     -------

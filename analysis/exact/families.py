@@ -50,7 +50,13 @@ def log_survival(family: str, y, theta, cure) -> np.ndarray:
 
 
 def log_density(family: str, y, log_t, theta, cure) -> np.ndarray:
-    """log f(t), per month; `log_t` is log t in log months. Other arguments as `log_survival`."""
+    """log f(t), per month; `log_t` is log t in log months.
+
+    Parameters
+    ----------
+    family, y, theta, cure : as in `log_survival`.
+    log_t : log months; broadcast against y.
+    """
     return _FAMILY[family](y, theta, cure)[1] - log_t
 
 
@@ -59,7 +65,13 @@ def log_time(family: str, survival, theta, cure) -> np.ndarray:
 
     Parameters
     ----------
-    survival : between 0 and 1; theta, cure : as in `log_survival`; they broadcast.
+    family : one of `FAMILIES`.
+    survival : between 0 and 1.
+    theta, cure : as in `log_survival`; they broadcast.
+
+    Raises
+    ------
+    ValueError : no such family.
     """
     survival, theta, cure = np.broadcast_arrays(
         np.asarray(survival, dtype=float), np.asarray(theta, dtype=float), cure

@@ -177,6 +177,10 @@ def denser(
     ----------
     points : (n,) evenly spaced.
     values : (..., n), nothing at both ends.
+
+    Returns
+    -------
+    points, values : (times (n - 1) + 1,) and (..., as many).
     """
     n = points.size
     step = points[1] - points[0]

@@ -16,18 +16,39 @@ MAX_STEPS = 200
 
 
 def cdf(weight: np.ndarray, mean: np.ndarray, sd: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """P(quantity ≤ x) for one x a row, shape (rows,)."""
+    """P(quantity ≤ x) for one x a row, shape (rows,).
+
+    Parameters
+    ----------
+    weight, mean, sd : (rows, nodes) components of each mixture; weights sum to one.
+    x : (rows,) where it is asked.
+    """
     return np.einsum("rt,rt->r", weight, ndtr((x[:, None] - mean) / sd))
 
 
 def pdf(weight: np.ndarray, mean: np.ndarray, sd: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Density at one x a row, shape (rows,)."""
+    """Density at one x a row, shape (rows,).
+
+    Parameters
+    ----------
+    weight, mean, sd : (rows, nodes) components of each mixture; weights sum to one.
+    x : (rows,) where it is asked.
+    """
     z = (x[:, None] - mean) / sd
     return np.einsum("rt,rt->r", weight / sd, np.exp(-0.5 * z * z)) / np.sqrt(2 * np.pi)
 
 
 def moments(weight: np.ndarray, mean: np.ndarray, sd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation, each (rows,): laws of total expectation and variance."""
+    """Mean and standard deviation, each (rows,): laws of total expectation and variance.
+
+    Parameters
+    ----------
+    weight, mean, sd : (rows, nodes) components of each mixture; weights sum to one.
+
+    Returns
+    -------
+    mean, sd : (rows,).
+    """
     centre = np.einsum("rt,rt->r", weight, mean)
     variance = np.einsum("rt,rt->r", weight, sd**2 + (mean - centre[:, None]) ** 2)
     return centre, np.sqrt(variance)
@@ -39,6 +60,11 @@ def quantile(weight: np.ndarray, mean: np.ndarray, sd: np.ndarray, p: np.ndarray
     Newton steps on the probit scale, on which a single normal is a straight line, inside a
     bracket that halves whenever a step leaves it. The upper tail is solved as a lower tail of the
     mirrored mixture, so that small tail probabilities keep their digits.
+
+    Parameters
+    ----------
+    weight, mean, sd : (rows, nodes) components of each mixture; weights sum to one.
+    p : (rows,) probabilities, 0 and 1 included.
     """
     p = np.asarray(p, dtype=float)
     result = np.where(p <= 0.0, -np.inf, np.inf)

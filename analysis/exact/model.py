@@ -91,13 +91,14 @@ class Conditional:
 def condition(problem: Problem, tau: np.ndarray, *, leverage: bool = False) -> Conditional:
     """Weighted least squares at each τ.
 
-    Parameters
-    ----------
-    tau : (rows, points), not negative.
-    leverage : also return the diagonal of the hat matrix.
-
     The work is done in blocks small enough for the processor's cache, so that memory does not
     grow with the number of studies times points.
+
+    Parameters
+    ----------
+    problem : the studies and prior rows.
+    tau : (rows, points), not negative.
+    leverage : also return the diagonal of the hat matrix.
     """
     rows, points = tau.shape
     n, q = problem.x.shape[1:]

@@ -112,7 +112,14 @@ def _between(low: np.ndarray, high: np.ndarray, n: int) -> np.ndarray:
 
 
 def log_posterior(problem: Problem, prior: TauPrior, tau: np.ndarray) -> np.ndarray:
-    """log p(y | τ) p(τ), shape (rows, points): the marginal posterior of τ but for its constant."""
+    """log p(y | τ) p(τ), shape (rows, points): the marginal posterior of τ but for its constant.
+
+    Parameters
+    ----------
+    problem : the studies.
+    prior : of τ.
+    tau : (rows, points).
+    """
     return condition(problem, tau).log_likelihood + prior.logpdf(tau)
 
 
@@ -120,6 +127,12 @@ def highest_moment(prior: TauPrior, n_studies: np.ndarray, n_flat: np.ndarray) -
     """a - 1 where p(τ | y) ~ τ^(-a): moments of τ of a lower order than this are finite.
 
     The likelihood falls as τ^-(k - q₀), with q₀ the number of coefficients with a flat prior.
+
+    Parameters
+    ----------
+    prior : of τ.
+    n_studies : (rows,) k.
+    n_flat : (rows,) q₀.
     """
     return prior.tail - 1.0 + (n_studies - n_flat)
 
@@ -129,6 +142,8 @@ def lay(problem: Problem, prior: TauPrior, n_flat: np.ndarray, nodes: int = NODE
 
     Parameters
     ----------
+    problem : the studies.
+    prior : of τ.
     n_flat : (rows,) number of coefficients with a flat prior.
     nodes : nodes of the final trapezoidal rule.
     """
@@ -330,6 +345,15 @@ def posterior_of_tau(
     nodes: int = NODES,
     leverage: bool = False,
 ) -> TauPosterior:
-    """Lay the nodes and evaluate the posterior of τ on them, for every row."""
+    """Lay the nodes and evaluate the posterior of τ on them, for every row.
+
+    Parameters
+    ----------
+    problem : the studies.
+    prior : of τ.
+    n_flat : (rows,) number of coefficients with a flat prior.
+    nodes : of the trapezoidal rule.
+    leverage : also keep the diagonal of the hat matrix.
+    """
     grid = None if isinstance(prior, Fixed) else lay(problem, prior, n_flat, nodes)
     return TauPosterior(problem, prior, grid, leverage)

@@ -602,7 +602,10 @@ def fit_all(
 ) -> Ensemble:
     """Every family, weighed by how it predicts each study from the others.
 
-    Parameters and errors as `fit`.
+    Parameters
+    ----------
+    facts, priors, ever, reading : as in `fit`, which also says what is refused.
+    families : the families to be weighed.
     """
     posteriors = {name: fit(facts, name, priors, ever=ever, reading=reading) for name in families}
     elpd = np.column_stack([post.elpd for post in posteriors.values()])

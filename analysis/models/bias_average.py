@@ -306,6 +306,13 @@ def normal_means(grid, tau: np.ndarray, slope: np.ndarray | None = None, x=None)
     With w_i = 1 / (v_i + tau^2), r_i = y_i - b x_i and prior N(m, s^2),
     -2 log p = sum log(2 pi / w_i) + log(1 + s^2 W) + sum w_i (r_i - m)^2
                - (sum w_i (r_i - m))^2 / (W + 1 / s^2),   W = sum w_i.
+
+    Parameters
+    ----------
+    grid : the studies and the priors.
+    tau : (T,) standard deviations between studies.
+    slope : (B,) slopes b of the regression on x; None: no regression.
+    x : (k,) what the effects are regressed on: standard errors (PET) or variances (PEESE).
     """
     y, m, s = grid.y - grid.prior_mean, grid.prior_mean, grid.prior_sd
     weight = 1 / (grid.variance + tau[:, None] ** 2)
@@ -328,7 +335,12 @@ def normal_means(grid, tau: np.ndarray, slope: np.ndarray | None = None, x=None)
 
 
 def null_likelihood(grid, tau: np.ndarray, slope: np.ndarray | None = None, x=None) -> np.ndarray:
-    """log p(y | tau) without an effect, mu = 0; with slopes b (B,), shape (T, B)."""
+    """log p(y | tau) without an effect, mu = 0; with slopes b (B,), shape (T, B).
+
+    Parameters
+    ----------
+    grid, tau, slope, x : as in `normal_means`.
+    """
     weight = 1 / (grid.variance + tau[:, None] ** 2)
     logs = len(grid.y) * LOG_2PI - np.log(weight).sum(axis=1)
     squares = weight @ grid.y**2
@@ -540,6 +552,11 @@ def weight_nodes(intervals: int, nodes: int) -> tuple[np.ndarray, np.ndarray, np
     nodes near zero, where few non-significant studies put the posterior.
 
     Returns eta (W, J), the steps; omega (W, J); and the log prior weights (W,), summing to one.
+
+    Parameters
+    ----------
+    intervals : J, steps of the weight function.
+    nodes : of each u.
     """
     x, weight = np.polynomial.legendre.leggauss(nodes)
     x, weight = (x + 1) / 2, weight / 2
@@ -623,7 +640,13 @@ def _summarise(parts: list[_Part], log_weight: np.ndarray, side: int) -> Summary
 
 
 def statement(k: int, bf_bias: float) -> str:
-    """What the Bayes factor for bias says, and what so few studies cannot say."""
+    """What the Bayes factor for bias says, and what so few studies cannot say.
+
+    Parameters
+    ----------
+    k : studies.
+    bf_bias : Bayes factor for publication bias.
+    """
     strength = max(bf_bias, 1 / bf_bias if bf_bias > 0 else np.inf)
     word = "no" if strength < 3 else "moderate" if strength < 10 else "strong"
     way = "either way" if strength < 3 else "for bias" if bf_bias > 1 else "against bias"

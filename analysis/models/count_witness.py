@@ -57,7 +57,12 @@ class Sizes:
 
 
 def compile_witness(posteriors: Iterable[CountPosterior]) -> tuple[Sampler, Sizes]:
-    """One compiled graph with room for all of these posteriors."""
+    """One compiled graph with room for all of these posteriors.
+
+    Returns
+    -------
+    The sampler, and the room the graph has.
+    """
     exact, bound, terms = 1, 1, 1
     for posterior in posteriors:
         exact = max(exact, sum(not isinstance(s, AtLeast) for s in posterior.studies))
@@ -76,6 +81,7 @@ def witness(
 
     Parameters
     ----------
+    name : of the fit, for messages and tables.
     posterior : by quadrature.
     sampler, sizes : from `compile_witness`.
     seed, draws : seed of the fit; draws of each of its four chains.
@@ -98,7 +104,13 @@ def testify(
     name: str, posterior: CountPosterior, sampler: Sampler, sizes: Sizes, *, seed: int,
     draws: int = 1000, gate: bool = True,
 ) -> Testimony:  # fmt: skip
-    """As `witness`, a disagreement only told; without `gate` sampled once."""
+    """As `witness`, a disagreement only told; without `gate` sampled once.
+
+    Parameters
+    ----------
+    name, posterior, sampler, sizes, seed, draws : as in `witness`.
+    gate : False samples once and keeps what does not pass the gate.
+    """
     reason = _cannot(posterior)
     if reason:
         return Testimony(name, reason)
@@ -161,6 +173,11 @@ def _columns(count: Share | Events | PatientsWithEvent | Nothing, copies: float)
 def packed(posterior: CountPosterior, sizes: Sizes) -> np.ndarray:
     """The posterior's data as one vector; padding counts no copies.
 
+    Parameters
+    ----------
+    posterior : by quadrature; its counts and priors are packed.
+    sizes : of the compiled graph.
+
     Raises
     ------
     ValueError : more studies than the compiled graph has room for.
@@ -201,7 +218,12 @@ def packed(posterior: CountPosterior, sizes: Sizes) -> np.ndarray:
 
 
 def build(exact: int, bound: int, terms: int):
-    """The PyMC model; its only data is the vector "packed" (`packed`)."""
+    """The PyMC model; its only data is the vector "packed" (`packed`).
+
+    Parameters
+    ----------
+    exact, bound, terms : room for exact counts, for lower bounds, and for the terms of one bound.
+    """
     import pymc as pm
     import pytensor.tensor as pt
 

@@ -253,7 +253,13 @@ def _from_arrays(name: str, arrays: Mapping[str, np.ndarray]) -> Fit:
 
 
 def compile_model(model: pm.Model | Callable[[], pm.Model], name: str) -> Sampler:
-    """A sampler of a PyMC model, or of the model a function makes (see `Sampler`)."""
+    """A sampler of a PyMC model, or of the model a function makes (see `Sampler`).
+
+    Parameters
+    ----------
+    model : a PyMC model, or a function that makes it.
+    name : of the fit, for messages and the cache.
+    """
     return Sampler(model, name)
 
 

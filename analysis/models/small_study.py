@@ -106,6 +106,10 @@ def begg(y, se) -> Asymmetry:
 
     A note and no figures where all standard errors, or all standardised effects, are equal. Raises
     ValueError as `egger`.
+
+    Parameters
+    ----------
+    y, se : (k,) effects and standard errors.
     """
     y, se = _checked(y, se)
     if _equal(se):
@@ -168,7 +172,20 @@ def trim_and_fill(y, se, *, side: int) -> Filled:
 
 
 def random_effects(y: np.ndarray, se: np.ndarray) -> tuple[float, float]:
-    """Random-effects mean and standard error with Paule & Mandel's tau, by statsmodels."""
+    """Random-effects mean and standard error with Paule & Mandel's tau, by statsmodels.
+
+    Parameters
+    ----------
+    y, se : (k,) effects and standard errors.
+
+    Returns
+    -------
+    mean, standard_error : of the model's scale.
+
+    References
+    ----------
+    Paule & Mandel 1982, Journal of Research of the National Bureau of Standards 87:377-385.
+    """
     from statsmodels.stats.meta_analysis import combine_effects
 
     if len(y) == 1:

@@ -66,7 +66,16 @@ class Sizes:
 
 
 def compile_witness(posteriors: Iterable[SurvivalPosterior]) -> tuple[Sampler, Sizes]:
-    """One compiled graph with room for all of these posteriors, which are of one family."""
+    """One compiled graph with room for all of these posteriors, which are of one family.
+
+    Returns
+    -------
+    The sampler, and the room the graph has.
+
+    Raises
+    ------
+    ValueError : posteriors of several families.
+    """
     every = list(posteriors)
     families = {posterior.family for posterior in every}
     if len(families) != 1:
@@ -89,6 +98,7 @@ def witness(
 
     Parameters
     ----------
+    name : of the fit, for messages and tables.
     posterior : by quadrature.
     sampler, sizes : from `compile_witness`.
     seed, draws : seed of the fit; draws of each of its four chains.
@@ -111,7 +121,13 @@ def testify(
     name: str, posterior: SurvivalPosterior, sampler: Sampler, sizes: Sizes, *, seed: int,
     draws: int = 1000, gate: bool = True,
 ) -> Testimony:  # fmt: skip
-    """As `witness`, a disagreement only told; without `gate` sampled once."""
+    """As `witness`, a disagreement only told; without `gate` sampled once.
+
+    Parameters
+    ----------
+    name, posterior, sampler, sizes, seed, draws : as in `witness`.
+    gate : False samples once and keeps what does not pass the gate.
+    """
     reason = _cannot(posterior)
     if reason:
         return Testimony(name, reason)
@@ -158,6 +174,11 @@ def _cannot(posterior: SurvivalPosterior) -> str:
 def packed(posterior: SurvivalPosterior, sizes: Sizes) -> np.ndarray:
     """The posterior's data as one vector; padded facts count no patients.
 
+    Parameters
+    ----------
+    posterior : by quadrature; its facts and priors are packed.
+    sizes : of the compiled graph.
+
     Raises
     ------
     ValueError : more studies or facts than the compiled graph has room for.
@@ -203,7 +224,13 @@ def packed(posterior: SurvivalPosterior, sizes: Sizes) -> np.ndarray:
 
 
 def build(family: str, studies: int, facts: int, onsets: int):
-    """The PyMC model of one family; its only data is the vector "packed" (`packed`)."""
+    """The PyMC model of one family; its only data is the vector "packed" (`packed`).
+
+    Parameters
+    ----------
+    family : of curves.
+    studies, facts, onsets : room for so many.
+    """
     import pymc as pm
     import pytensor.tensor as pt
 

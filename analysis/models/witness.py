@@ -111,7 +111,12 @@ class Witness:
 
 
 def compile_witness(posteriors: Iterable[ContrastPosterior]) -> tuple[Sampler, Sizes]:
-    """One compiled graph that has room for all of these posteriors."""
+    """One compiled graph that has room for all of these posteriors.
+
+    Returns
+    -------
+    The sampler, and the room the graph has.
+    """
     sizes = Sizes.of(posterior.task for posterior in posteriors)
     return compile_model(partial(build, sizes), "witness"), sizes
 
@@ -129,6 +134,7 @@ def witness(
 
     Parameters
     ----------
+    name : of the fit, for messages and tables.
     posterior : by quadrature.
     sampler, sizes : from `compile_witness`.
     seed, draws : seed of the fit; draws of each of its four chains.
@@ -151,7 +157,12 @@ def try_once(
     name: str, posterior: ContrastPosterior, sampler: Sampler, sizes: Sizes, *, seed: int,
     draws: int = 1000,
 ) -> Witness:  # fmt: skip
-    """As `witness`, sampled once: neither tried again nor an error where it disagrees."""
+    """As `witness`, sampled once: neither tried again nor an error where it disagrees.
+
+    Parameters
+    ----------
+    name, posterior, sampler, sizes, seed, draws : as in `witness`.
+    """
     return _testimony(name, posterior, sampler, sizes, seed=seed, draws=draws, gate=False)
 
 
@@ -185,6 +196,15 @@ def given_numbers(y, total2, real, mean, sd):
 
     The normal that the prior N(mean, sd^2) and the values y ~ N(mu, total2) make; `real` is zero
     for padding. Rows are the last axis; NumPy arrays or symbolic expressions.
+
+    Parameters
+    ----------
+    y, total2, real : (..., k) values, their total variances, and 1 (0 for padding).
+    mean, sd : of the normal prior.
+
+    Returns
+    -------
+    centre, precision : (...).
     """
     weight = real / total2
     precision = 1 / sd**2 + weight.sum(axis=-1)
@@ -234,6 +254,11 @@ def kinds_of(task: Task) -> dict[str, np.ndarray]:
 
 def packed(task: Task, sizes: Sizes) -> np.ndarray:
     """The task as one vector; padding has `real` = 0 and harmless values.
+
+    Parameters
+    ----------
+    task : what the quadrature solves.
+    sizes : of the compiled graph.
 
     Raises
     ------

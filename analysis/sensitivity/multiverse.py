@@ -251,6 +251,14 @@ def explore(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:  # fmt: skip
     """Every specification of a headline with its result, and the levels of the choices.
 
+    Parameters
+    ----------
+    body : the effects under any rules.
+    question : the headline.
+    whole : its posterior.
+    nulls : unreported trials as null results; may have no row.
+    n : how many specifications are looked at, at most.
+
     Returns
     -------
     specifications : the declared table `multiverse`: one column a choice, k_studies, n_patients,
@@ -318,6 +326,11 @@ def standing(table: pd.DataFrame, question: Question) -> dict:
     `share_as_favourable` is the share of the usable specifications whose mean is at least as far on
     the good side as the headline's. Specifications that enter unreported trials as nulls are a
     bound, not a defensible reading of what is known: they stand apart in `share_clear_with_nulls`.
+
+    Parameters
+    ----------
+    table : the specifications (`explore`).
+    question : the headline.
     """
     good = outcomes.get(question.outcome).good
     usable = table[table["conclusion"] != "too_few"]
@@ -344,7 +357,14 @@ def standing(table: pd.DataFrame, question: Question) -> dict:
 
 
 def common_effect(body: Body, question: Question, whole: ContrastPosterior) -> dict:
-    """The headline with one common effect (tau = 0): apart from the multiverse."""
+    """The headline with one common effect (tau = 0): apart from the multiverse.
+
+    Parameters
+    ----------
+    body : the effects under any rules.
+    question : the headline.
+    whole : its posterior.
+    """
     prior = ContrastPriors.of(question.outcome).with_(tau=exact.Fixed(0.0))
     mu = fit(body.rows(question), prior, **plug_in(whole)).mu
     low, high = mu.interval()

@@ -34,6 +34,12 @@ def bias_to_nullify(body: Body, question: Question, whole: ContrastPosterior) ->
     needs no bias: 0.
 
     Returns a row of the declared table `bias_to_nullify`.
+
+    Parameters
+    ----------
+    body : the effects under any rules.
+    question : the headline.
+    whole : its posterior.
     """
     rows, base = body.rows(question), ContrastPriors.of(question.outcome)
     fixed = plug_in(whole)

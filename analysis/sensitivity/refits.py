@@ -56,6 +56,11 @@ def leave_one_out(body: Body, question: Question) -> list[dict]:
     """The mean without each study in turn; it teaches no SD then either.
 
     Returns rows of the declared table `leave_one_out`.
+
+    Parameters
+    ----------
+    body : the effects under any rules.
+    question : the headline.
     """
     rows = body.rows(question)
     without = _loo(rows, ContrastPriors.of(question.outcome), teachers=body.teachers(question),
@@ -69,7 +74,13 @@ def leave_one_out(body: Body, question: Question) -> list[dict]:
 
 
 def cumulative(body: Body, question: Question) -> list[dict]:
-    """The mean as studies were published, one row a study; those without a year come last."""
+    """The mean as studies were published, one row a study; those without a year come last.
+
+    Parameters
+    ----------
+    body : the effects under any rules.
+    question : the headline.
+    """
     rows = body.rows(question).sort_values(["year", "study_id"], na_position="last")
     made = []
     for last in range(1, len(rows) + 1):
@@ -90,6 +101,13 @@ def influence(
     After Viechtbauer and Cheung (2010, Research Synthesis Methods 1:112), the posterior in place of
     the point estimates. `weight`: share of what is known of the mean; `shift_in_sd`: (mean - mean
     without the study) / SD of the mean; `cook`: its square; `tau_without`: median of tau without.
+
+    Parameters
+    ----------
+    question : the headline.
+    rows : the effects behind it.
+    whole : its posterior.
+    without : rows of `leave_one_out`.
     """
     weight = whole.shrinkage["weight"].to_numpy()
     made = []
@@ -114,14 +132,27 @@ def plug_in(whole: ContrastPosterior) -> dict[str, float]:
 
 
 def plane_of(question: Question, whole: ContrastPosterior) -> Plane:
-    """The grid on which analyses of a headline with r and SDs plugged in are computed."""
+    """The grid on which analyses of a headline with r and SDs plugged in are computed.
+
+    Parameters
+    ----------
+    question : the headline.
+    whole : its posterior.
+    """
     widest = max(GRID_MU) * priors.get(question.outcome, "mu").scale
     tau = priors.get(question.outcome, "tau").scale
     return Plane(whole.mu.mean, whole.mu.sd, widest, 0.5 * tau)
 
 
 def prior_grid(body: Body, question: Question, whole: ContrastPosterior) -> list[dict]:
-    """The mean under every pair of a prior of mu and a prior of tau; r and SDs plugged in."""
+    """The mean under every pair of a prior of mu and a prior of tau; r and SDs plugged in.
+
+    Parameters
+    ----------
+    body : the effects under any rules.
+    question : the headline.
+    whole : its posterior.
+    """
     good = outcomes.get(question.outcome).good
     rows = body.rows(question).to_dict("records")
     own = priors.get(question.outcome, "mu")
@@ -147,6 +178,15 @@ def power(question: Question, whole: ContrastPosterior) -> list[dict]:
     `psense` is the sensitivity of Kallioinen et al. (2024, Statistics and Computing 34:57): how far
     the distribution of mu moves (cumulative Jensen–Shannon distance) per doubling of the power,
     from the powers 0.8 and 1.25.
+
+    Parameters
+    ----------
+    question : the headline.
+    whole : its posterior.
+
+    References
+    ----------
+    Kallioinen, Paananen, Bürkner & Vehtari 2024, Statistics and Computing 34:57.
     """
     made = []
     x = np.linspace(*whole.mu.quantile(np.array([0.0005, 0.9995])), 401)
