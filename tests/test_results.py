@@ -36,6 +36,26 @@ def test_an_ambiguous_question_raises_even_from_get():
         results.get(table, **HBA1C)
 
 
+def test_many_questions_are_answered_as_one_by_one(run_folder):
+    table = results.read(run_folder, "estimates")
+    places = results.Places(table)
+    for row in table.sample(120, random_state=1).to_dict("records"):
+        parts = {name: row[name] for name in results.PARTS}
+        assert places.one(**parts)["id"] == results.one(table, **parts)["id"] == row["id"]
+        fewer = {name: value for name, value in parts.items() if name not in ("scale", "variant")}
+        for ask in (parts, fewer, {**parts, "variant": "joint"}):
+            answers = []
+            for answer in (places.get, lambda **p: results.get(table, **p)):
+                try:
+                    found = answer(**ask)
+                    answers.append(None if found is None else found["id"])
+                except results.EstimateMissing as fault:
+                    answers.append(str(fault).split()[0])
+            assert answers[0] == answers[1]
+    with pytest.raises(KeyError, match="colour"):
+        places.one(outcome="hba1c", approach="all", colour="red")
+
+
 def test_two_estimates_of_the_same_parts_are_refused():
     with pytest.raises(results.ContractError, match="share a key"):
         results.estimates([_row(), _row(mean=3.0)])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from analysis import evidence, pipeline, results
@@ -39,7 +40,7 @@ class Results:
         """A declared table; without rows where the run made none. Raises KeyError: undeclared."""
         if name not in self._read:
             self._read[name] = results.read(Path(self.out), name)
-        return self._read[name].copy()
+        return self._read[name].copy(deep=False)
 
     def has(self, name: str) -> bool:
         """Whether the run made this table and it holds at least one row."""
@@ -54,24 +55,29 @@ class Results:
         """The table of estimates."""
         return self.table("estimates")
 
+    @cached_property
+    def _places(self) -> results.Places:
+        return results.Places(self.estimates)
+
     def find(self, **parts: object) -> pd.DataFrame:
         """Estimates with these parts (`results.find`)."""
         return results.find(self.estimates, **parts)
 
     def one(self, **parts: object) -> pd.Series:
         """The one estimate with these parts. Raises EstimateMissing."""
-        return results.one(self.estimates, **parts)
+        return self._places.one(**parts)
 
     def get(self, **parts: object) -> pd.Series | None:
         """The one estimate with these parts, or None. Raises EstimateMissing where several."""
-        return results.get(self.estimates, **parts)
+        return self._places.get(**parts)
 
     def rows(self, name: str, **parts: object) -> pd.DataFrame:
         """Rows of a declared table whose columns have these values."""
         table = self.table(name)
+        chosen = np.ones(len(table), dtype=bool)
         for column, value in parts.items():
-            table = table[table[column] == value]
-        return table.reset_index(drop=True)
+            chosen &= (table[column] == value).to_numpy()
+        return table[chosen].reset_index(drop=True)
 
     @cached_property
     def manifest(self) -> dict:

@@ -24,6 +24,7 @@ from analysis.results.estimates import (
     QUANTITIES,
     VARIANTS,
     EstimateMissing,
+    Places,
     estimate_id,
     estimates,
     find,
@@ -33,7 +34,7 @@ from analysis.results.estimates import (
 
 __all__ = [
     "ALL", "APPROACHES", "DEFAULTS", "DESIGNS", "ESTIMATES", "METHODS", "PARTS", "POPULATIONS",
-    "QUANTITIES", "TABLES", "VARIANTS", "Column", "ContractError", "EstimateMissing", "Table",
-    "as_text", "checked", "estimate_id", "estimates", "find", "get", "one",
+    "QUANTITIES", "TABLES", "VARIANTS", "Column", "ContractError", "EstimateMissing", "Places",
+    "Table", "as_text", "checked", "estimate_id", "estimates", "find", "get", "one",
     "parse", "read", "tables", "write",
 ]  # fmt: skip

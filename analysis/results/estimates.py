@@ -238,3 +238,53 @@ def get(table: pd.DataFrame, **parts: str | float | None) -> pd.Series | None:
         if str(fault).startswith("0 "):
             return None
         raise
+
+
+class Places:
+    """Where each estimate stands in a table, for many questions like `one` and `get`.
+
+    The answers are those of `one(table, ...)` and `get(table, ...)`.
+    """
+
+    def __init__(self, table: pd.DataFrame):
+        self._table = table
+        self._found: dict[tuple, list[int]] = {}
+        columns = [table[name].tolist() for name in _SURE]
+        for place, values in enumerate(zip(*columns, strict=True)):
+            key = tuple(map(_alike, values))
+            self._found.setdefault(key, []).append(place)
+        self._scales = table["scale"].tolist()
+
+    def one(self, **parts: object) -> pd.Series:
+        """The one estimate with these parts, as `one`. Raises EstimateMissing."""
+        asked = {"month": np.nan, "threshold": np.nan, **DEFAULTS, **parts}
+        if not set(_SURE) <= set(asked):
+            return one(self._table, **parts)
+        unknown = set(asked) - set(PARTS)
+        if unknown:
+            raise KeyError(f"not a part of an estimate: {', '.join(sorted(unknown))}")
+        places = self._found.get(tuple(_alike(asked[name]) for name in _SURE), [])
+        if "scale" in asked:
+            places = [place for place in places if self._scales[place] == asked["scale"]]
+        if len(places) != 1:
+            raise EstimateMissing(f"{len(places)} estimates for {asked}; exactly one was expected")
+        return self._table.iloc[places[0]]
+
+    def get(self, **parts: object) -> pd.Series | None:
+        """The one estimate with these parts, or None, as `get`. Raises where there are several."""
+        try:
+            return self.one(**parts)
+        except EstimateMissing as fault:
+            if str(fault).startswith("0 "):
+                return None
+            raise
+
+
+_SURE = tuple(name for name in PARTS if name != "scale")
+
+
+def _alike(value: object) -> object:
+    """A part as it is compared: numbers to seven digits, none as one value."""
+    if value is None or value == "" or (isinstance(value, float) and np.isnan(value)):
+        return None
+    return value if isinstance(value, str) else f"{float(value):.7g}"  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,6 +74,27 @@ def rows(count: float, between: tuple[float, float], finding: str, *, foot: floa
     axes.patch.set_visible(False)
     figure.text(0, 1 - 2 / high, lines, va="top", fontsize=style.TITLE, fontweight="bold")
     return Rows(figure, axes)
+
+
+def stack(
+    heights: Sequence[float], left: float, finding: str, *, gap: float = 33.0, foot: float = FOOT
+) -> tuple[Figure, list[Axes]]:
+    """Panels of these heights under each other, `left` of them room for labels (all in points).
+
+    `gap` holds a panel's own title and the tick labels of the one above.
+    """
+    lines = broken(finding)
+    head = 6 + 12.5 * (lines.count("\n") + 1)
+    wide, high = 72 * style.WIDTH, head + sum(heights) + gap * len(heights) + foot
+    figure = Figure(figsize=(style.WIDTH, high / 72), layout="none")
+    panels, top = [], head + gap / 2
+    for height in heights:
+        low = high - top - height
+        panels.append(figure.add_axes((left / wide, low / high, (wide - left - 8) / wide,
+                                       height / high)))  # fmt: skip
+        top += height + gap
+    figure.text(0, 1 - 2 / high, lines, va="top", fontsize=style.TITLE, fontweight="bold")
+    return figure, panels
 
 
 def in_words(text: str) -> Figure:
@@ -161,6 +182,9 @@ def diamond(axes: Axes, low: float, mean: float, high: float, y: float, colour=s
 def legend_below(figure: Figure, axes: Axes, columns: int = 2) -> None:
     """The legend under the axes, so that it hides no data on a narrow page."""
     handles, labels = axes.get_legend_handles_labels()
-    if handles:
+    if handles and figure.get_layout_engine() is None:
+        figure.legend(handles, labels, loc="lower center", ncols=columns, handlelength=1.6,
+                      columnspacing=1.2, borderaxespad=0.2)  # fmt: skip
+    elif handles:
         figure.legend(handles, labels, loc="outside lower center", ncols=columns,
                       handlelength=1.6, columnspacing=1.2)  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
@@ -64,16 +65,19 @@ def evidence_map(results: Results) -> Figure:
     axes.xaxis.tick_top()
     axes.tick_params(axis="x", length=0)
     axes.spines["bottom"].set_visible(False)
-    for y, name in enumerate(counts.index):
-        approach = vocabulary.APPROACH_OF_CLASS.get(name) or "cell_infusion"
-        for x, n in enumerate(counts.loc[name]):
-            if n:
-                axes.scatter(x, y, s=26 * n + 50, color=style.APPROACH_COLOURS[approach],
-                             alpha=0.85, lw=0)  # fmt: skip
-                axes.text(x, y, str(n), color="white", ha="center", va="center",
-                          fontsize=style.SMALL, fontweight="bold")  # fmt: skip
-            else:
-                axes.text(x, y, "·", color=style.GREY, ha="center", va="center")
+    colours = [
+        style.APPROACH_COLOURS[vocabulary.APPROACH_OF_CLASS.get(name) or "cell_infusion"]
+        for name in counts.index
+    ]
+    numbers = counts.to_numpy()
+    y, x = np.nonzero(numbers)
+    axes.scatter(x, y, s=26 * numbers[y, x] + 50, color=[colours[row] for row in y], alpha=0.85,
+                 lw=0)  # fmt: skip
+    for row, column in zip(y, x, strict=True):
+        axes.text(column, row, str(numbers[row, column]), color="white", ha="center", va="center",
+                  fontsize=style.SMALL, fontweight="bold")  # fmt: skip
+    y, x = np.nonzero(numbers == 0)
+    axes.plot(x, y, ".", ms=3, color=style.GREY)
     axes.set_xlim(-0.6, len(names) - 0.4)
     empty = int((counts == 0).to_numpy().sum())
     return base.title(figure, f"{empty} of {counts.size} combinations of cells and outcome have "

@@ -33,8 +33,15 @@ def name(parts: dict) -> str:
 def multiverse(results: Results) -> Figure:
     """Means of all analyses in order, one panel a headline; diamond: the headline."""
     parts = headlines(results)
-    figure, grid = base.new(1.15 * len(parts) + 0.2, nrows=len(parts), squeeze=False)
-    for axes, one in zip(grid[:, 0], parts, strict=True):
+    most = sum(results.rows("standing", **one)["share_good_clear"].iloc[0] > 0.5 for one in parts)
+    figure, panels = base.stack(
+        [60.0] * len(parts),
+        36,
+        f"A clear benefit in most analyses: {most or 'none'} of {len(parts)} headlines",
+        gap=20,
+        foot=14,
+    )
+    for axes, one in zip(panels, parts, strict=True):
         about = outcomes.get(one["outcome"])
         table = results.rows("multiverse", **one)
         table = table[(table["conclusion"] != "too_few") & (table["silent_trials"] == "out")]
@@ -60,10 +67,8 @@ def multiverse(results: Results) -> Figure:
             axes.yaxis.set_minor_formatter(lambda v, _: "")
         axes.set_title(name(one), fontsize=style.TEXT)
         axes.set_xticks([])
-    grid[-1, 0].set_xlabel("analyses, in order of their result", loc="right")
-    most = sum(results.rows("standing", **one)["share_good_clear"].iloc[0] > 0.5 for one in parts)
-    return base.title(figure, f"A clear benefit in most analyses: {most or 'none'} of {len(parts)} "
-                              "headlines")  # fmt: skip
+    panels[-1].set_xlabel("analyses, in order of their result", loc="right")
+    return figure
 
 
 def clear(low: float, high: float) -> bool:
@@ -97,10 +102,8 @@ def _panels(results: Results, table: str, label, order: list[str], finding: str)
     shown = [(one, rows) for one, rows in shown if len(rows)]
     if not shown:
         return base.in_words("Nothing to draw in this run.")
-    heights = [len(rows) + 1.6 for _, rows in shown]
-    figure, grid = base.new(0.2 * sum(heights) + 0.3, nrows=len(shown), squeeze=False,
-                            gridspec_kw={"height_ratios": heights})  # fmt: skip
-    for axes, (one, rows) in zip(grid[:, 0], shown, strict=True):
+    figure, panels = base.stack([14.5 * len(rows) for _, rows in shown], 122, finding, foot=4)
+    for axes, (one, rows) in zip(panels, shown, strict=True):
         about = outcomes.get(one["outcome"])
         base.label_rows(axes, [label(row) for row in rows.to_dict("records")])
         whole = results.one(**one, design="controlled", scale=about.scale)
@@ -109,12 +112,14 @@ def _panels(results: Results, table: str, label, order: list[str], finding: str)
         axes.set_xlabel("")
         axes.axvspan(about.shown(whole["ci_low"]), about.shown(whole["ci_high"]),
                      color=style.PALE, alpha=0.7, lw=0, zorder=0)  # fmt: skip
-        for y, row in enumerate(rows.to_dict("records")):
-            base.span(axes, about.shown(row["ci_low"]), about.shown(row["ci_high"]), y,
-                      color=style.INK, lw=1.1)  # fmt: skip
-            axes.plot(about.shown(row["mean"]), y, "o", ms=3.6, color=style.INK)
-        axes.set_title(name(one), fontsize=style.TEXT)
-    return base.title(figure, finding)
+        low, mean, high = (
+            [about.shown(value) for value in rows[column]]
+            for column in ("ci_low", "mean", "ci_high")
+        )
+        axes.hlines(range(len(rows)), low, high, color=style.INK, lw=1.1)
+        axes.plot(mean, range(len(rows)), "o", ms=3.6, color=style.INK)
+        axes.set_title(name(one), fontsize=style.TEXT, pad=2)
+    return figure
 
 
 def leave_one_out(results: Results) -> Figure:
@@ -139,38 +144,48 @@ def prior_grid(results: Results) -> Figure:
     names = {"half_normal": "as in the headline", "half_normal_narrow": "half as wide",
              "half_cauchy": "half-Cauchy", "empirical": "empirical (Rhodes 2015)"}  # fmt: skip
     colours = dict(zip(names, style.FAMILY_COLOURS, strict=False))
-    figure, grid = base.new(1.1 * len(parts) + 0.5, nrows=len(parts), squeeze=False)
-    for axes, one in zip(grid[:, 0], parts, strict=True):
+    figure, panels = base.stack(
+        [46.0] * len(parts),
+        36,
+        f"Other priors change the conclusion of {changed_in(results, 'prior_grid')}",
+        foot=50,
+    )
+    for axes, one in zip(panels, parts, strict=True):
         about = outcomes.get(one["outcome"])
         table = results.rows("prior_grid", **one, design="controlled")
         widths = sorted(table["mu_prior_sd"].unique())
         for j, (prior, words) in enumerate(names.items()):
-            for i, width in enumerate(widths):
-                row = table[(table["tau_prior"] == prior) & (table["mu_prior_sd"] == width)]
-                if row.empty:
-                    continue
-                x = i + 0.16 * (j - 1.5)
-                low, mean, high = (about.shown(row[c].iloc[0]) for c in ("ci_low", "mean",
-                                                                         "ci_high"))  # fmt: skip
-                axes.plot([x, x], [low, high], color=colours[prior], lw=1.1)
-                axes.plot(x, mean, "o", ms=3, color=colours[prior],
-                          label=words if (i, axes) == (0, grid[0, 0]) else None)  # fmt: skip
+            own = table[table["tau_prior"] == prior].sort_values("mu_prior_sd")
+            x = [widths.index(width) + 0.16 * (j - 1.5) for width in own["mu_prior_sd"]]
+            low, mean, high = (
+                [about.shown(value) for value in own[column]]
+                for column in ("ci_low", "mean", "ci_high")
+            )
+            axes.vlines(x, low, high, color=colours[prior], lw=1.1)
+            axes.plot(x, mean, "o", ms=3, color=colours[prior],
+                      label=words if axes is panels[0] else None)  # fmt: skip
         axes.axhline(about.neutral, color=style.GREY, lw=0.8, zorder=0)
         axes.set_xticks(range(len(widths)), [f"{w:.2g}" for w in widths])
         axes.set_title(name(one), fontsize=style.TEXT)
-    grid[-1, 0].set_xlabel("SD of the prior of the mean (model scale); colours: prior of tau",
-                           loc="right", fontsize=style.SMALL)  # fmt: skip
-    base.legend_below(figure, grid[0, 0], 2)
-    return base.title(figure, "Other priors change the conclusion of "
-                              f"{changed_in(results, 'prior_grid')}")  # fmt: skip
+    panels[-1].set_xlabel("SD of the prior of the mean; colours: prior of tau", loc="right",
+                          fontsize=style.SMALL)  # fmt: skip
+    base.legend_below(figure, panels[0], 2)
+    return figure
 
 
 @base.drawn_from("funnel")
 def funnel(results: Results) -> Figure:
     """Numbers against their standard errors; crosses: studies that trim and fill adds."""
     parts = [one for one in headlines(results) if len(results.rows("funnel", **one))]
-    figure, grid = base.new(1.35 * len(parts) + 0.3, nrows=len(parts), squeeze=False)
-    for axes, one in zip(grid[:, 0], parts, strict=True):
+    whole = results.table("funnel")
+    added = int(whole["filled"].sum())
+    figure, panels = base.stack(
+        [62.0] * len(parts),
+        44,
+        f"{len(whole) - added} printed numbers; trim and fill would add {added or 'none'}",
+        foot=4,
+    )
+    for axes, one in zip(panels, parts, strict=True):
         about = outcomes.get(one["outcome"])
         table = results.rows("funnel", **one)
         mean = results.one(**one, design="controlled", scale=about.scale)["mean"]
@@ -182,11 +197,9 @@ def funnel(results: Results) -> Figure:
             axes.plot(own["y"], own["se"], marker, color=style.INK, ms=4)
         axes.set_ylim(top, 0)
         axes.set_title(f"{name(one)} (model scale)", fontsize=style.TEXT)
-        axes.set_ylabel("standard error", fontsize=style.SMALL)
-    whole = results.table("funnel")
-    filled = int(whole["filled"].sum())
-    return base.title(figure, f"{len(whole) - filled} printed numbers; trim and fill would add "
-                              f"{filled or 'none'}")  # fmt: skip
+        axes.set_ylabel("SE", fontsize=style.SMALL)
+        axes.locator_params(nbins=5)
+    return figure
 
 
 @base.drawn_from("estimates")
