@@ -180,6 +180,7 @@ def report(
     """
     from analysis import render
 
+    render.ahead()
     formats = list(dict.fromkeys(to or ["html"]))
     unknown = [form for form in formats if form not in render.FORMATS]
     if unknown:

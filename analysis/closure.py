@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -36,7 +36,7 @@ def _text(module: str) -> bytes:
 def imported(module: str) -> frozenset[str]:
     """The modules of this package that a module imports itself, the packages around them too."""
     found = set()
-    for node in ast.walk(ast.parse(_text(module))):
+    for node in _statements(ast.parse(_text(module))):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
@@ -48,6 +48,17 @@ def imported(module: str) -> frozenset[str]:
             if parts[0] == PACKAGE:
                 found |= {".".join(parts[:i]) for i in range(1, len(parts) + 1)}
     return frozenset(name for name in found if _source(name))
+
+
+def _statements(tree: ast.AST) -> Iterator[ast.stmt]:
+    """Every statement below a node, those inside functions too; imports are in no expression."""
+    left = [tree]
+    while left:
+        for part in ast.iter_child_nodes(left.pop()):
+            if isinstance(part, ast.stmt):
+                yield part
+            if isinstance(part, ast.stmt | ast.excepthandler | ast.match_case):
+                left.append(part)
 
 
 def closure(modules: Iterable[str]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from analysis.render import embedded, quarto
+from analysis.render import embedded, execute, quarto
 from analysis.render.audit import audit_docx, audit_html
 from analysis.render.source import CELL, INLINE, REFERENCE, Cell, RenderError, Text, split
 
@@ -25,6 +25,7 @@ __all__ = [
     "RenderError",
     "Rendered",
     "Text",
+    "ahead",
     "audit_docx",
     "audit_html",
     "render",
@@ -77,6 +78,12 @@ def render_all(
     else:
         made, renderer = embedded.render(source, targets, env), embedded.name()
     return {form: Rendered(path, renderer, _audit(form, path)) for form, path in made.items()}
+
+
+def ahead() -> None:
+    """Start what the next render needs, so that it loads while the caller does something else."""
+    if not quarto.find():
+        execute.ahead()
 
 
 def _refuse_unwritable(targets: Mapping[str, Path]) -> None:

@@ -3,6 +3,8 @@
 Started by `execute` with the job, one line of JSON, on its standard input; answers with one line of
 JSON. The input stays open for as long as the parent lives: when it closes, this process ends, so
 that no kernel outlives its render. Values are shown by IPython's own formatters, as in a notebook.
+Cells run one after the other; figures, which nothing can change any more, are drawn at the end, on
+two processors where there are two. Started with `ahead`, it loads what reports need while it waits.
 """
 
 from __future__ import annotations
@@ -13,8 +15,12 @@ import os
 import sys
 import threading
 import traceback
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
+FEW = 4
+"""So many figures are worth a second process."""
 SHOWN = ("text/html", "text/markdown", "image/svg+xml", "image/svg+xml;print", "image/png")
 
 
@@ -34,12 +40,16 @@ def _end_with_parent() -> None:
 
 def main() -> None:
     """Run the job on standard input and write the answer to what was standard output."""
+    if "ahead" in sys.argv:
+        import analysis.report.figures
+        import analysis.report.tables  # noqa: F401
     job = json.loads(_first_line())
+    os.environ.update(job["environment"])
     threading.Thread(target=_end_with_parent, daemon=True).start()
     answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what cells print is no part of the answer
     try:
-        result = {"outputs": run(job["parts"], job["source"], job["folder"])}
+        result = {"outputs": run(job["parts"], job["source"], job["folder"], job["kinds"])}
     except CellError as error:
         result = {"line": error.line, "error": str(error)}
     answer.write(json.dumps(result))
@@ -57,7 +67,9 @@ def _first_line() -> bytes:
     return line
 
 
-def run(parts: list[dict], source: str, folder: str) -> list[list[dict]]:
+def run(
+    parts: list[dict], source: str, folder: str, kinds: Sequence[str] = SHOWN
+) -> list[list[dict]]:
     """What each part shows: of a cell its last value, of a text each of its inline expressions.
 
     Parameters
@@ -65,6 +77,7 @@ def run(parts: list[dict], source: str, folder: str) -> list[list[dict]]:
     parts : `{"line", "code"}` of a cell, `{"inline": [[expression, line], ...]}` of a text.
     source : name of the .qmd, for tracebacks.
     folder : the working folder of the cells.
+    kinds : the MIME types that cells are shown as; Markdown where a value has none of them.
 
     Returns
     -------
@@ -78,16 +91,63 @@ def run(parts: list[dict], source: str, folder: str) -> list[list[dict]]:
     sys.path.insert(0, folder)
     shell = _shell()
     space = shell.user_ns
-    outputs = []
+    outputs: list[list[dict]] = []
+    drawings: list[tuple[int, object, int]] = []
     for part in parts:
         if "code" in part:
             line = part["line"]
             value = _value(part["code"], source, line, space)
-            outputs.append([] if value is None else [_shown(shell, value, line)])
+            if _is_figure(value):
+                drawings.append((len(outputs), value, line))
+            outputs.append([] if value is None or _is_figure(value)
+                           else [_shown(shell, value, line, kinds)])  # fmt: skip
         else:
             outputs.append([_inline(shell, text, line, source, space)
                             for text, line in part["inline"]])  # fmt: skip
+    for place, data in _drawn(shell, drawings, kinds):
+        outputs[place] = [data]
     return outputs
+
+
+def _is_figure(value: object) -> bool:
+    """Whether a value is a figure of matplotlib, which no later cell changes."""
+    loaded = sys.modules.get("matplotlib.figure")
+    return loaded is not None and isinstance(value, loaded.Figure)
+
+
+def _drawn(shell, drawings: list[tuple], kinds: Sequence[str]) -> list[tuple[int, dict]]:
+    """Every figure in its formats, with its place; half of them by a fork of this process."""
+
+    def draw(some: list[tuple]) -> list[tuple[int, dict]]:
+        return [(place, _shown(shell, figure, line, kinds)) for place, figure, line in some]
+
+    if len(drawings) < FEW or not hasattr(os, "fork") or (os.cpu_count() or 1) < 2:
+        return draw(drawings)
+    told, tell = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # the other thread only waits
+        child = os.fork()
+    if child == 0:
+        os.close(told)
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+        try:
+            answer = {"drawn": draw(drawings[1::2])}
+        except CellError as error:
+            answer = {"line": error.line, "error": str(error)}
+        with os.fdopen(tell, "w", encoding="utf-8") as pipe:
+            json.dump(answer, pipe)
+        os._exit(0)
+    os.close(tell)
+    own = draw(drawings[::2])
+    with os.fdopen(told, encoding="utf-8") as pipe:
+        text = pipe.read()
+    os.waitpid(child, 0)
+    if not text:
+        return own + draw(drawings[1::2])
+    answer = json.loads(text)
+    if "error" in answer:
+        raise CellError(answer["line"], answer["error"])
+    return own + [(place, data) for place, data in answer["drawn"]]
 
 
 def _shell():
@@ -129,12 +189,14 @@ def _inline(shell, expression: str, line: int, source: str, space: dict) -> dict
     return shown
 
 
-def _shown(shell, value: object, line: int) -> dict:
-    """The value in the formats of `SHOWN` that it has."""
-    data, _ = shell.display_formatter.format(value, include=set(SHOWN))
-    missing = {"text/html": "_repr_html_", "text/markdown": "_repr_markdown_"}
-    for mime, method in missing.items():
-        if mime not in data and hasattr(value, method):
+def _shown(shell, value: object, line: int, kinds: Sequence[str] = SHOWN) -> dict:
+    """The value in those of the formats that it has; in Markdown where it has none of them."""
+    methods = {"text/html": "_repr_html_", "text/markdown": "_repr_markdown_"}
+    if not any(hasattr(value, methods.get(mime, "")) for mime in kinds):
+        kinds = SHOWN
+    data, _ = shell.display_formatter.format(value, include=set(kinds))
+    for mime, method in methods.items():
+        if mime in kinds and mime not in data and hasattr(value, method):
             try:  # IPython swallows what goes wrong in there
                 getattr(value, method)()
             except Exception as error:

@@ -16,11 +16,12 @@ What each format needs beyond pandoc's own writers stands beside the report's st
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
@@ -28,6 +29,7 @@ from pathlib import Path
 import yaml
 
 from analysis.render import docx
+from analysis.render.cells import SHOWN
 from analysis.render.execute import execute
 from analysis.render.source import INLINE, REFERENCE, Cell, RenderError, Text, check, read
 
@@ -38,6 +40,8 @@ LINE, TALLEST, LEAST = 6.75, 4.4, 0.75
 their smallest type (`analysis.report.style.SMALL`) is then just over six points."""
 DOTS = 220
 """Dots an inch of pictures in Word."""
+RAW = re.compile(r"~~~~~~\{=html\}\n(.*?)\n~~~~~~", re.S)
+"""A piece of HTML in the Markdown, as `_body` writes it."""
 SHOWN_AS = {"screen": "image/svg+xml", "paper": "image/svg+xml;print"}
 """The MIME types in which cells show a figure (`analysis.report.style.drawn`)."""
 
@@ -69,7 +73,7 @@ def render(
     check(parts, source.name)
     kinds = ",".join(sorted({FIGURES[form] for form in targets}))
     more = {"ISLETMETA_FIGURES": kinds, "ISLETMETA_RENDERER": name(), **(env or {})}
-    outputs = execute(parts, source, more)
+    outputs = execute(parts, source, more, kinds_of(targets))
     with tempfile.TemporaryDirectory(prefix="isletmeta-") as name_of_folder, \
             ThreadPoolExecutor(2) as pool:  # fmt: skip
         folder = Path(name_of_folder)
@@ -83,6 +87,14 @@ def render(
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(made[form], target)
     return dict(targets)
+
+
+def kinds_of(forms: Iterable[str]) -> tuple[str, ...]:
+    """The MIME types that documents of these formats are made of."""
+    wanted = set()
+    for form in forms:
+        wanted |= {SHOWN_AS[KIND[form]], "text/html" if form == "html" else "text/markdown"}
+    return tuple(kind for kind in SHOWN if kind in wanted)
 
 
 def assemble(
@@ -193,7 +205,11 @@ def _width_in_print(svg: str) -> float:
 def _read(parts: list, outputs: list, work: Path, source: Path, header: dict, kind: str) -> None:
     """Let pandoc read the text of a kind, once for all formats that are written from it."""
     work.mkdir()
-    (work / "report.md").write_text(assemble(parts, outputs, work, source, kind), encoding="utf-8")
+    text = assemble(parts, outputs, work, source, kind)
+    if kind == "screen":
+        text, kept = _kept_aside(text)
+        (work / KEPT).write_text(json.dumps(kept), encoding="utf-8")
+    (work / "report.md").write_text(text, encoding="utf-8")
     meta = {key: header[key] for key in ("title", "subtitle", "author", "lang") if key in header}
     if kind == "paper":
         meta |= PAGE
@@ -232,7 +248,32 @@ def _write(work: Path, form: str) -> Path:
         _typst(out, output=str(made))
     if form == "docx":
         docx.finish(made)
+    if form == "html":
+        kept = json.loads((work / KEPT).read_text(encoding="utf-8"))
+        made.write_text(_put_back(made.read_text(encoding="utf-8"), kept), encoding="utf-8")
     return made
+
+
+KEPT = "kept.json"
+
+
+def _kept_aside(text: str) -> tuple[str, list[str]]:
+    """The text with a sign for each piece of HTML, and the pieces: pandoc need not read tables."""
+    kept: list[str] = []
+
+    def sign(found: re.Match) -> str:
+        kept.append(found[1])
+        return f"~~~~~~{{=html}}\n<!--kept {len(kept) - 1}-->\n~~~~~~"
+
+    return RAW.sub(sign, text), kept
+
+
+def _put_back(page: str, kept: list[str]) -> str:
+    """The page with its pieces of HTML. Raises RenderError where pandoc lost a sign."""
+    found = re.findall(r"<!--kept (\d+)-->", page)
+    if sorted(map(int, found)) != list(range(len(kept))):
+        raise RenderError("pandoc lost a table of the report")
+    return re.sub(r"<!--kept (\d+)-->", lambda sign: kept[int(sign[1])], page)
 
 
 def _pandoc(work: Path, *words: str) -> None:

@@ -12,17 +12,34 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from analysis.render.cells import SHOWN
 from analysis.render.source import Cell, RenderError, Text, inline
 
 PATIENCE = 600
 """Seconds after which cells that have not finished are given up."""
 
 
+_WAITING: list[subprocess.Popen] = []
+"""The process that was started ahead, until it is used."""
+
+
+def ahead() -> None:
+    """Start the process of the next `execute` now, so that it loads while others work.
+
+    It ends by itself when this process ends without having used it.
+    """
+    if not _WAITING:
+        _WAITING.append(_start("ahead"))
+
+
 def execute(
-    parts: list[Text | Cell], source: Path, env: Mapping[str, str] | None = None
+    parts: list[Text | Cell],
+    source: Path,
+    env: Mapping[str, str] | None = None,
+    kinds: Sequence[str] = SHOWN,
 ) -> list[list[dict]]:
     """Run every cell and inline expression; what each shows, by MIME type.
 
@@ -31,6 +48,7 @@ def execute(
     parts : the parts of the source in order.
     source : the .qmd file; cells run in its folder, as under Quarto.
     env : added to the environment of the process.
+    kinds : the MIME types asked of each value.
 
     Raises
     ------
@@ -39,6 +57,7 @@ def execute(
     job = {
         "source": source.name,
         "folder": str(source.parent.resolve()),
+        "kinds": list(kinds),
         "parts": [
             {"code": part.source, "line": part.first}
             if isinstance(part, Cell)
@@ -47,7 +66,8 @@ def execute(
         ],
     }
     with tempfile.TemporaryDirectory(prefix="isletmeta-") as home:
-        told, answer = _run(json.dumps(job), {**os.environ, "IPYTHONDIR": home, **(env or {})})
+        job["environment"] = {**os.environ, "IPYTHONDIR": home, **(env or {})}
+        told, answer = _run(json.dumps(job))
     if answer is None:
         raise RenderError(f"{source.name}: the process that ran the cells died\n{told}".strip())
     if "error" in answer:
@@ -56,31 +76,39 @@ def execute(
     return answer["outputs"]
 
 
-def _run(job: str, env: dict[str, str]) -> tuple[str, dict | None]:
-    """The last words on standard error, and the answer; None where there was none."""
+def _start(*words: str) -> subprocess.Popen:
+    """The process of the cells, waiting for its job; its errors go to a file of its own."""
     package = str(Path(__file__).resolve().parents[2])
-    env["PYTHONPATH"] = os.pathsep.join(filter(None, [package, env.get("PYTHONPATH", "")]))
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "analysis.render.cells"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, env=env,
-            encoding="utf-8",
-        )  # fmt: skip
-        timer = threading.Timer(PATIENCE, process.kill)
-        timer.start()
+    path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
+    errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
+    process = subprocess.Popen(
+        [sys.executable, "-m", "analysis.render.cells", *words],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+        env={**os.environ, "PYTHONPATH": path}, encoding="utf-8",
+    )  # fmt: skip
+    process.errors = errors  # type: ignore[attr-defined]
+    return process
+
+
+def _run(job: str) -> tuple[str, dict | None]:
+    """The last words on standard error, and the answer; None where there was none."""
+    process = _WAITING.pop() if _WAITING else _start()
+    timer = threading.Timer(PATIENCE, process.kill)
+    timer.start()
+    try:
         try:
-            try:
-                process.stdin.write(job + "\n")
-                process.stdin.flush()
-            except BrokenPipeError:
-                pass
-            text = process.stdout.read()
-        finally:
-            timer.cancel()
-            process.kill()
-            process.wait()
-            process.stdin.close()
-            process.stdout.close()
+            process.stdin.write(job + "\n")
+            process.stdin.flush()
+        except BrokenPipeError:
+            pass
+        text = process.stdout.read()
+    finally:
+        timer.cancel()
+        process.kill()
+        process.wait()
+        process.stdin.close()
+        process.stdout.close()
+    with process.errors as errors:  # type: ignore[attr-defined]
         errors.seek(0)
         told = "\n".join(errors.read().splitlines()[-10:])
     return told, json.loads(text) if text else None
