@@ -1,5 +1,6 @@
 """The embedded renderer and the audit of what it makes."""
 
+import base64
 import html
 import json
 import os
@@ -276,6 +277,50 @@ def test_the_style_of_word_is_as_its_script_makes_it():
 
 
 # --- no process outlives its render -------------------------------------------------------------
+
+
+def figures(*cells: tuple[str, str]) -> str:
+    """A source whose cells draw one figure each, its title the name of the cell."""
+    one = (
+        '```{{python}}\n#| label: fig-{name}\n#| fig-cap: "{name}."\n#| fig-alt: "{name}."\n'
+        "from matplotlib.figure import Figure\nfigure = Figure()\n{more}\n"
+        "figure.suptitle('{name}')\nfigure\n```\n\n"
+    )
+    head = "```{python}\n#| include: false\nfrom analysis.report import style\nstyle.notebook()\n"
+    return head + "```\n\n" + "".join(one.format(name=n, more=more) for n, more in cells)
+
+
+def test_figures_drawn_by_two_processes_stand_each_in_its_place(tmp_path):
+    source = tmp_path / "many.qmd"
+    names = [f"n{i}" for i in range(7)]
+    source.write_text(figures(*[(name, "") for name in names]), encoding="utf-8")
+    page = render.render(source, tmp_path / "many.html").path.read_text(encoding="utf-8")
+    drawn = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"[^>]*?alt="(\w+)\."', page)
+    assert [alt for _, alt in drawn] == names
+    for data, alt in drawn:
+        assert f">{alt}</text>" in base64.b64decode(data).decode("utf-8")
+
+
+def test_a_figure_that_cannot_be_drawn_is_named_whichever_process_draws_it(tmp_path):
+    bad = "figure.draw = lambda *words: 1 / 0"
+    for place in (2, 3):
+        source = tmp_path / f"bad{place}.qmd"
+        cells = [(f"n{i}", bad if i == place else "") for i in range(6)]
+        source.write_text(figures(*cells), encoding="utf-8")
+        with pytest.raises(render.RenderError, match=f"cell fig-n{place}: shows neither"):
+            render.render(source, tmp_path / "bad.html")
+
+
+def test_a_process_started_ahead_takes_the_environment_of_its_job(tmp_path, monkeypatch):
+    source = tmp_path / "ahead.qmd"
+    source.write_text("```{python}\n#| include: false\nimport os\n```\n\n"
+                      "`{python} len(os.environ['TOLD'])` and on\n", encoding="utf-8")  # fmt: skip
+    render.ahead()
+    render.ahead()
+    assert len(execute._WAITING) == 1
+    page = render.render(source, tmp_path / "ahead.html", env={"TOLD": "four"}).path
+    assert execute._WAITING == []
+    assert "4 and on" in page.read_text(encoding="utf-8")
 
 
 def test_the_process_of_the_cells_ends_with_its_parent(tmp_path):

@@ -44,12 +44,14 @@ def main() -> None:
         import analysis.report.figures
         import analysis.report.tables  # noqa: F401
     job = json.loads(_first_line())
-    os.environ.update(job["environment"])
+    os.environ.update(job.get("environment", {}))
     threading.Thread(target=_end_with_parent, daemon=True).start()
     answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what cells print is no part of the answer
     try:
-        result = {"outputs": run(job["parts"], job["source"], job["folder"], job["kinds"])}
+        result = {
+            "outputs": run(job["parts"], job["source"], job["folder"], job.get("kinds", SHOWN))
+        }
     except CellError as error:
         result = {"line": error.line, "error": str(error)}
     answer.write(json.dumps(result))
