@@ -190,6 +190,11 @@ def as_png(figure: Figure) -> bytes:
 def side_by_side(figure: Figure) -> bool:
     """Lay a column of panels out in two columns, as paper has room for; whether there was one."""
     panels = figure.axes
+    place = getattr(figure, "in_columns", None)
+    if place is not None and len(panels) > 1 and figure.get_figheight() >= TALL:
+        place(2)
+        _label_below(panels)
+        return True
     places = [axes.get_subplotspec() for axes in panels]
     if len(panels) < 2 or not all(places) or places[0].get_gridspec().ncols > 1:
         return False
@@ -203,11 +208,16 @@ def side_by_side(figure: Figure) -> bool:
     grid = GridSpec(len(pairs), 2, figure=figure, height_ratios=pairs)
     for place, axes in enumerate(panels):
         axes.set_subplotspec(grid[place // 2, place % 2])
+    _label_below(panels)
+    figure.set_layout_engine("constrained")
+    return True
+
+
+def _label_below(panels: list) -> None:
+    """What stands below the last panel stands below the one beside it, too."""
     if not panels[-2].get_xlabel():
         panels[-2].set_xlabel(panels[-1].get_xlabel(), loc="right",
                               fontsize=panels[-1].xaxis.label.get_fontsize())  # fmt: skip
-    figure.set_layout_engine("constrained")
-    return True
 
 
 def drawn(figure: Figure, kinds: Collection[str]) -> dict[str, str | bytes]:

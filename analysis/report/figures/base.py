@@ -81,19 +81,31 @@ def stack(
 ) -> tuple[Figure, list[Axes]]:
     """Panels of these heights under each other, `left` of them room for labels (all in points).
 
-    `gap` holds a panel's own title and the tick labels of the one above.
+    `gap` holds a panel's own title and the tick labels of the one above. Paper takes such panels
+    in two columns (`style.side_by_side`).
     """
+    figure = Figure(figsize=(style.WIDTH, 1), layout="none")
+    panels = [figure.add_axes((0.1, 0.1 + 0.01 * i, 0.8, 0.01)) for i in range(len(heights))]
     lines = broken(finding)
     head = 6 + 12.5 * (lines.count("\n") + 1)
-    wide, high = 72 * style.WIDTH, head + sum(heights) + gap * len(heights) + foot
-    figure = Figure(figsize=(style.WIDTH, high / 72), layout="none")
-    panels, top = [], head + gap / 2
-    for height in heights:
-        low = high - top - height
-        panels.append(figure.add_axes((left / wide, low / high, (wide - left - 8) / wide,
-                                       height / high)))  # fmt: skip
-        top += height + gap
-    figure.text(0, 1 - 2 / high, lines, va="top", fontsize=style.TITLE, fontweight="bold")
+    words = figure.text(0, 1, lines, va="top", fontsize=style.TITLE, fontweight="bold")
+
+    def place(columns: int) -> None:
+        wide = 72 * style.WIDTH
+        tallest = [max(heights[i : i + columns]) for i in range(0, len(heights), columns)]
+        high = head + sum(tallest) + gap * len(tallest) + foot
+        figure.set_size_inches(columns * style.WIDTH, high / 72)
+        words.set_y(1 - 2 / high)
+        for i, (axes, height) in enumerate(zip(panels, heights, strict=True)):
+            row, column = divmod(i, columns)
+            top = head + gap / 2 + sum(tallest[:row]) + gap * row
+            axes.set_position((
+                (column * wide + left) / (columns * wide), (high - top - height) / high,
+                (wide - left - 8) / (columns * wide), height / high,
+            ))  # fmt: skip
+
+    place(1)
+    figure.in_columns = place  # type: ignore[attr-defined]
     return figure, panels
 
 

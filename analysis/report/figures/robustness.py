@@ -102,7 +102,7 @@ def _panels(results: Results, table: str, label, order: list[str], finding: str)
     shown = [(one, rows) for one, rows in shown if len(rows)]
     if not shown:
         return base.in_words("Nothing to draw in this run.")
-    figure, panels = base.stack([14.5 * len(rows) for _, rows in shown], 122, finding, foot=4)
+    figure, panels = base.stack([14.5 * len(rows) for _, rows in shown], 130, finding, foot=4)
     for axes, (one, rows) in zip(panels, shown, strict=True):
         about = outcomes.get(one["outcome"])
         base.label_rows(axes, [label(row) for row in rows.to_dict("records")])
