@@ -20,7 +20,7 @@ test: ## the fast tests
 	@scripts/setup.sh test
 
 test-all: setup ## all tests, the simulation studies too
-	@$(BIN)/python -m pytest -m "" -n auto --dist loadfile
+	@$(BIN)/python -m pytest -m "" -n auto --dist worksteal
 
 check: setup ## validate data/raw only
 	@$(BIN)/isletmeta check

@@ -63,7 +63,7 @@ def program(root: Path, name: str) -> str:
 def jobs(root: Path) -> dict[str, list[list[str]]]:
     """The commands of each job, in order."""
     isletmeta = [program(root, "python"), "-m", "analysis.cli"]
-    pytest = [program(root, "python"), "-m", "pytest", "-n", "auto", "--dist", "loadfile"]
+    pytest = [program(root, "python"), "-m", "pytest", "-n", "auto", "--dist", "worksteal"]
     return {"report": [[*isletmeta, "run"], [*isletmeta, "report"]], "test": [pytest]}
 
 
