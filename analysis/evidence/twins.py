@@ -55,8 +55,15 @@ def _plain(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", " ", letters.lower()).strip()
 
 
-def _surname(study: Row) -> str:
-    name = re.sub(r"\(.*?\)", "", str(study["first_author"])).strip()
+@functools.cache
+def _matcher(title: str) -> difflib.SequenceMatcher:
+    """What compares titles with this one: most of its work is done once a title."""
+    return difflib.SequenceMatcher(None, "", title, autojunk=False)
+
+
+@functools.cache
+def _surname(author: str) -> str:
+    name = re.sub(r"\(.*?\)", "", author).strip()
     return _plain(re.sub(r"( [A-Z]{1,3}\.?| [A-Z]-[A-Z])+$", "", name))
 
 
@@ -87,7 +94,8 @@ def _shared(first: Row, later: Row, numbers: Mapping[str, set], addresses: set[s
     if len(title) > 20 and title == other:
         return "title", "the same title"
     if len(title) > 40 and abs(len(title) - len(other)) < (1 - NEARLY) * len(title):
-        alike = difflib.SequenceMatcher(None, title, other, autojunk=False)
+        alike = _matcher(other)
+        alike.set_seq1(title)
         ratios = (alike.real_quick_ratio, alike.quick_ratio, alike.ratio)  # cheapest first
         if all(ratio() > NEARLY for ratio in ratios):
             return "title", "nearly the same title"
@@ -100,7 +108,8 @@ def _shared(first: Row, later: Row, numbers: Mapping[str, set], addresses: set[s
         or (blank(later["n_control"]) and blank(first["n_control"]))
     )
     same_kind = all(later[c] == first[c] for c in ("diabetes_type", "cell_class", "design"))
-    if close and same_size and same_kind and _surname(later) and _surname(later) == _surname(first):
+    surname, other = (_surname(str(study["first_author"])) for study in (later, first))
+    if close and same_size and same_kind and surname and surname == other:
         return (
             "first_author",
             "the same first author, size, design and product, and nearly the year",

@@ -12,6 +12,7 @@ import io
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 
 from analysis.newstudy.form import FILES, Mistake, Rows, Submission
@@ -89,6 +90,7 @@ def oddities(given: Submission, raw: Path) -> list[Mistake]:
     ]  # fmt: skip
 
 
+@cache
 def _plain(text: str | None) -> str:
     """Small letters and digits only, accents gone: for comparing what two people typed."""
     letters = unicodedata.normalize("NFKD", text or "").encode("ascii", "ignore").decode()
