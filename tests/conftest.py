@@ -49,6 +49,19 @@ def evidence(tracked_raw: Path) -> evidence_module.Evidence:
 
 
 @pytest.fixture(scope="session")
+def call():
+    """The command line in this process: `call("add", "--raw", folder, input="y")`, its result."""
+    from typer.testing import CliRunner
+
+    from analysis.cli import app
+
+    def run(*words, **more):
+        return CliRunner().invoke(app, [str(w) for w in words], catch_exceptions=False, **more)
+
+    return run
+
+
+@pytest.fixture(scope="session")
 def once(tmp_path_factory) -> Callable[[str, Callable[[Path], None]], Path]:
     """Makes what is dear once for all workers of pytest-xdist.
 

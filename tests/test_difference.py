@@ -6,14 +6,11 @@ import subprocess
 import numpy as np
 import pandas as pd
 import pytest
-import typer
 from scipy import integrate, stats
-from typer.testing import CliRunner
 
 from analysis import (
     certainty,
     claims,
-    cli_study,
     cohorts,
     difference,
     exact,
@@ -443,13 +440,7 @@ def test_a_base_that_is_not_there_is_said(repository, base):
         difference.load_base(base, repository)
 
 
-def test_the_command_tells_what_changed(repository):
-    app = typer.Typer()
-    cli_study.register(app)
-
-    def call(*words):
-        return CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
-
+def test_the_command_tells_what_changed(repository, call):
     path = repository / "safety.csv"
     path.write_text("".join(path.read_text("utf-8").splitlines(keepends=True)[:-1]), "utf-8")
     result = call("diff", "--base", "HEAD", "--raw", repository)

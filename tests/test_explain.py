@@ -4,10 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import typer
-from typer.testing import CliRunner
 
-from analysis import cli_study, effects, outcomes, questions, results
+from analysis import effects, outcomes, questions, results
 from analysis.evidence.references import reference
 from analysis.explain import Unknown, explain, figures
 
@@ -171,13 +169,7 @@ def test_small_figures_are_not_printed_as_zero():
     )  # fmt: skip
 
 
-def test_the_command_explains_and_fails_with_a_hint(tracked_raw, out):
-    app = typer.Typer()
-    cli_study.register(app)
-
-    def call(*words):
-        return CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
-
+def test_the_command_explains_and_fails_with_a_hint(tracked_raw, out, call):
     done = call("explain", "couri", "2009", "--raw", tracked_raw, "--out", out)
     assert done.exit_code == 0 and "couri2009" in done.output
     wrong = call("explain", "hba1cc", "--raw", tracked_raw, "--out", out)

@@ -4,11 +4,9 @@ import csv
 import re
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
-from analysis import cli_study, newstudy
 from analysis import evidence as ev
+from analysis import newstudy
 from analysis.newstudy import guided as guided_module
 from analysis.newstudy.dialogue import Back, Dialogue, Draft, Part, Quit
 
@@ -118,17 +116,6 @@ def without(raw_dir):
             writer.writerows(kept)
     assert ev.check(raw_dir) == []
     return raw_dir
-
-
-@pytest.fixture
-def call():
-    app = typer.Typer()
-    cli_study.register(app)
-
-    def run(*words, **more):
-        return CliRunner().invoke(app, [str(w) for w in words], catch_exceptions=False, **more)
-
-    return run
 
 
 @pytest.fixture

@@ -7,14 +7,12 @@ import shutil
 import signal
 
 import pytest
-import typer
 from forks import in_a_fork, needs_fork
 from hypothesis import given as drawn
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
-from analysis import cli_study, newstudy
 from analysis import evidence as ev
+from analysis import newstudy
 from analysis.newstudy import journal, likeness
 
 SOURCE = {"source_url": "https://example.org/trial", "seen_in": "abstract", "extraction": "single"}
@@ -440,17 +438,6 @@ def test_an_unreadable_journal_never_counted(two, monkeypatch):
 
 
 # --- the command -------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def call():
-    app = typer.Typer()
-    cli_study.register(app)
-
-    def run(*words, **more):
-        return CliRunner().invoke(app, [str(w) for w in words], catch_exceptions=False, **more)
-
-    return run
 
 
 def test_the_command_writes_only_after_a_yes(tmp_path, raw_dir, call):

@@ -10,7 +10,7 @@ error; a fit that fails its gate is no witness, and is never compared.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -132,6 +132,7 @@ class Testimony:
     comparisons : exact beside sampled, one a quantity; empty when there is no witness.
     diagnostics : of the fit; None when nothing was sampled.
     attempts : how often it was sampled.
+    draws : of the quantities compared, by name, where they are kept.
     """
 
     name: str
@@ -139,6 +140,7 @@ class Testimony:
     comparisons: tuple[Comparison, ...] = ()
     diagnostics: Diagnostics | None = None
     attempts: int = 0
+    draws: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
 
     def table(self) -> pd.DataFrame:
         """One row a quantity (`Comparison.record`), with the name of the posterior."""

@@ -19,7 +19,7 @@ from scipy import special
 from analysis.exact.counts import AtLeast, CountPosterior, Events, Nothing, PatientsWithEvent, Share
 from analysis.exact.priors import HalfNormal
 from analysis.models.compare import Testimony, compare, figures_of, require_agreement
-from analysis.models.geometry import standardised
+from analysis.models.geometry import Packed, standardised
 from analysis.models.sampling import Sampler, compile_model
 
 NODES = np.linspace(-6.5, 6.5, 41)
@@ -29,31 +29,21 @@ IMPOSSIBLE = -1e30
 
 
 @dataclass(frozen=True)
-class Sizes:
+class Sizes(Packed):
     """Rows a compiled graph has room for: exact counts, lower bounds, terms of a bound."""
 
     exact: int
     bound: int
     terms: int
 
-    def layout(self) -> dict[str, tuple[int, tuple[int, ...]]]:
-        """Where each part of the vector begins, and its shape."""
-        shapes = {
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {
             "head": (len(HEAD),),
             "exact": (len(COLUMNS), self.exact),
             "bound": (len(COLUMNS), self.bound),
             "more": (self.bound, self.terms),
             "log_ways": (self.bound, self.terms),
         }
-        starts = np.cumsum([0, *(int(np.prod(shape)) for shape in shapes.values())])
-        return {
-            name: (int(start), shape)
-            for start, (name, shape) in zip(starts, shapes.items(), strict=False)
-        }
-
-    @property
-    def length(self) -> int:
-        return sum(int(np.prod(shape)) for _, shape in self.layout().values())
 
 
 def compile_witness(posteriors: Iterable[CountPosterior]) -> tuple[Sampler, Sizes]:

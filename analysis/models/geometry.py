@@ -1,6 +1,28 @@
-"""Coordinates in which a sampler meets no funnel: effects standardised by what is known of them."""
+"""Coordinates in which a sampler meets no funnel, and the one vector in which it gets its data."""
 
 from __future__ import annotations
+
+import numpy as np
+
+
+class Packed:
+    """Data of one vector, sliced inside a compiled graph: where each part of it stands."""
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The parts in their order, by name."""
+        raise NotImplementedError
+
+    def layout(self) -> dict[str, tuple[int, tuple[int, ...]]]:
+        """Where each part of the vector begins, and its shape."""
+        start, places = 0, {}
+        for name, shape in self.shapes().items():
+            places[name] = start, shape
+            start += int(np.prod(shape))
+        return places
+
+    @property
+    def length(self) -> int:
+        return sum(int(np.prod(shape)) for shape in self.shapes().values())
 
 
 def standardised(z, centre, tau, location, precision):

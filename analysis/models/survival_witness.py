@@ -19,7 +19,7 @@ from analysis.exact.facts import ROUNDING, SHORTEST
 from analysis.exact.priors import HalfNormal
 from analysis.exact.survival import SurvivalPosterior
 from analysis.models.compare import Testimony, compare, figures_of, require_agreement
-from analysis.models.geometry import standardised
+from analysis.models.geometry import Packed, standardised
 from analysis.models.sampling import Sampler, compile_model
 
 MONTHS = (12.0, 60.0)
@@ -38,31 +38,21 @@ LOG_2 = float(np.log(2.0))
 
 
 @dataclass(frozen=True)
-class Sizes:
+class Sizes(Packed):
     """Room of a compiled graph: studies, facts, onsets of a time from treatment."""
 
     studies: int
     facts: int
     onsets: int
 
-    def layout(self) -> dict[str, tuple[int, tuple[int, ...]]]:
-        """Where each part of the vector begins, and its shape."""
-        shapes = {
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {
             "head": (len(HEAD),),
             "study": (len(STUDY), self.studies),
             "fact": (len(FACT), self.facts),
             "low": (self.facts, self.onsets),
             "high": (self.facts, self.onsets),
         }
-        starts = np.cumsum([0, *(int(np.prod(shape)) for shape in shapes.values())])
-        return {
-            name: (int(start), shape)
-            for start, (name, shape) in zip(starts, shapes.items(), strict=False)
-        }
-
-    @property
-    def length(self) -> int:
-        return sum(int(np.prod(shape)) for _, shape in self.layout().values())
 
 
 def compile_witness(posteriors: Iterable[SurvivalPosterior]) -> tuple[Sampler, Sizes]:

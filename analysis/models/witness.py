@@ -17,18 +17,18 @@ posteriors.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import pandas as pd
 
 from analysis.exact.contrast_data import R_LIMIT, Contrasts
 from analysis.exact.contrast_grid import Task
 from analysis.exact.contrasts import ContrastPosterior
 from analysis.exact.priors import HalfNormal
-from analysis.models.compare import Comparison, compare, require_agreement
-from analysis.models.sampling import Diagnostics, Sampler, compile_model
+from analysis.models.compare import Testimony, compare, figures_of, require_agreement
+from analysis.models.geometry import Packed
+from analysis.models.sampling import Sampler, compile_model
 
 QUANTITIES = ("mu", "tau", "predictive")
 NODES = 0.7 * np.arange(-6, 7)  # of a standard normal log SD: beyond 4.2 SDs lie three in 1e5
@@ -46,7 +46,7 @@ TEACHER = ("real", "var_a", "var_b", "error")
 
 
 @dataclass(frozen=True)
-class Sizes:
+class Sizes(Packed):
     """Rows a compiled witness has room for, by kind of row; teachers and covariates."""
 
     rows: dict[str, int]
@@ -64,50 +64,13 @@ class Sizes:
             covariates = max(covariates, len(task.rows.names))
         return cls(rows, teachers, covariates)
 
-    def layout(self) -> dict[str, tuple[int, tuple[int, ...]]]:
-        """Where each part of the vector begins, and its shape."""
+    def shapes(self) -> dict[str, tuple[int, ...]]:
         q = self.covariates
         shapes = {"head": (len(HEAD),), "coefficient": (2, q)}
         for name, columns in BLOCKS.items():
             shapes[name] = (len(columns), self.rows[name])
             shapes[f"{name}_x"] = (q, self.rows[name])
-        shapes["teacher"] = (len(TEACHER), self.teachers)
-        starts = np.cumsum([0, *(int(np.prod(shape)) for shape in shapes.values())])[:-1]
-        return {
-            name: (int(start), shape)
-            for start, (name, shape) in zip(starts, shapes.items(), strict=True)
-        }
-
-    @property
-    def length(self) -> int:
-        return sum(int(np.prod(shape)) for _, shape in self.layout().values())
-
-
-@dataclass(frozen=True)
-class Witness:
-    """What NUTS says of one posterior.
-
-    Attributes
-    ----------
-    name : of the posterior.
-    silent : why there is no witness; empty when it testified.
-    comparisons : exact beside sampled, one a quantity; empty when there is no witness.
-    diagnostics : of the fit; None when nothing was sampled.
-    attempts : how often it was sampled.
-    """
-
-    name: str
-    silent: str = ""
-    comparisons: tuple[Comparison, ...] = ()
-    diagnostics: Diagnostics | None = None
-    attempts: int = 0
-    draws: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
-
-    def table(self) -> pd.DataFrame:
-        """One row a quantity (`Comparison.record`), with the name of the posterior."""
-        table = pd.DataFrame([one.record() for one in self.comparisons])
-        table.insert(0, "fit", self.name)
-        return table
+        return {**shapes, "teacher": (len(TEACHER), self.teachers)}
 
 
 def compile_witness(posteriors: Iterable[ContrastPosterior]) -> tuple[Sampler, Sizes]:
@@ -129,7 +92,7 @@ def witness(
     *,
     seed: int,
     draws: int = 1000,
-) -> Witness:
+) -> Testimony:
     """Sample the posterior that was had by quadrature, and compare.
 
     Parameters
@@ -141,7 +104,7 @@ def witness(
 
     Returns
     -------
-    Witness, silent with its reason where the sampler cannot say anything.
+    Testimony, silent with its reason where the sampler cannot say anything.
 
     Raises
     ------
@@ -156,7 +119,7 @@ def witness(
 def try_once(
     name: str, posterior: ContrastPosterior, sampler: Sampler, sizes: Sizes, *, seed: int,
     draws: int = 1000,
-) -> Witness:  # fmt: skip
+) -> Testimony:  # fmt: skip
     """As `witness`, sampled once: neither tried again nor an error where it disagrees.
 
     Parameters
@@ -166,15 +129,15 @@ def try_once(
     return _testimony(name, posterior, sampler, sizes, seed=seed, draws=draws, gate=False)
 
 
-def _testimony(name, posterior, sampler, sizes, *, seed, draws, gate) -> Witness:
+def _testimony(name, posterior, sampler, sizes, *, seed, draws, gate) -> Testimony:
     reason = _cannot(posterior.task)
     if reason:
-        return Witness(name, reason)
+        return Testimony(name, reason)
     data = {"packed": packed(posterior.task, sizes)}
     fit = sampler.fit(name, seed=seed, data=data, draws=draws, tune=800, gate=gate)
     silent = fit.withheld if gate else "; ".join(fit.diagnostics.faults())
     if silent:
-        return Witness(name, silent, (), fit.diagnostics, fit.attempts)
+        return Testimony(name, silent, (), fit.diagnostics, fit.attempts)
     tree = fit.tree["posterior"]
     prior = posterior.task.prior
     drawn = {one: tree[one].to_numpy() for one in tree.data_vars}
@@ -185,10 +148,8 @@ def _testimony(name, posterior, sampler, sizes, *, seed, draws, gate) -> Witness
     compared = []
     for quantity in QUANTITIES:
         one = getattr(posterior, quantity)
-        low, high = one.interval()
-        exact = {"mean": one.mean, "sd": one.sd, "q025": low, "q975": high}
-        compared.append(compare(exact, chains[quantity], f"{name}: {quantity}"))
-    return Witness(name, "", tuple(compared), fit.diagnostics, fit.attempts, chains)
+        compared.append(compare(figures_of(one), chains[quantity], f"{name}: {quantity}"))
+    return Testimony(name, "", tuple(compared), fit.diagnostics, fit.attempts, chains)
 
 
 def given_numbers(y, total2, real, mean, sd):
