@@ -47,6 +47,17 @@ def figures(post) -> np.ndarray:
     return np.concatenate([[one.mean, one.sd, *one.interval()] for one in parts])
 
 
+def chance_of_bound(row, se: np.ndarray) -> np.ndarray:
+    """Probability that y / SE, the SE seen in n patients, lies within the bound on z."""
+    width = np.sqrt(0.5 / (row.n_patients - 1))
+    seen = np.log(se)[..., None] + width * np.linspace(-8, 8, 4001)
+    z = row.y / np.exp(seen)
+    low = -np.inf if np.isnan(row.z_low) else row.z_low
+    high = np.inf if np.isnan(row.z_high) else row.z_high
+    weight = stats.norm.pdf(np.linspace(-8, 8, 4001))
+    return ((z > low) & (z < high)) @ weight / weight.sum()
+
+
 def brute_force(rows: pd.DataFrame, prior: ContrastPriors) -> dict[str, float]:
     """mu and tau by a plain grid over mu, tau, r, m, s, and nodes of each log SD."""
     mu = np.linspace(-3.4, 2.2, 97)
@@ -79,6 +90,7 @@ def brute_force(rows: pd.DataFrame, prior: ContrastPriors) -> dict[str, float]:
             total = np.sqrt(se**2 + tau_[:, None] ** 2)
             if row.kind == "numeric":
                 value = np.exp(-0.5 * ((row.y - eta[:, None]) / total) ** 2) / total
+                value = value * chance_of_bound(row, se)
             elif row.kind == "exact_p":
                 value = se * np.exp(-0.5 * ((row.z_high * se - eta[:, None]) / total) ** 2) / total
             else:
@@ -119,6 +131,33 @@ def test_a_number_without_a_spread_agrees_with_a_plain_grid():
     assert post.mu.mean == pytest.approx(plain["mean"], abs=0.003 * plain["sd"])
     assert post.mu.sd == pytest.approx(plain["sd"], rel=0.004)
     assert post.tau.mean == pytest.approx(plain["tau"], abs=0.004 * plain["tau_sd"])
+
+
+@pytest.mark.parametrize("bounds", [(-np.inf, -1.96), (-1.96, 1.96), (-2.58, -1.96)])
+def test_a_bound_on_the_p_of_a_number_without_a_spread_agrees_with_a_plain_grid(bounds):
+    rows = MIXED.iloc[[0, 1, 5]].copy()
+    rows.loc[5, ["z_low", "z_high"]] = bounds
+    post, plain = contrasts.fit(rows, PRIOR), brute_force(rows, PRIOR)
+    assert post.mu.mean == pytest.approx(plain["mean"], abs=0.003 * plain["sd"])
+    assert post.mu.sd == pytest.approx(plain["sd"], rel=0.004)
+    assert post.tau.mean == pytest.approx(plain["tau"], abs=0.004 * plain["tau_sd"])
+
+
+def test_significance_makes_a_number_without_a_spread_count_more_and_no_difference_less():
+    rows = MIXED.iloc[[0, 1, 5]].copy()
+    weight = {}
+    for name, bounds in {"none": (NAN, NAN), "significant": (-np.inf, -1.96),
+                         "not": (-1.96, 1.96)}.items():  # fmt: skip
+        rows.loc[5, ["z_low", "z_high"]] = bounds
+        weight[name] = contrasts.fit(rows, PRIOR).shrinkage["weight"].iloc[2]
+    assert weight["not"] < weight["none"] < weight["significant"]
+
+
+def test_a_bound_that_contradicts_the_sign_of_its_number_says_nothing_of_the_spread():
+    rows = MIXED.iloc[[0, 1, 5]].copy()
+    without = contrasts.fit(rows, PRIOR)
+    rows.loc[5, ["z_low", "z_high"]] = (1.96, np.inf)
+    assert np.allclose(figures(contrasts.fit(rows, PRIOR)), figures(without))
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 A row is one controlled (or uncontrolled) contrast. Its `kind` says what was printed:
 
 - `numeric`: the value y; its variance is var_a - r var_b with r the pre-post correlation, or, where
-  no spread is printed (var_a not finite), SD^2 n_factor with an SD to be learnt;
+  no spread is printed (var_a not finite), SD^2 n_factor with an SD to be learnt; a bound on its p
+  (z_low < y / se < z_high) then bounds that SE (`log_se_bounds`);
 - `exact_p`: the statistic z = y / se itself (z_low = z_high = z);
 - `two_points`: an exact p-value without a direction: z or -z (z_high = z);
 - `interval`: z_low < y / se < z_high, a result in words.
@@ -249,6 +250,29 @@ class Contrasts:
         variance = self.var_a - np.atleast_1d(r)[:, None] * self.var_b
         n = np.where(np.isnan(self.n_patients), 2.0, self.n_patients)
         return 0.5 * np.log(variance / self.n_factor), 0.5 / np.maximum(n - 1.0, 1.0)
+
+    def log_se_bounds(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Where the printed log SE of numbers without a spread must lie, by the bound on their p.
+
+        z_low < y / se < z_high bounds the SE that the source used. That SE was seen in n patients,
+        so that its log has a sampling SD of about sqrt(1 / (2 (n - 1))) around the one to be
+        learnt, as in `seen_log_sd`.
+
+        Returns
+        -------
+        low, high, width : (k,) each; -inf and inf where nothing bounds (also where the bound
+        contradicts the sign of y, which says nothing of the SE).
+        """
+        free = (self.kind == "numeric") & ~self.has_spread & (self.y != 0)
+        y = np.abs(np.where(free, self.y, 1.0))
+        up = self.y > 0
+        least = np.where(up, self.z_low, -self.z_high)
+        most = np.where(up, self.z_high, -self.z_low)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            high = np.where(free & (most > 0) & (least > 0), np.log(y / least), np.inf)
+            low = np.where(free & (most > 0) & np.isfinite(most), np.log(y / most), -np.inf)
+        n = np.where(np.isnan(self.n_patients), 2.0, self.n_patients)
+        return low, high, np.sqrt(0.5 / np.maximum(n - 1.0, 1.0))
 
     def _check(self) -> None:
         """Raise ValueError naming every row that cannot be read."""

@@ -190,6 +190,7 @@ class Likelihood:
         self.rows, self.nodes = rows, nodes
         self.known = np.flatnonzero(rows.has_spread)
         self.learnt = np.flatnonzero(~rows.has_spread)
+        self.se_bounds = rows.log_se_bounds()
         self.scale, self.scale_weight = effect_scales(robust, scale_step)
         self.log_se_known = 0.5 * np.log(
             rows.var_a[self.known, None] - nodes.r * rows.var_b[self.known, None]
@@ -242,9 +243,16 @@ class Likelihood:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Likelihood of a row without a spread on the grid of log SD: (points, n), log scale."""
         log_se = self.nodes.x + 0.5 * np.log(self.rows.n_factor[i])
-        table = self._row(i, log_se, eta[:, None], tau[:, None] ** 2)
+        table = self._row(i, log_se, eta[:, None], tau[:, None] ** 2) + self.log_bound(i, log_se)
         top = table.max(axis=1)
         return np.exp(np.maximum(table - top[:, None], FLOOR)), top
+
+    def log_bound(self, i: int, log_se: np.ndarray) -> np.ndarray:
+        """Log probability of the printed bound on p of a number, given its log SE, (n,)."""
+        low, high, width = (bound[i] for bound in self.se_bounds)
+        if np.isneginf(low) and np.isposinf(high):
+            return np.zeros_like(log_se)
+        return log_interval_probability((low - log_se) / width, (high - log_se) / width)
 
     def learnt_row(self, i: int, eta: np.ndarray, tau: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Likelihood of a row without a spread given (m, s): (points, Q), and its log scale."""

@@ -36,7 +36,7 @@ HEAD = ("mu_mean", "mu_sd", "tau_scale", "r_mean", "r_sd", "r_fixed", "r_value",
         "log_sd_sd", "log_sd_spread")  # fmt: skip
 NUMBER = ("real", "var_a", "var_b", "y")
 WORDS = ("real", "known", "var_a", "var_b", "log_n_factor")
-POINT = (*WORDS, "value", "z", "two_points", "in_z")
+POINT = (*WORDS, "value", "z", "two_points", "in_z", "edge", "edge_scale")
 ONE_SIDED = (*WORDS, "sign", "bound")
 TWO_SIDED = (*WORDS, "z_low", "z_high")
 BLOCKS = {"number": NUMBER, "point": POINT, "one_sided": ONE_SIDED, "two_sided": TWO_SIDED}
@@ -194,6 +194,9 @@ def _cannot(task: Task) -> str:
         return "heavy-tailed effects are not sampled"
     if not isinstance(task.prior.tau, HalfNormal):
         return "only a half-normal prior of tau is sampled"
+    low, high, _ = task.rows.log_se_bounds()
+    if (np.isfinite(low) & np.isfinite(high)).any():
+        return "a number whose p-value is bounded on both sides is not sampled"
     if task.prior.mu is None:
         return "a flat prior of the mean is not sampled"
     return ""
@@ -274,6 +277,7 @@ def _columns(rows: Contrasts) -> dict[str, np.ndarray]:
     known, kind = rows.has_spread, rows.kind
     at_z = (kind == "exact_p") | (kind == "two_points")
     low_open = np.isneginf(rows.z_low)
+    low, high, width = rows.log_se_bounds()
     columns = {
         "real": np.ones(len(rows)),
         "known": known,
@@ -289,6 +293,9 @@ def _columns(rows: Contrasts) -> dict[str, np.ndarray]:
         "bound": np.where(low_open, rows.z_high, rows.z_low),
         "z_low": rows.z_low,
         "z_high": rows.z_high,
+        # Phi(edge_scale (edge - log SE)) is the probability of a bound on p; one half: no bound.
+        "edge": np.where(np.isfinite(high), high, np.where(np.isfinite(low), low, 0.0)),
+        "edge_scale": (np.isfinite(high).astype(float) - np.isfinite(low)) / width,
     }
     return {name: np.asarray(column, dtype=float) for name, column in columns.items()}
 
@@ -390,13 +397,14 @@ def _learnt(rows: dict, eta: dict, tau, r, m, s):
     sign = rows["one_sided"]["sign"][:, None]
     low, high = z("two_sided", "z_low"), z("two_sided", "z_high")
     flip = low + high > 0
+    edge, scale = (rows["point"][name][:, None] for name in ("edge", "edge_scale"))
     deviates = [sign * z("one_sided", "bound"), pt.switch(flip, -low, high),
-                pt.switch(flip, -high, low)]  # fmt: skip
+                pt.switch(flip, -high, low), scale * (edge - log_se[:first])]  # fmt: skip
     log_cdf = _log_normal_cdf(pt.concatenate(deviates))
     n, k = sizes[1], sizes[2]
-    upper, lower = log_cdf[n : n + k], log_cdf[n + k :]
+    upper, lower, bound = log_cdf[n : n + k], log_cdf[n + k : n + 2 * k], log_cdf[n + 2 * k :]
     log_row = [
-        _log_point(rows["point"], log_se[:first], total2[:first], mean["point"]),
+        _log_point(rows["point"], log_se[:first], total2[:first], mean["point"]) + bound,
         log_cdf[:n],
         upper + pt.log1mexp(lower - upper),
     ]

@@ -133,7 +133,7 @@ def rates(
     for variant, part in variants:
         if len(part) < FEWEST:
             continue
-        post = _fit(part)
+        post = fit_rate(part)
         rate, new = post.mean_study, post.new_study
         low, high = rate.interval()
         pred_low, pred_high = new.interval()
@@ -152,7 +152,21 @@ def rates(
     return rows, shrunk
 
 
-def _fit(facts: pd.DataFrame):
+def posteriors(evidence: Evidence) -> dict[str, exact.CountPosterior]:
+    """The rates of `THRESHOLDS` that are headlines, from any cause, by event and approach."""
+    facts = facts_of(evidence, harms.table(evidence).rows)
+    facts = facts[facts["relation"].eq("any") & facts["arm"].eq("treated")
+                  & facts["event"].isin(THRESHOLDS)]  # fmt: skip
+    precise = facts[facts["patient_years"].gt(0) & facts["bound"].eq("exact")]
+    return {
+        f"{event} {approach}": fit_rate(own)
+        for (event, approach), own in precise.groupby(["event", "approach"])
+        if len(own) >= FEWEST
+    }
+
+
+def fit_rate(facts: pd.DataFrame) -> exact.CountPosterior:
+    """The posterior of the rate of a harm: columns k, n, patient_years and bound."""
     mu, tau = (priors.get("safety", name) for name in ("mu", "tau"))
     return exact.fit_rates(
         facts["k"], facts["patient_years"], patients=facts["n"],

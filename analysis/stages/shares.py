@@ -86,14 +86,19 @@ def pooled(stratum: dict, facts: pd.DataFrame) -> list[dict]:
              "note": "; ".join(note)}]  # fmt: skip
 
 
-def modelled(stratum: dict, facts: pd.DataFrame) -> tuple[list[dict], np.ndarray]:
-    """The share of a typical study and of a new one, and each study's own given the others."""
+def fit_shares(facts: pd.DataFrame) -> exact.CountPosterior:
+    """The posterior of the share of some cohorts: columns k, n, bound and study_id."""
     mu, tau = (priors.get("ever_independent", name) for name in ("mu", "tau"))
-    post = exact.fit_shares(
+    return exact.fit_shares(
         facts["k"], facts["n"], mu_prior=exact.Normal(*mu.params),
         tau_prior=exact.HalfNormal(tau.scale), at_least=facts["bound"].eq("at_least"),
         labels=list(facts["study_id"]),
     )  # fmt: skip
+
+
+def modelled(stratum: dict, facts: pd.DataFrame) -> tuple[list[dict], np.ndarray]:
+    """The share of a typical study and of a new one, and each study's own given the others."""
+    post = fit_shares(facts)
     mean, new = post.mean_study, post.new_study
     low, high = mean.interval()
     pred_low, pred_high = new.interval()

@@ -12,12 +12,13 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from analysis import durations, exact, outcomes, priors, questions, responders
+from analysis import durations, outcomes, questions, responders
 from analysis.evidence import Evidence
 from analysis.exact import survival
 from analysis.models import count_witness, survival_witness
 from analysis.models import witness as contrast_witness
-from analysis.questions import APPROACHES, Body, posterior_of
+from analysis.questions import APPROACHES, DESIGNS, Body, posterior_of
+from analysis.stages import harms, shares
 from analysis.stages.durations import PRIORS, with_strata
 from analysis.stages.result import StageResult, Tell, stage_result
 
@@ -39,7 +40,7 @@ def run(evidence: Evidence, *, seed: int, progress: Tell = lambda part: None) ->
     """
     found = [
         *_contrasts(evidence, seed, progress),
-        *_shares(evidence, seed + 1000, progress),
+        *_counts(evidence, seed + 1000, progress),
         *_durations(evidence, seed + 2000, progress),
     ]
     rows = [row for name, one in found for row in _rows(name, one)]
@@ -65,7 +66,7 @@ def _rows(name: str, one) -> list[dict]:
 def _contrasts(evidence: Evidence, seed: int, progress: Tell) -> Iterable[tuple[str, object]]:
     body = Body(evidence)
     asked = [
-        q for design in ("controlled", "randomised")
+        q for design in DESIGNS
         for q in questions.headlines(body, design=design)
         if q.outcome in outcomes.HEADLINES
     ]  # fmt: skip
@@ -82,22 +83,18 @@ def _contrasts(evidence: Evidence, seed: int, progress: Tell) -> Iterable[tuple[
                                              draws=DRAWS)  # fmt: skip
 
 
-def _shares(evidence: Evidence, seed: int, progress: Tell) -> Iterable[tuple[str, object]]:
-    """Ever insulin-free in each approach that has two cohorts."""
+def _counts(evidence: Evidence, seed: int, progress: Tell) -> Iterable[tuple[str, object]]:
+    """Ever insulin-free, and the rates of the gravest harms, in each approach with two cohorts."""
     facts = responders.table(evidence).facts
     facts = facts[facts["outcome"] == "ever_insulin_free"]
-    mu, tau = (priors.get("ever_independent", name) for name in ("mu", "tau"))
     posteriors = {
-        f"ever insulin-free {approach}": exact.fit_shares(
-            own["k"], own["n"], mu_prior=exact.Normal(*mu.params),
-            tau_prior=exact.HalfNormal(tau.scale), at_least=own["bound"].eq("at_least"),
-        )
+        f"ever insulin-free {approach}": shares.fit_shares(own)
         for approach, own in facts.groupby("approach")
-        if len(own) >= 2
-    }  # fmt: skip
+        if len(own) >= shares.FEWEST
+    } | harms.posteriors(evidence)
     if not posteriors:
         return
-    progress("compiling the shares")
+    progress("compiling the counts")
     sampler, sizes = count_witness.compile_witness(posteriors.values())
     for i, (name, posterior) in enumerate(posteriors.items()):
         progress(name)
