@@ -15,13 +15,20 @@ from analysis import render, store
 from analysis.render import quarto
 
 # A loaded machine may be slow at drawing examples; speed is for the benchmarks to judge.
-hypothesis.settings.register_profile(
-    "isletmeta",
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[hypothesis.HealthCheck.too_slow],
-)
-hypothesis.settings.load_profile("isletmeta")
+for profile, examples in (("fast", 50), ("all", 200)):
+    hypothesis.settings.register_profile(
+        profile,
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """`make test` draws 50 examples of a property, with the slow tests there are 200."""
+    hypothesis.settings.load_profile("fast" if "not slow" in config.option.markexpr else "all")
+
 
 os.environ["ISLETMETA_CACHE"] = ""  # no test takes a fit from another run
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import stub_stages
 from forks import in_a_fork, needs_fork
-from stub_stages import NUMBERS, ONLY_TABLES, STAGES, WEIGHED
+from stub_stages import HARMS, NUMBERS, ONLY_TABLES, STAGES, WEIGHED
 
 from analysis import evidence as evidence_module
 from analysis import pipeline, store, workers
@@ -130,11 +130,12 @@ def test_an_unknown_stage_is_named_and_nothing_is_made(raw_dir, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_stages_in_processes_leave_what_they_leave_in_this_one(done, tmp_path):
-    raw, _, before = done
-    told = set()
-    run(raw, tmp_path / "out", isolate=True, jobs=2, progress=lambda *words: told.add(words))
-    assert contents(tmp_path / "out") == before
+def test_stages_in_processes_leave_what_they_leave_in_this_one(raw_dir, tmp_path):
+    stages, told = (NUMBERS, HARMS), set()
+    run(raw_dir, tmp_path / "here", stages=stages)
+    run(raw_dir, tmp_path / "out", stages=stages, isolate=True, jobs=2,
+        progress=lambda *words: told.add(words))  # fmt: skip
+    assert contents(tmp_path / "out") == contents(tmp_path / "here")
     assert {
         ("numbers", "start", ""),
         ("numbers", "part", "the mean"),
@@ -327,15 +328,16 @@ def test_a_table_that_no_run_made_is_a_fault_where_a_reader_could_take_it(done):
 # --- all or nothing --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("isolate", [False, True], ids=["here", "in a process"])
-@pytest.mark.parametrize(
-    ("function", "words"),
-    [
-        ("fails", "fails: two ways to one number disagree"),
-        ("breaks", r"breaks: KeyError: 'no such key' \(stub_stages\.py:\d+\)"),
-        ("fills_the_disk", "fills_the_disk: .*No space left on device"),
-    ],
-)
+FAILURES = {
+    "fails": "fails: two ways to one number disagree",
+    "breaks": r"breaks: KeyError: 'no such key' \(stub_stages\.py:\d+\)",
+    "fills_the_disk": "fills_the_disk: .*No space left on device",
+}
+
+
+@pytest.mark.parametrize("isolate", [False, pytest.param(True, marks=pytest.mark.slow)],
+                         ids=["here", "in a process"])  # fmt: skip
+@pytest.mark.parametrize(("function", "words"), FAILURES.items())
 def test_a_failing_stage_leaves_everything_as_it_was(done, function, words, isolate):
     raw, out, before = done
     stages = (*STAGES, stub_stages.stage(function))
@@ -343,6 +345,14 @@ def test_a_failing_stage_leaves_everything_as_it_was(done, function, words, isol
         run(raw, out, stages=stages, only=[function], isolate=isolate)
     assert contents(out) == before
     assert [path.name for path in out.parent.iterdir()] == [out.name]
+
+
+def test_a_stage_that_fails_in_a_process_leaves_everything_as_it_was(done):
+    raw, out, before = done
+    stages = (stub_stages.stage("breaks"),)
+    with pytest.raises(workers.WorkerError, match=FAILURES["breaks"]):
+        run(raw, out, stages=stages, isolate=True)
+    assert contents(out) == before
 
 
 def test_a_worker_that_dies_is_named(done):
@@ -524,7 +534,7 @@ def test_a_kill_where_names_cannot_be_exchanged_at_once_is_undone(changed, tmp_p
 
 
 @needs_fork
-@pytest.mark.parametrize("swap", ["one step", "two steps"])
+@pytest.mark.parametrize("swap", ["one step", pytest.param("two steps", marks=pytest.mark.slow)])
 def test_a_full_disk_at_any_step_is_a_message_and_leaves_the_old_or_the_new_results(
     changed, tmp_path, monkeypatch, swap
 ):

@@ -79,12 +79,15 @@ def test_thresholds_are_told_apart_and_stand_in_the_id():
     )
 
 
-@given(st.permutations(range(5)))
-def test_the_order_of_rows_changes_nothing(order):
-    variants = list(results.VARIANTS)[:5]
-    rows = [_row(variant=variant) for variant in variants]
+def test_the_order_of_rows_changes_nothing():
+    rows = [_row(variant=variant) for variant in list(results.VARIANTS)[:5]]
     expected = results.estimates(rows)
-    pd.testing.assert_frame_equal(results.estimates([rows[i] for i in order]), expected)
+
+    @given(st.permutations(rows))
+    def same(shuffled):
+        pd.testing.assert_frame_equal(results.estimates(shuffled), expected)
+
+    same()
 
 
 @given(
