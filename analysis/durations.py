@@ -306,7 +306,7 @@ def _listed(study, rows, resumed, ever):
             1,
             (r["line"],),
             _ALL_LISTED,
-            _origin(r),
+            time_origin(r),
         )
         for r in patients
     ]
@@ -511,7 +511,7 @@ def _landmarks(study, rows, resumed, ever):
                 Piece(
                     kind, 0, first["months"], lost, (first["line"], *lines),
                     "resumed before the first landmark" if known else "never free, or no longer",
-                    _origin(first), through, least,
+                    time_origin(first), through, least,
                 )
             )  # fmt: skip
         for mark, later in pairwise(marks):
@@ -520,7 +520,7 @@ def _landmarks(study, rows, resumed, ever):
                 both = (mark["line"], later["line"])
                 pieces.append(
                     Piece("landmark", mark["months"], later["months"], gone, both,
-                          "resumed between two landmarks", _origin(mark), through)
+                          "resumed between two landmarks", time_origin(mark), through)
                 )  # fmt: skip
     last = marks[-1]
     if last["k"]:
@@ -538,7 +538,7 @@ def _last_mark(study, rows, last, lines, through) -> Piece:
         or (r["fact"] == "duration_summary" and r["duration_statistic"] == "max")
     ]  # fmt: skip
     longest = [r for r in longest if r["value"] > last["months"]]
-    origin = _origin(last)
+    origin = time_origin(last)
     if longest:
         top = max(longest, key=lambda r: r["value"])
         kind = _top_kind(study, top, top["value"])
@@ -567,7 +567,7 @@ def _extremes(study, rows, resumed, ever):
     for r in worst:
         why = "among the worst of the independent; the month may count from treatment"
         month = max(r["value"], SHORTEST)
-        pieces.append(Piece("interval", 0.0, month, 1, (r["line"],), why, _origin(r)))
+        pieces.append(Piece("interval", 0.0, month, 1, (r["line"],), why, time_origin(r)))
         floor = max(floor, r["value"])
     if shortest and not worst:
         value = max(shortest["value"], SHORTEST)
@@ -709,8 +709,9 @@ def _of_resumed(arm: str) -> bool:
     return arm.endswith(_RESUMED_SUFFIXES)
 
 
-def _origin(row: dict) -> str:
-    """`treatment` or `independence`: the column time_origin where filled, else by fact."""
+def time_origin(row: dict) -> str:
+    """When the clock of a row starts, `treatment` or `independence` (insulin stopped): as its
+    column time_origin says, else by its fact."""
     stated = row.get("time_origin", "")
     if stated in ("treatment", "independence"):
         return stated

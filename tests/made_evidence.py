@@ -47,4 +47,5 @@ def evidence_of(
         for line, name in enumerate(dict.fromkeys(row["study_id"] for row in rows), start=2)
     ]  # fmt: skip
     made = pd.DataFrame(cells, columns=real.studies.columns).astype(real.studies.dtypes)
-    return dataclasses.replace(real, independence=table, studies=made)
+    others = real.responders[real.responders["study_id"].isin(made["study_id"])]
+    return dataclasses.replace(real, independence=table, studies=made, responders=others)

@@ -98,7 +98,12 @@ def test_the_graph_of_durations_is_the_likelihood_of_the_facts(family):
         cure = special.expit(-1.5 + values["cure_z"])
         for i, own in enumerate(posterior.facts):
             parts = facts.split_log_likelihood(
-                own, family, mu + tau * u[i], 0.4 * values["shape_z"], cure, READING
+                facts.statements(own),
+                family,
+                mu + tau * u[i],
+                0.4 * values["shape_z"],
+                cure,
+                READING,
             )
             known += parts.given(0.2 + 1.7 * values["ever_z"][i])
         assert found == pytest.approx(float(known), abs=1e-6)

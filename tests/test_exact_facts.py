@@ -24,7 +24,7 @@ def fact(kind, low, high=np.inf, count=1.0, origin="independence", through=False
 
 
 def value(*facts, family="exponential", eta=ETA, theta=0.0, logit_ever=0.0):
-    rows = pd.DataFrame(facts)
+    rows = published.statements(pd.DataFrame(facts))
     parts = published.split_log_likelihood(rows, family, eta, theta, CURE, READING)
     return parts.given(logit_ever)
 

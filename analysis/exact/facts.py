@@ -22,7 +22,7 @@ import pandas as pd
 from scipy import special
 from scipy.interpolate import CubicSpline
 
-from analysis.exact.families import log_density, log_survival
+from analysis.exact.families import RESUMING, log_density, log_survival, with_cured
 
 KINDS = (
     "right_censored", "exact", "interval", "landmark", "order_between", "order_statistic",
@@ -129,24 +129,26 @@ class Split:
 
 
 def split_log_likelihood(
-    facts: pd.DataFrame, family: str, eta: Any, theta: Any, cure: Any, reading: Reading
+    told: Sequence[dict], family: str, eta: Any, theta: Any, cure: Any, reading: Reading
 ) -> Split:
     """Log likelihood of the facts of one study; see `Split`.
 
     Parameters
     ----------
-    facts : rows of one study with every column of `complete`.
+    told : the facts of one study; see `statements`.
     family : one of `families.FAMILIES`.
-    eta, theta, cure : arrays that broadcast: log median (log months), shape, cured share.
+    eta, theta, cure : arrays that broadcast: log median (log months), shape, cured share. Where
+        cure has an axis of its own, those who resume are worked out once for all of it.
     reading : how times from treatment and printed means are read.
 
     Raises
     ------
     ValueError : a kind of fact that is not known.
     """
-    eta, theta, cure = np.broadcast_arrays(eta, theta, cure)
+    resuming = RESUMING.get(family, family)
+    shape = np.broadcast_shapes(np.shape(eta), np.shape(theta), np.shape(cure))
     onset = np.asarray(reading.onset, dtype=float)
-    total = np.zeros(eta.shape)
+    total = np.zeros(shape)
     through = 0.0
     unresolved = []
 
@@ -157,13 +159,15 @@ def split_log_likelihood(
 
     def log_s(t: float, origin: bool) -> np.ndarray:
         if t <= 0:
-            return np.zeros(eta.shape)
-        return averaged(lambda at: log_survival(family, at - eta, theta, cure), t, origin)
+            return np.zeros(shape)
+        value = averaged(lambda at: log_survival(resuming, at - eta, theta, 0.0), t, origin)
+        return with_cured(value, cure) if family in RESUMING else value
 
     def log_f(t: float, origin: bool) -> np.ndarray:
-        return averaged(lambda at: log_density(family, at - eta, at, theta, cure), t, origin)
+        value = averaged(lambda at: log_density(resuming, at - eta, at, theta, 0.0), t, origin)
+        return value + np.log1p(-np.asarray(cure)) if family in RESUMING else value
 
-    for fact in _counted(facts):
+    for fact in told:
         kind, low, high, count = fact["kind"], fact["low"], fact["high"], fact["count"]
         origin = fact["time_origin"] == "treatment"
         high = max(high, low + ROUNDING)
@@ -185,7 +189,7 @@ def split_log_likelihood(
                 # the longest at b: k b f(b) (S(a) - S(b))^(k-1), a density of log b
                 below = (count - 1) * log_difference(a, b) if count > 1 else 0.0
                 ways.append(np.log(count * high) + log_f(high, origin) + below)
-            total = total + special.logsumexp(ways, axis=0)
+            total = total + (np.logaddexp(*ways) if len(ways) > 1 else ways[0])
         elif kind == "mean":
             total = total + _mean(
                 lambda t: np.exp(log_s(t, False)), low, fact["high"], count, reading.mean_spread
@@ -198,8 +202,14 @@ def split_log_likelihood(
     return Split(total, through, tuple(unresolved))
 
 
-def _counted(facts: pd.DataFrame) -> list[dict]:
-    """Facts with equal ones of single patients added up, so that long listings cost little."""
+def statements(facts: pd.DataFrame) -> list[dict]:
+    """The facts of one study as records; equal ones of single patients are added up, so that long
+    listings cost little.
+
+    Parameters
+    ----------
+    facts : rows of one study with every column of `complete`.
+    """
     additive = facts["kind"].isin(["right_censored", "exact", *_BETWEEN])
     key = ["kind", "low", "high", "time_origin", "through_ever", "min_ever"]
     grouped = facts[additive].groupby(key, sort=False, as_index=False)["count"].sum()
@@ -264,7 +274,7 @@ def log_unresolved(
 
 
 def study_log_likelihood(
-    facts: pd.DataFrame,
+    told: Sequence[dict],
     family: str,
     eta: Any,
     theta: Any,
@@ -276,10 +286,10 @@ def study_log_likelihood(
 
     Parameters
     ----------
-    facts, family, eta, theta, cure, reading : as in `split_log_likelihood`.
+    told, family, eta, theta, cure, reading : as in `split_log_likelihood`.
     ever : mean and SD of the log odds of ever becoming free, known without these facts.
     """
-    parts = split_log_likelihood(facts, family, eta, theta, cure, reading)
+    parts = split_log_likelihood(told, family, eta, theta, cure, reading)
     if not parts.through and not parts.unresolved:
         return np.maximum(parts.sure, IMPOSSIBLE)
     if len(parts.unresolved) > 1:

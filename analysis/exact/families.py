@@ -32,6 +32,12 @@ LABELS = {
     "average": "average of the families",
 }
 
+RESUMING = {"cure": "weibull"}
+"""The family of those who resume, where a share never does (`with_cured`)."""
+
+ENDLESS = {"gompertz": "theta", "cure": "logit_cure"}
+"""The parameter on which the share hangs that never resumes, where a family has such a share."""
+
 _LOG2 = float(np.log(2.0))
 _LOG_LOG2 = float(np.log(_LOG2))
 _LOG_ROOT_2PI = 0.5 * float(np.log(2.0 * np.pi))
@@ -58,6 +64,21 @@ def log_density(family: str, y, log_t, theta, cure) -> np.ndarray:
     log_t : log months; broadcast against y.
     """
     return _FAMILY[family](y, theta, cure)[1] - log_t
+
+
+def with_cured(log_survival, cure):
+    """log S of all, from log S of those who resume and the share that never does."""
+    return np.logaddexp(np.log(cure), np.log1p(-cure) + log_survival)
+
+
+def never_resuming(family: str, theta, logit_cure):
+    """Share that never resumes, of a family of `ENDLESS`; 0 in any other."""
+    if family == "cure":
+        return special.expit(logit_cure)
+    if family == "gompertz":
+        growth = np.expm1(_slope_of_gompertz(theta))
+        return np.where(growth < 0, np.exp2(1.0 / np.minimum(growth, -1e-300)), 0.0)
+    return np.zeros_like(np.asarray(theta, dtype=float))
 
 
 def log_time(family: str, survival, theta, cure) -> np.ndarray:
@@ -144,8 +165,7 @@ def _gompertz(y, theta, cure):
 
 def _cure(y, theta, cure):
     survival, slope = _weibull(y, theta, cure)
-    stay, resume = np.log(cure), np.log1p(-cure)
-    return np.logaddexp(stay, resume + survival), resume + slope
+    return with_cured(survival, cure), np.log1p(-cure) + slope
 
 
 _FAMILY = {

@@ -2,17 +2,16 @@
 
     from analysis.exact import survival
     post = survival.fit(facts, "weibull", priors)      # facts: one row a statement, see `facts`
-    post.survival([12, 60]), post.median.summary(), survival.fit_all(facts, priors).average
+    post.survival([12, 60]), post.time_to(0.5), survival.fit_all(facts, priors).average
 
 Study i's durations follow one of six `families` with log median eta_i ~ N(mu, tau^2) and a shape
 (and a share that never ends) common to all. Each study's likelihood is tabulated on an even grid of
 eta for every shape; N(mu, tau^2) becomes a discrete normal kernel on the same grid (exact at tau =
 0, and up to rounding from tau of about a step on), so that integrating the studies' own medians out
 is one matrix product for each tau. The product over studies, times the priors, is the posterior on
-the grid, and leaving a study out is leaving its factor out: the range of the grid holds those
-posteriors too. S(t), the median and any function that rises with eta have their distribution in
-closed form given the shape, so quantiles need no draws. The grid is refined by fixed levels until
-nothing printed moves.
+the grid, and leaving studies out is leaving their factors out: each study's predictive density, and
+the refit without it, are subtractions, and the range of the grid holds those posteriors too. The
+grid is refined by fixed levels until nothing printed moves.
 
 References: Collett 2015, Modelling Survival Data, ch. 5-6 (families); Yao, Vehtari, Simpson &
 Gelman 2018, Bayesian Anal 13:917 (stacking).
@@ -23,36 +22,39 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 from scipy import special
 
 from analysis.exact import facts as published
+from analysis.exact.curves import Curves, Part
 from analysis.exact.facts import Reading
-from analysis.exact.families import FAMILIES, log_survival, log_time
-from analysis.exact.grid import DENSER, GridDistribution, Scale, denser, multiple
+from analysis.exact.families import FAMILIES, RESUMING
+from analysis.exact.grid import GridDistribution, Scale, multiple
 from analysis.exact.priors import Fixed, HalfNormal, Normal, TauPrior
 from analysis.exact.quadrature import Map
 
-LEVELS = ((0.08, 19, 17, 13), (0.05, 27, 25, 15), (0.035, 41, 37, 21), (0.025, 61, 55, 31))
+LEVELS = ((0.12, 17, 23, 11), (0.08, 23, 31, 15), (0.05, 31, 41, 21), (0.03, 61, 61, 31))
 """Step of eta (log months), nodes of the shape, of the log odds of the cured share, of tau."""
+ALONE = 2
+"""Times as many nodes of the shape where it is alone, without a cured share."""
 COARSE = (0.15, 13, 9, 9)
 DEPTH = 18.0
 """Ranges of the grid reach to where every posterior has fallen by exp(-18) from its peak."""
 TOLERANCE = 0.05
 """SDs by which nothing may have moved from the level before. Errors fall exponentially with the
-nodes: where the first level is right to 0.05 SD, the second is to about 0.001."""
+nodes: where one level is right to 0.05 SD, the next is to about 0.001."""
 BEYOND = 1e-6
 """Prior probability that a study lies further from the mean study than the grid of eta reaches."""
-CURE_FINER = 4
 FURTHEST = 8.0
 """Log months by which the grid reaches beyond that of mu at most: a factor of 3000."""
 CHECKED = (6.0, 12.0, 24.0, 60.0)
 """Months at which S(t) must have settled."""
-CENTURY = 1200.0
-"""Months beyond which a duration is said to be "over a century"."""
+SHARES = (0.1, 0.25, 0.5, 0.75, 0.9)
+CHANCE = 0.1
+"""The probability that S(t) is under each of SHARES may not move by more than TOLERANCE of this."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,8 @@ rise; 3 to 61 % never resume."""
 class Axes:
     """The grid: eta (n,), which of its nodes are nodes of mu, tau with its weights, the shapes.
 
-    theta, logit_cure : (q,) every combination; log_q : (q,) log prior times cell of each.
+    theta : (q,) of every combination of theta_axis and cure_axis; log_q : (q,) its log prior times
+        cell.
     """
 
     eta: np.ndarray
@@ -89,7 +92,6 @@ class Axes:
     theta_axis: np.ndarray
     cure_axis: np.ndarray
     theta: np.ndarray
-    logit_cure: np.ndarray
     log_q: np.ndarray
 
     @property
@@ -100,212 +102,33 @@ class Axes:
     def step(self) -> float:
         return float(self.eta[1] - self.eta[0])
 
-    @property
-    def cure(self) -> np.ndarray:
-        return special.expit(self.logit_cure)
-
-    def kernel(self, t: int) -> np.ndarray:
-        """(m, n) the discrete normal kernel around each mu for the tau in position t."""
-        z = (self.eta - self.mu[:, None]) / max(self.tau[t], 1e-9 * self.step)
+    @cached_property
+    def kernel(self) -> np.ndarray:
+        """(m, t, n) the discrete normal kernel around each mu for each tau."""
+        tau = np.maximum(self.tau, 1e-9 * self.step)[:, None]
+        z = (self.eta - self.mu[:, None, None]) / tau
         weight = np.exp(-0.5 * np.square(np.minimum(np.abs(z), 40.0)))
-        return weight / weight.sum(axis=1, keepdims=True)
+        return weight / weight.sum(axis=2, keepdims=True)
 
 
 @dataclass(frozen=True)
-class Part:
-    """One family's share of a distribution over curves.
+class Study:
+    """One study: its facts, the same as statements, and what is known of ever becoming free."""
 
-    eta : (n,) even grid; mean_study, new_study : (q, n) probabilities of (shape, eta), summing to
-    the weight of the family; theta, cure : (q,).
-    """
-
-    family: str
-    eta: np.ndarray
-    mean_study: np.ndarray
-    new_study: np.ndarray
-    theta: np.ndarray
-    cure: np.ndarray
-
-    def weighted(self, weight: float) -> Part:
-        return Part(
-            self.family, self.eta, weight * self.mean_study, weight * self.new_study,
-            self.theta, self.cure,
-        )  # fmt: skip
-
-    @cached_property
-    def _cdfs(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        found = {}
-        for name in ("mean_study", "new_study"):
-            points, values = denser(self.eta, getattr(self, name))
-            total = getattr(self, name).sum(axis=1, keepdims=True)
-            cdf = np.cumsum(values, axis=1) - 0.5 * (values + values[:, :1])
-            scale = total / np.maximum(cdf[:, -1:], 1e-300)
-            found[name] = (points, cdf * scale)
-        return found
-
-    def below(self, which: str, eta: np.ndarray) -> np.ndarray:
-        """P(eta of that study <= eta_q, in this family), summed over shapes; eta is (..., q)."""
-        points, cdf = self._cdfs[which]
-        place = (eta - points[0]) * (DENSER / (self.eta[1] - self.eta[0]))
-        place = np.clip(np.nan_to_num(place, nan=0.0, posinf=1e9, neginf=-1.0), 0, points.size - 1)
-        cell = np.minimum(place.astype(int), points.size - 2)
-        rest = place - cell
-        q = np.arange(self.theta.size)
-        return ((1.0 - rest) * cdf[q, cell] + rest * cdf[q, cell + 1]).sum(axis=-1)
-
-    def curve(self, months: np.ndarray) -> np.ndarray:
-        """(months, q, n) S at each month, shape and eta."""
-        y = np.log(np.maximum(months, 1e-6))[:, None, None] - self.eta
-        value = np.exp(log_survival(self.family, y, self.theta[:, None], self.cure[:, None]))
-        return np.where(months[:, None, None] <= 0, 1.0, value)
+    name: str
+    facts: pd.DataFrame
+    told: list[dict]
+    ever: tuple[float, float]
 
 
-class Curves:
-    """A distribution over survival curves: of one family, or of several by their weights.
-
-    `which` is "mean_study" (the typical study, eta = mu) or "new_study" everywhere.
-    """
-
-    def __init__(self, parts: Sequence[Part]):
-        self.parts = [part for part in parts if part.mean_study.sum() > 0]
-
-    def survival(
-        self, months: Sequence[float] | np.ndarray, which: str = "mean_study"
-    ) -> pd.DataFrame:
-        """S(t): mean, sd, median and central 95 % interval at each month.
-
-        Returns
-        -------
-        DataFrame with months, mean, sd, median, ci_low, ci_high.
-        """
-        t = np.atleast_1d(np.asarray(months, dtype=float))
-        mean, square = np.zeros(t.size), np.zeros(t.size)
-        for part in self.parts:
-            weight = getattr(part, which)
-            for i, month in enumerate(t):
-                value = part.curve(np.array([month]))[0]
-                mean[i] += (weight * value).sum()
-                square[i] += (weight * value**2).sum()
-        low, median, high = (self._quantile_of_s(t, p, which) for p in (0.025, 0.5, 0.975))
-        return pd.DataFrame(
-            {
-                "months": t,
-                "mean": mean,
-                "sd": np.sqrt(np.maximum(square - mean**2, 0.0)),
-                "median": median,
-                "ci_low": low,
-                "ci_high": high,
-            }
-        )
-
-    def mean_curve(self, months: np.ndarray, which: str = "mean_study") -> np.ndarray:
-        """The posterior mean of S at each month."""
-        t = np.asarray(months, dtype=float)
-        found = np.zeros(t.size)
-        for part in self.parts:
-            weight = getattr(part, which)
-            for i, month in enumerate(t):
-                found[i] += (weight * part.curve(np.array([month]))[0]).sum()
-        return found
-
-    def survival_cdf(self, month: float, level: Any, which: str = "mean_study") -> Any:
-        """P(S(month) <= level)."""
-        levels = np.atleast_1d(np.asarray(level, dtype=float))
-        found = self._cdf_of_s(np.full(levels.size, float(month)), levels, which)
-        return float(found[0]) if np.ndim(level) == 0 else found
-
-    def _cdf_of_s(self, months: np.ndarray, levels: np.ndarray, which: str) -> np.ndarray:
-        """S rises with eta: S(t) <= s where eta <= log t - y(s), given the shape."""
-        log_t = np.log(np.maximum(months, 1e-6))[:, None]
-        total = np.zeros(months.size)
-        for part in self.parts:
-            y = log_time(part.family, levels[:, None], part.theta, part.cure)
-            total += part.below(which, log_t - y)
-        return np.where(levels >= 1.0, 1.0, total)
-
-    def _quantile_of_s(self, months: np.ndarray, p: float, which: str) -> np.ndarray:
-        low, high = np.zeros(months.size), np.ones(months.size)
-        for _ in range(40):
-            middle = 0.5 * (low + high)
-            under = self._cdf_of_s(months, middle, which) < p
-            low, high = np.where(under, middle, low), np.where(under, high, middle)
-        return np.where(months <= 0, 1.0, 0.5 * (low + high))
-
-    def time_to(self, level: float = 0.5, which: str = "mean_study") -> dict[str, float]:
-        """Months until S has fallen to `level`: median, ci_low, ci_high and p_never.
-
-        `p_never` is the probability that it never falls so far; a quantile beyond a century is inf.
-        """
-        never = 0.0
-        for part in self.parts:
-            y = log_time(part.family, level, part.theta, part.cure)
-            never += getattr(part, which)[np.isposinf(y)].sum()
-
-        def cdf(log_t: float) -> float:
-            total = 0.0
-            for part in self.parts:
-                y = log_time(part.family, level, part.theta, part.cure)
-                total += float(part.below(which, np.where(np.isposinf(y), -np.inf, log_t - y)))
-            return total
-
-        found = {}
-        for name, p in (("median", 0.5), ("ci_low", 0.025), ("ci_high", 0.975)):
-            low, high = -8.0, float(np.log(CENTURY))
-            if cdf(high) < p:
-                found[name] = float("inf")
-                continue
-            for _ in range(50):
-                middle = 0.5 * (low + high)
-                low, high = (middle, high) if cdf(middle) < p else (low, middle)
-            found[name] = float(np.exp(0.5 * (low + high)))
-        return found | {"p_never": float(never)}
-
-    def restricted_mean(
-        self, limit: float, which: str = "mean_study", step: float = 1.0
-    ) -> dict[str, float]:
-        """Months free within the first `limit`: mean, sd, median, ci_low, ci_high."""
-        months = np.linspace(0.0, limit, round(limit / step) + 1)
-        mean = square = 0.0
-        tables = []
-        for part in self.parts:
-            value = np.zeros((part.theta.size, part.eta.size))
-            before = part.curve(months[:1])[0]
-            for at in months[1:]:
-                after = part.curve(np.array([at]))[0]
-                value += 0.5 * step * (before + after)
-                before = after
-            weight = getattr(part, which)
-            mean += (weight * value).sum()
-            square += (weight * value**2).sum()
-            tables.append(np.maximum.accumulate(value, axis=1))
-        quantiles = [self._quantile_of(tables, p, limit, which) for p in (0.5, 0.025, 0.975)]
-        sd = float(np.sqrt(max(square - mean**2, 0.0)))
-        named = zip(("median", "ci_low", "ci_high"), quantiles, strict=True)
-        return {"mean": float(mean), "sd": sd, **dict(named)}
-
-    def _quantile_of(self, tables, p: float, most: float, which: str) -> float:
-        """Quantile of a function of eta that rises, tabulated (q, n) for each part."""
-        low, high = 0.0, most
-        for _ in range(40):
-            middle = 0.5 * (low + high)
-            total = 0.0
-            for part, table in zip(self.parts, tables, strict=True):
-                eta = [np.interp(middle, row, part.eta) for row in table]
-                total += float(part.below(which, np.array(eta)))
-            low, high = (middle, high) if total < p else (low, middle)
-        return 0.5 * (low + high)
-
-    def share_beyond(self, month: float, limit: float, step: float = 0.5) -> float:
-        """Share of the years under the printed curve, to `limit`, that lie beyond `month`.
-
-        The printed curve is the posterior mean of the mean study's S.
-        """
-        months = np.linspace(0.0, limit, round(limit / step) + 1)
-        curve = self.mean_curve(months)
-        start = min(max(month, 0.0), limit)
-        at = np.union1d(months[months >= start], [start])
-        past = np.trapezoid(np.interp(at, months, curve), at)
-        return float(past / np.trapezoid(curve, months))
+def _studies(facts: pd.DataFrame, ever) -> list[Study]:
+    rows = published.complete(facts)
+    if rows.empty:
+        raise ValueError("no fact on durations: nothing can be estimated")
+    return [
+        Study(str(name), own, published.statements(own), _ever_of(ever, name))
+        for name, own in published.by_study(rows)
+    ]
 
 
 class SurvivalPosterior(Curves):
@@ -321,20 +144,19 @@ class SurvivalPosterior(Curves):
     level : levels of the grid that were needed, from 1.
     """
 
-    def __init__(self, rows: pd.DataFrame, family: str, priors: Priors, reading, ever):
-        self.family, self.priors = family, priors
-        groups = list(published.by_study(rows))
-        self.studies = tuple(str(study) for study, _ in groups)
-        self.facts = [own for _, own in groups]
-        self.reading = reading
-        self.ever = [_ever_of(ever, study) for study in self.studies]
+    def __init__(self, studies: Sequence[Study], family: str, priors: Priors, reading: Reading):
+        self.family, self.priors, self.reading = family, priors, reading
+        self.studies = tuple(study.name for study in studies)
+        self.facts = [study.facts for study in studies]
+        self.ever = [study.ever for study in studies]
+        self._told = [study.told for study in studies]
         ranges = self._ranges()
         before = None
         for level, sizes in enumerate(LEVELS):
             self._evaluate(_axes(family, priors, ranges, *sizes))
             self.level = level + 1
-            figures, sds = self._figures()
-            if before is not None and np.all(np.abs(figures - before) <= TOLERANCE * sds):
+            figures, scales = self._figures()
+            if before is not None and np.all(np.abs(figures - before) <= TOLERANCE * scales):
                 return
             before = figures
         raise ValueError(
@@ -344,12 +166,14 @@ class SurvivalPosterior(Curves):
 
     def _tables(self, axes: Axes) -> tuple[np.ndarray, np.ndarray]:
         """(k, n, q) each study's likelihood over its largest value, and the logs of those."""
+        eta, theta = axes.eta[:, None, None], axes.theta_axis[:, None]
+        cure = special.expit(axes.cure_axis)
         values = np.array(
             [
                 published.study_log_likelihood(
-                    own, self.family, axes.eta[:, None], axes.theta, axes.cure, self.reading, ever
-                )
-                for own, ever in zip(self.facts, self.ever, strict=True)
+                    told, self.family, eta, theta, cure, self.reading, ever
+                ).reshape(axes.eta.size, -1)
+                for told, ever in zip(self._told, self.ever, strict=True)
             ]
         )
         top = values.max(axis=(1, 2))
@@ -358,14 +182,12 @@ class SurvivalPosterior(Curves):
     def _log_a(self, axes: Axes) -> np.ndarray:
         """(k, m, t, q) log likelihood of each study given mu, tau and the shape."""
         tables, top = self._tables(axes)
-        k, n, q = tables.shape
-        flat = np.moveaxis(tables, 0, 1).reshape(n, k * q)
-        found = np.empty((k, axes.mu.size, axes.tau.size, q))
+        found = np.array([axes.kernel @ table for table in tables])
         with np.errstate(divide="ignore"):
-            for t in range(axes.tau.size):
-                product = np.log(axes.kernel(t) @ flat)
-                found[:, :, t] = np.moveaxis(product.reshape(-1, k, q), 1, 0)
-        return np.maximum(found, published.IMPOSSIBLE) + top[:, None, None, None]
+            np.log(found, out=found)
+        np.maximum(found, published.IMPOSSIBLE, out=found)
+        found += top[:, None, None, None]
+        return found
 
     def _log_prior(self, axes: Axes) -> np.ndarray:
         """(m, t, q) log prior density times the cell of the grid."""
@@ -375,26 +197,22 @@ class SurvivalPosterior(Curves):
         return log_mu[:, None, None] + axes.log_tau[:, None] + axes.log_q
 
     def _ranges(self) -> dict[str, tuple[float, float]]:
-        """Where the posterior, with and without each study, lives on every axis."""
+        """Where the posterior, with and without each study and each two, lives on every axis."""
         ranges = _prior_ranges(self.priors)
         axes = _axes(self.family, self.priors, ranges, *COARSE)
         log_a = self._log_a(axes)
-        prior = self._log_prior(axes)
-        every = log_a.sum(axis=0) + prior
+        every = log_a.sum(axis=0) + self._log_prior(axes)
         kept: dict[str, list[tuple[float, float]]]
         kept = {"mu": [], "v": [], "theta": [], "logit_cure": []}
-        for one in (every, *(every - own for own in log_a)):
-            joint = one.reshape(
-                axes.mu.size, axes.tau.size, axes.theta_axis.size, axes.cure_axis.size
-            )
-            for axis, (name, points) in enumerate(
-                (("mu", axes.mu), ("v", axes.v), ("theta", axes.theta_axis),
-                 ("logit_cure", axes.cure_axis))
-            ):  # fmt: skip
+        points = (axes.mu, axes.v, axes.theta_axis, axes.cure_axis)
+        without = [every - own for own in log_a]
+        without += [every - one - two for one, two in combinations(log_a, 2)]
+        for joint in (every, *without):
+            joint = joint.reshape([x.size for x in points])
+            for axis, (name, x) in enumerate(zip(kept, points, strict=True)):
                 profile = joint.max(axis=tuple(i for i in range(4) if i != axis))
                 at = np.flatnonzero(profile > profile.max() - DEPTH)
-                first, last = max(at[0] - 1, 0), min(at[-1] + 1, points.size - 1)
-                kept[name].append((points[first], points[last]))
+                kept[name].append((x[max(at[0] - 1, 0)], x[min(at[-1] + 1, x.size - 1)]))
         return {
             name: (min(low for low, _ in ends), max(high for _, high in ends))
             for name, ends in kept.items()
@@ -402,47 +220,58 @@ class SurvivalPosterior(Curves):
 
     def _evaluate(self, axes: Axes) -> None:
         self.axes = axes
-        log_a = self._log_a(axes)
-        joint = log_a.sum(axis=0) + self._log_prior(axes)
-        total = special.logsumexp(joint)
+        self._each = self._log_a(axes)
+        self._joint = self._each.sum(axis=0) + self._log_prior(axes)
+        total = special.logsumexp(self._joint)
         self.log_marginal_likelihood = float(total)
-        rest = [special.logsumexp(joint - own) for own in log_a]
-        self.elpd = total - np.array(rest)
-        weight = np.exp(joint - total)
-        self._weight, self._last_a = weight, log_a
+        self.elpd = total - np.array([special.logsumexp(self._joint - own) for own in self._each])
+        self._weight = np.exp(self._joint - total)
+        super().__init__([self._part(self._weight)])
+        self.mu = GridDistribution(axes.mu[0], axes.step, self._weight.sum(axis=(1, 2)))
+
+    def _part(self, weight: np.ndarray) -> Part:
+        """The curves of probabilities (m, t, q) of mu, tau and the shapes."""
+        axes = self.axes
         mean_study = np.zeros((axes.theta.size, axes.eta.size))
         mean_study[:, axes.of_mu] = weight.sum(axis=1).T
-        new_study = np.zeros_like(mean_study)
-        for t in range(axes.tau.size):
-            new_study += weight[:, t].T @ axes.kernel(t)
-        super().__init__([self._part(mean_study, new_study)])
-        self.mu = GridDistribution(axes.mu[0], axes.step, weight.sum(axis=(1, 2)))
-
-    def _part(self, mean_study: np.ndarray, new_study: np.ndarray) -> Part:
-        """The curves, on a denser axis of the cured share.
-
-        P(S <= s) bends sharply where s nears the cured share, so sums over it need more nodes than
-        the posterior does.
-        """
-        axes, more = self.axes, {}
+        nodes = axes.mu.size * axes.tau.size
+        new_study = weight.reshape(nodes, -1).T @ axes.kernel.reshape(nodes, -1)
         shape = (axes.theta_axis.size, axes.cure_axis.size, axes.eta.size)
-        cure = axes.cure_axis
-        for name, values in (("mean_study", mean_study), ("new_study", new_study)):
-            dense = values.reshape(shape)
-            if axes.cure_axis.size > 1:
-                points, dense = denser(axes.cure_axis, np.moveaxis(dense, 1, -1), CURE_FINER)
-                cure, dense = points, np.moveaxis(dense, -1, 1)
-            more[name] = dense.reshape(-1, axes.eta.size) / dense.sum()
-        at = np.meshgrid(axes.theta_axis, special.expit(cure), indexing="ij")
-        return Part(self.family, axes.eta, theta=at[0].ravel(), cure=at[1].ravel(), **more)
+        return Part(
+            self.family,
+            axes.eta,
+            axes.theta_axis,
+            axes.cure_axis if self.family in RESUMING else None,
+            mean_study.reshape(shape) / mean_study.sum(),
+            new_study.reshape(shape) / new_study.sum(),
+        )
+
+    def without(self, study: str) -> Part:
+        """The curves of this family refitted without one study."""
+        rest = self._joint - self._each[self.studies.index(study)]
+        return self._part(np.exp(rest - special.logsumexp(rest)))
+
+    @cached_property
+    def elpd_without(self) -> np.ndarray:
+        """(k, k) log p(facts of study j | all others but study i) in row i; NaN where i is j."""
+        k = len(self.studies)
+        rest = self.log_marginal_likelihood - self.elpd  # log p(all but i)
+        found = np.full((k, k), np.nan)
+        for i, j in combinations(range(k), 2):
+            both = special.logsumexp(self._joint - self._each[i] - self._each[j])
+            found[i, j], found[j, i] = rest[i] - both, rest[j] - both
+        return found
 
     def _figures(self) -> tuple[np.ndarray, np.ndarray]:
-        found, sds = [self.log_marginal_likelihood], [1.0]
+        """What must settle, and what it may move by: moments and chances of S(t), and elpd."""
+        found, scales = [self.log_marginal_likelihood, *self.elpd], [1.0] * (1 + len(self.elpd))
+        months, shares = (x.ravel() for x in np.meshgrid(CHECKED, SHARES))
         for which in ("mean_study", "new_study"):
-            table = self.survival(CHECKED, which)
-            found += list(table[["mean", "sd", "ci_low", "ci_high"]].to_numpy().ravel())
-            sds += list(np.repeat(table["sd"].to_numpy(), 4))
-        return np.array([*found, *self.elpd]), np.array([*sds, *np.ones(len(self.elpd))])
+            mean, square = self._moments(np.array(CHECKED), which)
+            sd = np.sqrt(np.maximum(square - mean**2, 0.0))
+            found += [*mean, *sd, *self._cdf(months, shares, which)]
+            scales += [*sd, *sd, *[CHANCE] * months.size]
+        return np.array(found), np.array(scales)
 
     @cached_property
     def tau(self) -> GridDistribution | None:
@@ -492,11 +321,11 @@ class SurvivalPosterior(Curves):
         i = self.studies.index(study)
         axes = self.axes
         table = self._tables(axes)[0][i]
-        fallen = self._last_a[i] - self._last_a[i].max()
+        fallen = self._each[i] - self._each[i].max()
         pull = np.where(self._weight > 0, self._weight * np.exp(-np.maximum(fallen, -600.0)), 0.0)
         density = np.zeros(axes.eta.size)
         for t in range(axes.tau.size):
-            density += ((axes.kernel(t).T @ pull[:, t]) * table).sum(axis=1)
+            density += ((axes.kernel[:, t].T @ pull[:, t]) * table).sum(axis=1)
         return GridDistribution(axes.eta[0], axes.step, density, multiple(1.0))
 
 
@@ -536,12 +365,13 @@ def fit(
     ValueError : there is no fact (no duration is known: there is nothing to estimate), or a row is
         none; an unknown family.
     """
+    return _fit(_studies(facts, ever), family, priors, reading)
+
+
+def _fit(studies: list[Study], family: str, priors, reading) -> SurvivalPosterior:
     if family not in FAMILIES:
         raise ValueError(f"no family {family!r}; known are {', '.join(FAMILIES)}")
-    rows = published.complete(facts)
-    if rows.empty:
-        raise ValueError("no fact on durations: nothing can be estimated")
-    return SurvivalPosterior(rows, family, priors or DEFAULT_PRIORS, reading or Reading(), ever)
+    return SurvivalPosterior(studies, family, priors or DEFAULT_PRIORS, reading or Reading())
 
 
 @dataclass(frozen=True)
@@ -581,6 +411,25 @@ class Ensemble:
             )
         return pd.DataFrame(rows)
 
+    @property
+    def studies(self) -> tuple[str, ...]:
+        return next(iter(self.posteriors.values())).studies
+
+    def predictive(self) -> dict[str, float]:
+        """log p(facts of a study | the others) by study, the families averaged by their weights."""
+        elpd = np.column_stack([post.elpd for post in self.posteriors.values()])
+        weights = np.array([self.weights[name] for name in self.posteriors])
+        values = special.logsumexp(elpd, axis=1, b=weights)
+        return dict(zip(self.studies, values.tolist(), strict=True))
+
+    def without(self, study: str) -> Curves:
+        """The average refitted without one study: families and their weights by the others."""
+        i = self.studies.index(study)
+        elpd = [np.delete(post.elpd_without[i], i) for post in self.posteriors.values()]
+        weights = stacking(np.column_stack(elpd))
+        parts = [post.without(study) for post in self.posteriors.values()]
+        return Curves([part.weighted(w) for part, w in zip(parts, weights, strict=True)])
+
     def leave_one_out(self) -> pd.DataFrame:
         """Columns study_id, family, elpd: log p(facts of the study | the others)."""
         return pd.DataFrame(
@@ -607,7 +456,8 @@ def fit_all(
     facts, priors, ever, reading : as in `fit`, which also says what is refused.
     families : the families to be weighed.
     """
-    posteriors = {name: fit(facts, name, priors, ever=ever, reading=reading) for name in families}
+    studies = _studies(facts, ever)
+    posteriors = {name: _fit(studies, name, priors, reading) for name in families}
     elpd = np.column_stack([post.elpd for post in posteriors.values()])
     weights = dict(zip(posteriors, stacking(elpd).tolist(), strict=True))
     optimum = dict(zip(posteriors, stacking_optimum(elpd).tolist(), strict=True))
@@ -724,12 +574,12 @@ def _axes(family, priors: Priors, ranges, step, n_theta, n_cure, n_tau) -> Axes:
         cell = np.log((x[1] - x[0]) / sd) - 0.5 * np.log(2 * np.pi)
         return x, -0.5 * z * z + cell
 
-    theta, log_theta = nodes("theta", priors.log_shape, n_theta, family != "exponential")
-    cure, log_cure = nodes("logit_cure", priors.logit_cure, n_cure, family == "cure")
-    grid_theta, grid_cure = np.meshgrid(theta, cure, indexing="ij")
+    alone = 1 if family in RESUMING else ALONE
+    theta, log_theta = nodes("theta", priors.log_shape, alone * n_theta, family != "exponential")
+    cure, log_cure = nodes("logit_cure", priors.logit_cure, n_cure, family in RESUMING)
     return Axes(
-        eta, slice(wide, wide + m), v, tau, log_tau, theta, cure, grid_theta.ravel(),
-        grid_cure.ravel(), (log_theta[:, None] + log_cure).ravel(),
+        eta, slice(wide, wide + m), v, tau, log_tau, theta, cure, np.repeat(theta, cure.size),
+        (log_theta[:, None] + log_cure).ravel(),
     )  # fmt: skip
 
 

@@ -320,6 +320,86 @@ def duration(results: Results, approach: str) -> str:
 
 
 @said
+def duration_left_out(results: Results, approach: str) -> str:
+    """What leaving out each study does to the duration, within the follow-up of an approach."""
+    table = results.rows("durability_loo", approach=approach)
+    reach = results.rows("follow_up", approach=approach)
+    without = table[table["left_out"] != "none"]
+    if without.empty or reach.empty or not known(reach["last_month"].iloc[0]):
+        return ""
+    parts = []
+    for month, own in without[without["quantity"] == "survival"].groupby("month"):
+        if month <= reach["last_month"].iloc[0]:
+            least, most = own["median"].min(), own["median"].max()
+            parts.append(f"{percent(least)} to {percent(most)} after {count(month)} months")
+    halves = without[without["quantity"] == "median_duration"]
+    text = "Without each study in turn"
+    if parts:
+        text += f", the share still free is {listed(parts)}"
+    halves = halves[halves["median"].notna() & halves["moved"].notna()]
+    if halves.empty:
+        return f"{text}." if parts else ""
+    most = halves.loc[halves["moved"].abs().idxmax()]
+    least, longest = halves["median"].min(), halves["median"].max()
+    return (
+        f"{text}{', and' if parts else ','} half have resumed insulin after {count(least)} to "
+        f"{count(longest)} months; leaving out {verbatim(study(most['label']))} moves that most, "
+        f"to {count(most['median'])} months ({_span(most['ci_low'], most['ci_high'])})."
+    )
+
+
+def _span(low: float, high: float) -> str:
+    """Ends of a time in months; without a known upper end it is beyond a century."""
+    return f"{count(low)} to {count(high)}" if known(high) else f"{count(low)} to over 1200"
+
+
+CLEARLY = 2
+"""Standard errors by which a family must predict better for its cured share to be believed."""
+
+
+@said
+def never_resuming(results: Results, approach: str) -> str:
+    """Whether the studies can tell that some never need insulin again."""
+    families = results.rows("durability_families", approach=approach, family="cure")
+    scores = results.rows("durability_predictive", approach=approach)
+    scores = scores.pivot_table(index="study_id", columns="family", values="elpd")
+    if families.empty or not {"cure", "weibull"} <= set(scores.columns):
+        return ""
+    row, gain = families.iloc[0], scores["cure"] - scores["weibull"]
+    error = math.sqrt(len(gain) * gain.var(ddof=0))
+    share = f"{percent(row['never'])} ({percent_interval(row['never_low'], row['never_high'])})"
+    compared = (f"difference of log predictive densities {number(gain.sum(), 1)}, standard error "
+                f"{number(error, 1)}")  # fmt: skip
+    if gain.sum() > CLEARLY * error:
+        return (f"A curve on which some never need insulin again predicts the studies better than "
+                f"the same curve without them ({compared}): {share} would not.")  # fmt: skip
+    before = percent_interval(row["never_prior_low"], row["never_prior_high"])
+    return (
+        "Whether some never need insulin again cannot be told from these studies: a curve with "
+        f"such a share does not predict them clearly better than the same curve without "
+        f"({compared}). With it, the share is {share}; its prior alone says {before}."
+    )
+
+
+@said
+def landmarks(results: Results, approach: str) -> str:
+    """Which published counts at a month cannot stand on the curve of the ever free, and why."""
+    table = results.rows("durability_landmarks", approach=approach)
+    if table.empty:
+        return ""
+    on = table["denominator"].eq("ever_free") & table["clock"].eq("independence")
+    if on.all():
+        return ""
+    why = "another denominator, or a clock that starts at treatment"
+    if not on.any():
+        return (f"None of the {count(len(table))} published counts at a month is drawn on the "
+                f"curve of the people ever free: {why}.")  # fmt: skip
+    return (f"Of the {count(len(table))} published counts at a month, {count(on.sum())} "
+            f"{'is' if on.sum() == 1 else 'are'} drawn on the curve of the people ever free; the "
+            f"other {count((~on).sum())}: {why}.")  # fmt: skip
+
+
+@said
 def shares(results: Results, approach: str, population: str, *names: str) -> str:
     """Shares of patients in a stratum, counted and modelled, their denominators named."""
     told = [_share(results, name, approach, population) for name in names]

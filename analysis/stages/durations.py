@@ -10,17 +10,26 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from scipy import special
 
 from analysis import cohorts, durations, exact, priors, responders
+from analysis.cohorts import patient_groups
 from analysis.evidence import Evidence, label_of
 from analysis.evidence.references import reference, renamed
 from analysis.exact import bounds, survival
+from analysis.exact.curves import CENTURY
 from analysis.exact.facts import last_supported_month, longest_observed
+from analysis.exact.families import ENDLESS, never_resuming
 from analysis.questions import APPROACHES
 from analysis.stages.result import StageResult, Tell, stage_result
 
-MONTHS = (12.0, 24.0, 60.0, 120.0)
-CURVE = np.concatenate([np.arange(0.0, 24.5, 1.0), np.arange(26.0, 121.0, 2.0)])
+MONTHS = (12.0, 24.0, 36.0, 60.0, 120.0)
+CURVE = np.concatenate([np.arange(0, 12, 1.0), np.arange(12, 36, 2.0), np.arange(36, 121, 4.0)])
+"""Months at which curves are drawn; the last one borne by the follow-up is added."""
+LEFT_OUT = (12.0, 36.0, 60.0)
+"""Months at which each study is left out in turn."""
+NOBODY = "none"
+"""In the place of the study left out: all studies are in."""
 MOST = 0.5
 WINDOW = 60.0
 POPULATION = "t1d"
@@ -35,32 +44,31 @@ def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None
     -------
     StageResult with estimates (survival, survival_above, median_duration) and the tables
     duration_facts, duration_exclusions, follow_up, durability_curve, durability_families,
-    durability_loo, durability_landmarks, swimmer.
+    durability_predictive, durability_loo, durability_landmarks, swimmer.
     """
     layer, left_out = durations.layer(evidence)
     strata = cohorts.strata(evidence.studies).set_index(evidence.studies["study_id"].to_numpy())
     facts = with_strata(evidence, layer)
     facts["source_rows"] = [renamed(evidence, names) for names in facts["source_rows"]]
-    counted = responders.table(evidence).facts
     rows: list[dict] = []
-    names = ("follow_up", "durability_curve", "durability_families", "durability_loo")
+    names = ("follow_up", "durability_curve", "durability_families", "durability_predictive",
+             "durability_loo")  # fmt: skip
     tables: dict[str, list] = {name: [] for name in names}
     for approach in APPROACHES:
-        own = facts[facts["approach"].eq(approach) & facts["population"].str.startswith("t1d")]
-        own = own.reset_index(drop=True)
+        own = facts_of(facts, approach)
         if own.empty or own["kind"].eq("unresolved").all():
             continue
         who = {"approach": approach, "population": POPULATION}
         last = last_supported_month(own)
-        enough = own["study_id"].nunique() >= FEWEST
         share = np.nan
-        if enough:
+        if own["study_id"].nunique() >= FEWEST:
             progress(approach)
-            ensemble = survival.fit_all(own, PRIORS, ever=ever_odds(counted, approach))
-            made = _curves(who, own, ensemble, last)
-            rows += made["estimates"]
-            for name in names[1:]:
-                tables[name] += made[name]
+            ensemble = survival.fit_all(own, PRIORS, ever=ever_of_others(evidence, own))
+            rows += _estimates(who, own, ensemble, last)
+            tables["durability_curve"] += _curve(who, ensemble, last)
+            tables["durability_families"] += _families(who, ensemble)
+            tables["durability_predictive"] += _predictive(who, own, ensemble)
+            tables["durability_loo"] += each_left_out(who, own, ensemble)
             if np.isfinite(last):
                 share = ensemble.average.share_beyond(last, WINDOW)
         tables["follow_up"].append(_follow_up(who, own, last, share))
@@ -71,6 +79,12 @@ def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None
     tables["durability_landmarks"] = landmarks(evidence, facts, strata)
     tables["swimmer"] = swimmer(evidence, facts, strata)
     return stage_result(rows, tables)
+
+
+def facts_of(facts: pd.DataFrame, approach: str) -> pd.DataFrame:
+    """The facts behind the curve of an approach: those on type 1 diabetes."""
+    own = facts[facts["approach"].eq(approach) & facts["population"].str.startswith(POPULATION)]
+    return own.reset_index(drop=True)
 
 
 def with_strata(evidence: Evidence, facts: pd.DataFrame) -> pd.DataFrame:
@@ -95,80 +109,182 @@ def _priors() -> survival.Priors:
 PRIORS = _priors()
 
 
-def ever_odds(counted: pd.DataFrame, approach: str) -> tuple[float, float]:
-    """Mean and SD of the log odds of ever becoming free in an approach."""
-    own = counted[counted["outcome"].eq("ever_insulin_free") & counted["approach"].eq(approach)]
+def ever_of_others(evidence: Evidence, facts: pd.DataFrame) -> dict[str, tuple[float, float]]:
+    """Mean and SD of the log odds of ever becoming free where a study's own number is not known.
+
+    What the other groups of patients of its approach tell: its own count is in its facts already,
+    and would be used twice.
+
+    Parameters
+    ----------
+    facts : of one approach; see `with_strata`.
+
+    Returns
+    -------
+    By study, for those whose facts hold patients of whom it is not known whether they were free.
+    """
+    unknown = facts.loc[facts["through_ever"], ["study_id", "approach"]].drop_duplicates()
+    if unknown.empty:
+        return {}
+    counted = responders.table(evidence).facts
+    counted = counted[counted["outcome"].eq("ever_insulin_free")]
+    groups = patient_groups(evidence.studies)
+    return {
+        study: ever_odds(
+            counted[counted["approach"].eq(approach) & counted["patients"].ne(groups[study])]
+        )
+        for study, approach in unknown.itertuples(index=False)
+    }
+
+
+def ever_odds(counted: pd.DataFrame) -> tuple[float, float]:
+    """Mean and SD of the log odds of ever becoming free in a new study; of the prior without any.
+
+    Parameters
+    ----------
+    counted : k, n and bound, one row a group of patients.
+    """
     mu, tau = (priors.get("ever_independent", name) for name in ("mu", "tau"))
-    if own.empty:
-        return mu.params[0], mu.scale
+    if counted.empty:
+        mean, sd = mu.params
+        return float(mean), float(np.hypot(sd, tau.scale))
     post = exact.fit_shares(
-        own["k"], own["n"], mu_prior=exact.Normal(*mu.params),
-        tau_prior=exact.HalfNormal(tau.scale), at_least=own["bound"].eq("at_least"),
+        counted["k"], counted["n"], mu_prior=exact.Normal(*mu.params),
+        tau_prior=exact.HalfNormal(tau.scale), at_least=counted["bound"].eq("at_least"),
     )  # fmt: skip
     return post.new_theta.mean, post.new_theta.sd
 
 
-def _curves(who: dict, facts: pd.DataFrame, ensemble: survival.Ensemble, last: float) -> dict:
-    """Estimates and rows of one approach."""
+def _estimates(
+    who: dict, facts: pd.DataFrame, ensemble: survival.Ensemble, last: float
+) -> list[dict]:
+    """Shares still free, their chances of being most, and the median duration, by family."""
     patients = facts.loc[facts["kind"].ne("unresolved"), "count"].sum()
     base = {**who, "outcome": "insulin_free_duration", "k_studies": facts["study_id"].nunique(),
             "n_patients": patients}  # fmt: skip
-    curves = {**ensemble.posteriors, "stacked": ensemble.average}
-    made: dict[str, list] = {"estimates": [], "durability_curve": [], "durability_families": [],
-                             "durability_loo": []}  # fmt: skip
-    for family, curve in curves.items():
-        variant = {"variant": family}
-        table = curve.survival(MONTHS).set_index("months")
-        new = curve.survival(MONTHS, "new_study").set_index("months")
-        for month in MONTHS:
-            row = table.loc[month]
+    made = []
+    for family, curve in {**ensemble.posteriors, "stacked": ensemble.average}.items():
+        own = {**base, "variant": family}
+        new = curve.survival(MONTHS, "new_study")
+        below = curve.survival_cdf(MONTHS, MOST)
+        for i, row in enumerate(curve.survival(MONTHS).to_dict("records")):
+            month = row["months"]
             note = "" if month <= last else "beyond the follow-up: an extrapolation"
-            made["estimates"].append({
-                **base, **variant, "quantity": "survival", "month": month, "scale": "share",
+            made.append({
+                **own, "quantity": "survival", "month": month, "scale": "share",
                 "unit": "share", "mean": row["mean"], "median": row["median"], "sd": row["sd"],
                 "ci_low": row["ci_low"], "ci_high": row["ci_high"],
-                "pred_low": new.loc[month, "ci_low"], "pred_high": new.loc[month, "ci_high"],
-                "note": note,
+                "pred_low": new["ci_low"][i], "pred_high": new["ci_high"][i], "note": note,
             })  # fmt: skip
-            below = float(np.ravel(curve.survival_cdf(month, MOST))[0])
-            made["estimates"].append({
-                **base, **variant, "quantity": "survival_above", "month": month,
-                "threshold": MOST, "scale": "probability", "unit": "probability",
-                "mean": 1 - below, "note": note,
+            made.append({
+                **own, "quantity": "survival_above", "month": month, "threshold": MOST,
+                "scale": "probability", "unit": "probability", "mean": 1 - below[i], "note": note,
             })  # fmt: skip
         half = curve.time_to(MOST)
-        made["estimates"].append({
-            **base, **variant, "quantity": "median_duration", "scale": "months",
-            "unit": "months", "median": half["median"], "ci_low": half["ci_low"],
-            "ci_high": half["ci_high"] if np.isfinite(half["ci_high"]) else np.nan,
+        made.append({
+            **own, "quantity": "median_duration", "scale": "months", "unit": "months",
+            **_months(half),
             "note": f"probability of never falling to half: {half['p_never']:.2f}",
         })  # fmt: skip
-        if family == "stacked":
-            for row in curve.survival(CURVE).to_dict("records"):
-                made["durability_curve"].append({
-                    **who, "denominator": "ever_free", "family": family, "month": row["months"],
-                    "median": row["median"], "ci_low": row["ci_low"], "ci_high": row["ci_high"],
-                    "beyond_data": not row["months"] <= last,
-                })  # fmt: skip
-        else:
-            means = curve.mean_curve(CURVE)
-            made["durability_curve"] += [
-                {**who, "denominator": "ever_free", "family": family, "month": month,
-                 "median": value, "ci_low": np.nan, "ci_high": np.nan,
-                 "beyond_data": not month <= last}
-                for month, value in zip(CURVE, means, strict=True)
-            ]  # fmt: skip
-    weights = ensemble.families().set_index("family")
-    for family, post in ensemble.posteriors.items():
-        at = post.survival((12.0, 60.0, 120.0))["median"].to_numpy()
-        row, elpd = weights.loc[family], np.asarray(post.elpd, dtype=float)
-        made["durability_families"].append({
-            **who, "family": family, "weight": row["weight"],
-            "log_marginal_likelihood": row["log_marginal_likelihood"], "elpd": row["elpd"],
-            "elpd_se": float(np.sqrt(elpd.size * elpd.var())), "s_12": at[0], "s_60": at[1],
-            "s_120": at[2], "median_months": min(post.time_to(MOST)["median"], 1200.0),
+    return made
+
+
+def _months(half: dict) -> dict:
+    """Median and ends of a time; blank beyond a century."""
+    return {name: half[name] if np.isfinite(half[name]) else np.nan
+            for name in ("median", "ci_low", "ci_high")}  # fmt: skip
+
+
+def _curve(who: dict, ensemble: survival.Ensemble, last: float) -> list[dict]:
+    """The average with its band, and every family's own curve."""
+    months = np.union1d(CURVE, [last]) if last < CURVE[-1] else CURVE
+    blank = np.full(months.size, np.nan)
+    curves = {
+        family: pd.DataFrame({"median": post.mean_curve(months), "ci_low": blank, "ci_high": blank})
+        for family, post in ensemble.posteriors.items()
+    }
+    curves["stacked"] = ensemble.average.survival(months)
+    return [
+        {**who, "denominator": "ever_free", "family": family, "month": month,
+         "median": row["median"], "ci_low": row["ci_low"], "ci_high": row["ci_high"],
+         "beyond_data": not month <= last}
+        for family, table in curves.items()
+        for month, row in zip(months, table.to_dict("records"), strict=True)
+    ]  # fmt: skip
+
+
+def _families(who: dict, ensemble: survival.Ensemble) -> list[dict]:
+    """How well each family predicts, what it says, and the share it says never resumes."""
+    made = []
+    for row in ensemble.families().to_dict("records"):
+        post = ensemble.posteriors[row["family"]]
+        at = dict(zip(MONTHS, post.survival(MONTHS)["median"], strict=True))
+        kept = ("family", "weight", "log_marginal_likelihood", "elpd", "elpd_below_best",
+                "elpd_below_best_se")  # fmt: skip
+        made.append({
+            **who, **{name: row[name] for name in kept}, "s_12": at[12.0], "s_60": at[60.0],
+            "s_120": at[120.0],
+            "median_months": min(post.time_to(MOST)["median"], CENTURY),
+            **_never(post),
         })  # fmt: skip
     return made
+
+
+def _never(post: survival.SurvivalPosterior) -> dict:
+    """The share that never resumes, and what the prior alone says of it."""
+    levels = np.array([0.5, 0.025, 0.975])
+    names = ("never", "never_low", "never_high", "never_prior", "never_prior_low",
+             "never_prior_high")  # fmt: skip
+    endless = ENDLESS.get(post.family)
+    if endless is None:
+        return dict.fromkeys(names, np.nan)
+    prior = PRIORS.log_shape if endless == "theta" else PRIORS.logit_cure
+    rising = endless == "logit_cure"
+    values = []
+    for quantile in (getattr(post, endless).quantile, _normal(prior)):
+        at = quantile(levels if rising else 1 - levels)
+        values += list(never_resuming(post.family, at, at))
+    return dict(zip(names, values, strict=True))
+
+
+def _normal(prior: exact.Normal):
+    return lambda p: float(prior.mean) + float(prior.sd) * special.ndtri(p)
+
+
+def _predictive(who: dict, facts: pd.DataFrame, ensemble: survival.Ensemble) -> list[dict]:
+    """The log density each family, and their average, gave a study's facts from the others."""
+    labels = _labels(facts)
+    rows = ensemble.leave_one_out().to_dict("records")
+    rows += [{"study_id": study, "family": "stacked", "elpd": value}
+             for study, value in ensemble.predictive().items()]  # fmt: skip
+    return [{**who, "label": labels[row["study_id"]], **row} for row in rows]
+
+
+def each_left_out(who: dict, facts: pd.DataFrame, ensemble: survival.Ensemble) -> list[dict]:
+    """The average without each study in turn; with fewer than `FEWEST` left there is no curve."""
+    labels = _labels(facts)
+    curves = {NOBODY: ensemble.average}
+    if len(ensemble.studies) > FEWEST:
+        curves |= {study: ensemble.without(study) for study in ensemble.studies}
+    made: list[dict] = []
+    whole: dict[float, float] = {}
+    for study, curve in curves.items():
+        rows = [{"quantity": "survival", "month": row["months"], "median": row["median"],
+                 "ci_low": row["ci_low"], "ci_high": row["ci_high"]}
+                for row in curve.survival(LEFT_OUT).to_dict("records")]  # fmt: skip
+        rows.append({"quantity": "median_duration", "month": np.nan, **_months(curve.time_to())})
+        if study == NOBODY:
+            whole = {row["quantity"] + f"{row['month']:g}": row["median"] for row in rows}
+        made += [
+            {**who, "left_out": study, "label": labels.get(study, ""), **row,
+             "moved": row["median"] - whole[row["quantity"] + f"{row['month']:g}"]}
+            for row in rows
+        ]  # fmt: skip
+    return made
+
+
+def _labels(facts: pd.DataFrame) -> dict[str, str]:
+    return dict(facts[["study_id", "label"]].drop_duplicates().itertuples(index=False))
 
 
 def _follow_up(who: dict, facts: pd.DataFrame, last: float, share: float) -> dict:
@@ -198,8 +314,8 @@ def _names(evidence: Evidence, lines) -> list[str]:
 def landmarks(evidence: Evidence, facts: pd.DataFrame, strata: pd.DataFrame) -> list[dict]:
     """Printed "k of n" still free, of the studies behind the curves, each with its denominator.
 
-    `ever_free` where n is the number ever free and differs from all treated; else `all_treated`,
-    whose clock starts at treatment.
+    `all_treated` where n is all treated, `ever_free` where it is the number ever free, else `seen`
+    (those a source could follow). The clock starts at treatment, or when insulin was stopped.
     """
     rows = evidence.independence
     rows = rows[rows["fact"].isin(["at_time", "lasted"]) & rows["arm"].str.startswith("treated")]
@@ -211,18 +327,28 @@ def landmarks(evidence: Evidence, facts: pd.DataFrame, strata: pd.DataFrame) -> 
         if name not in first.index or not row["n_total"] > 0 or not row["k"] >= 0:
             continue
         study, own = first.loc[name], reference("independence", row)
-        given = row["n_total"] == study["k_ever"] != study["n_total"]
+        clock = durations.time_origin(row)
         low, high = bounds.clopper_pearson(row["k"], row["n_total"])
         made.append({
             "approach": strata.loc[name, "approach"], "population": POPULATION,
             "study_id": name, "label": study["label"],
-            "denominator": "ever_free" if given else "all_treated", "month": row["months"],
+            "denominator": _denominator(row["n_total"], study, clock), "clock": clock,
+            "month": row["months"],
             "k": row["k"], "n": row["n_total"], "share": row["k"] / row["n_total"],
             "ci_low": float(low), "ci_high": float(high),
             "in_model": own in used,
             "source_rows": own,
         })  # fmt: skip
     return [row for row in made if row["approach"] in APPROACHES]
+
+
+def _denominator(n: float, study: pd.Series, clock: str) -> str:
+    """Of whom a printed share is; where all treated became free, its clock decides."""
+    fitting = [word for word, size in (("all_treated", study["n_total"]),
+                                       ("ever_free", study["k_ever"])) if n == size]  # fmt: skip
+    if len(fitting) == 2:
+        return "ever_free" if clock == "independence" else "all_treated"
+    return fitting[0] if fitting else "seen"
 
 
 def swimmer(evidence: Evidence, facts: pd.DataFrame, strata: pd.DataFrame) -> list[dict]:

@@ -19,7 +19,13 @@ from analysis.models import count_witness, survival_witness
 from analysis.models import witness as contrast_witness
 from analysis.questions import APPROACHES, DESIGNS, Body, posterior_of
 from analysis.stages import harms, shares
-from analysis.stages.durations import PRIORS, with_strata
+from analysis.stages.durations import (
+    FEWEST,
+    PRIORS,
+    ever_of_others,
+    facts_of,
+    with_strata,
+)
 from analysis.stages.result import StageResult, Tell, stage_result
 
 DRAWS = 1000
@@ -103,28 +109,22 @@ def _counts(evidence: Evidence, seed: int, progress: Tell) -> Iterable[tuple[str
 
 
 def _durations(evidence: Evidence, seed: int, progress: Tell) -> Iterable[tuple[str, object]]:
-    """One family of durations in the approach with most studies."""
+    """Two families of durations in the approach with most studies: one, and the best weighted."""
     facts = with_strata(evidence, durations.layer(evidence)[0])
-    sizes_of = facts.groupby("approach")["study_id"].nunique()
-    sizes_of = sizes_of[sizes_of.index.isin(APPROACHES)]
-    if sizes_of.empty or sizes_of.max() < 2:
+    of_each = {approach: facts_of(facts, approach) for approach in APPROACHES}
+    approach = max(of_each, key=lambda name: of_each[name]["study_id"].nunique())
+    own = of_each[approach]
+    if own["study_id"].nunique() < FEWEST or own["kind"].eq("unresolved").all():
         return
-    approach = sizes_of.idxmax()
-    own = facts[facts["approach"].eq(approach) & facts["population"].str.startswith("t1d")]
-    for i, family in enumerate(FAMILIES):
+    ensemble = survival.fit_all(own, PRIORS, ever=ever_of_others(evidence, own))
+    best = max(ensemble.weights, key=ensemble.weights.__getitem__)
+    for i, family in enumerate(dict.fromkeys((*FAMILIES, best))):
         name = f"duration {family} {approach}"
         progress(name)
-        posterior = survival.fit(own.reset_index(drop=True), family, PRIORS,
-                                 ever=_ever(evidence, approach))  # fmt: skip
+        posterior = ensemble.posteriors[family]
         sampler, sizes = survival_witness.compile_witness([posterior])
         yield name, survival_witness.witness(name, posterior, sampler, sizes, seed=seed + i,
                                              draws=DRAWS)  # fmt: skip
-
-
-def _ever(evidence: Evidence, approach: str) -> tuple[float, float]:
-    from analysis.stages.durations import ever_odds
-
-    return ever_odds(responders.table(evidence).facts, approach)
 
 
 def silent_of(table: pd.DataFrame) -> pd.DataFrame:

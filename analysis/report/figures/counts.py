@@ -14,6 +14,9 @@ from analysis.report.words import count, short, study
 TICKS = (0, 25, 50, 75, 100)
 COUNTED, PLOT, RESULT = 150.0, (158.0, 226.0), 234.0
 """Points from the left at which the columns of `shares` stand; the names begin at 0."""
+MARKS = ("o", "s", "D")
+CLOCKS = {"ever_free": "independence", "all_treated": "treatment"}
+"""When the clock of each denominator's curve starts."""
 
 
 def shares(results: Results, approach: str, population: str, names: tuple[str, ...]) -> Figure:
@@ -100,7 +103,8 @@ def _ends(low: float, high: float, least: bool = False) -> str:
 
 
 def durability(results: Results, approach: str, denominator: str = "ever_free") -> Figure:
-    """Share still insulin-free over time with its band, and landmarks of the same denominator."""
+    """Share still insulin-free over time with its band, and landmarks of the same denominator and
+    clock."""
     curve = results.rows("durability_curve", approach=approach, denominator=denominator,
                          family="stacked")  # fmt: skip
     if curve.empty:
@@ -113,22 +117,23 @@ def durability(results: Results, approach: str, denominator: str = "ever_free") 
                           alpha=0.22, lw=0)  # fmt: skip
         seen = own[~own["beyond_data"]]
         axes.plot(seen["month"], 100 * seen["median"], color=colour, lw=1.6)
-        beyond = own[own["beyond_data"]]
+        beyond = own[own["month"] >= seen["month"].max()] if len(seen) else own
         axes.plot(beyond["month"], 100 * beyond["median"], color=colour, lw=1, linestyle=":")
-        if len(beyond):
+        if own["beyond_data"].any():
             axes.axvspan(beyond["month"].min(), own["month"].max(), color=style.PALE, alpha=0.5,
                          lw=0, zorder=0)  # fmt: skip
             axes.text(beyond["month"].min() + 1, 97, "beyond the data", fontsize=style.SMALL,
                       color=style.GREY, va="top")  # fmt: skip
         break
-    marks = results.rows("durability_landmarks", approach=approach, denominator=denominator)
+    marks = results.rows("durability_landmarks", approach=approach, denominator=denominator,
+                         clock=CLOCKS[denominator])  # fmt: skip
     for row in marks.to_dict("records"):
         axes.plot(row["month"], 100 * row["share"], "o", ms=2 + np.sqrt(row["n"]) / 1.6,
                   mfc="none", color=style.INK)  # fmt: skip
     axes.set_ylim(0, 100)
     axes.set_yticks(TICKS)
     axes.set_ylabel("still insulin-free, of 100")
-    since = "insulin was stopped" if denominator == "ever_free" else "treatment"
+    since = {"independence": "insulin was stopped", "treatment": "treatment"}[CLOCKS[denominator]]
     axes.set_xlabel(f"months since {since}", loc="right")
     axes.set_xlim(0, curve["month"].max())
     return base.title(figure, _lasting(results, approach))
@@ -151,6 +156,39 @@ def _lasting(results: Results, approach: str) -> str:
 
 ENDS = {"resumed": ("|", "insulin resumed"), "ongoing": (">", "still free"),
         "censored": (">", "at least"), "died": ("x", "died")}  # fmt: skip
+
+
+def durability_left_out(results: Results, approach: str) -> Figure:
+    """Share still insulin-free at some months without each study in turn."""
+    table = results.rows("durability_loo", approach=approach, quantity="survival")
+    reach = results.rows("follow_up", approach=approach)
+    if table["left_out"].nunique() < 2 or reach.empty:
+        return base.in_words("Too few studies to leave one out.")
+    last = reach["last_month"].iloc[0]
+    names = table.drop_duplicates("left_out").sort_values(["label", "left_out"])
+    labels = [f"without {study(label)}" if label else "all studies" for label in names["label"]]
+    figure, axes = base.new(0.42 * len(labels) + 0.9)
+    base.label_rows(axes, labels)
+    months = sorted(table["month"].unique())
+    for i, month in enumerate(months):
+        within = bool(month <= last)
+        colour = style.APPROACH_COLOURS[approach] if within else style.GREY
+        words = f"after {count(month)} months" + ("" if within else ", beyond the follow-up")
+        own = table[table["month"] == month].set_index("left_out").loc[names["left_out"]]
+        for y, row in enumerate(own.to_dict("records")):
+            at = y + 0.24 * (i - (len(months) - 1) / 2)
+            axes.plot([100 * row["ci_low"], 100 * row["ci_high"]], [at, at], color=colour, lw=1.1,
+                      linestyle="-" if within else ":")  # fmt: skip
+            axes.plot(100 * row["median"], at, MARKS[i % len(MARKS)], ms=4, color=colour,
+                      mfc=colour if within else "white", label=None if y else words)  # fmt: skip
+    axes.set_xlim(0, 100)
+    axes.set_xticks(TICKS)
+    axes.set_xlabel("still insulin-free, of 100 ever free", loc="right")
+    base.legend_below(figure, axes, 2)
+    first = table[(table["month"] == months[0]) & (table["left_out"] != "none")]
+    least, most = (count(100 * value) for value in (first["median"].min(), first["median"].max()))
+    return base.title(figure, f"Whichever study is left out, {least} to {most} of 100 ever free "
+                              f"still are after {count(months[0])} months")  # fmt: skip
 
 
 @base.drawn_from("swimmer")

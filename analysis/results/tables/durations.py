@@ -86,29 +86,53 @@ DURABILITY_FAMILIES = declare(
         column("weight", NUMBER, "stacking weight"),
         column("log_marginal_likelihood", NUMBER, "log probability of the data"),
         column("elpd", NUMBER, "expected log predictive density of a study left out"),
-        column("elpd_se", NUMBER, "its standard error"),
+        column("elpd_below_best", NUMBER, "by how much it predicts worse than the best family"),
+        column("elpd_below_best_se", NUMBER, "standard error of that difference"),
         column("s_12", NUMBER, "median share at 12 months"),
         column("s_60", NUMBER, "median share at 60 months"),
         column("s_120", NUMBER, "median share at 120 months"),
         column("median_months", NUMBER, "median duration", "months"),
+        column("never", NUMBER, "median share that never resumes; blank where a family has none"),
+        column("never_low", NUMBER, "2.5 %"),
+        column("never_high", NUMBER, "97.5 %"),
+        column("never_prior", NUMBER, "the same from the prior alone"),
+        column("never_prior_low", NUMBER, "2.5 %"),
+        column("never_prior_high", NUMBER, "97.5 %"),
     ),
     ("approach", "population", "family"),
 )
 
-DURABILITY_LOO = declare(
-    "durability_loo",
-    "The stacked share at landmarks without each study in turn.",
+DURABILITY_PREDICTIVE = declare(
+    "durability_predictive",
+    "How well each family predicts the facts of each study from the other studies (exact).",
     (
         *WHO,
-        column("left_out", WORD, "the study left out"),
+        column("study_id", WORD, "the study left out"),
         column("label", WORD, "author and year"),
-        column("month", NUMBER, "landmark", "months"),
-        column("median", NUMBER, "posterior median of the share"),
+        column("family", WORD, "family of curves, or stacked"),
+        column("elpd", NUMBER, "log predictive density of its facts"),
+    ),
+    ("approach", "population", "study_id", "family"),
+)
+
+DURABILITY_LOO = declare(
+    "durability_loo",
+    "The stacked curve refitted without each study in turn, its weights too.",
+    (
+        *WHO,
+        column("left_out", WORD, "the study left out; none for all studies"),
+        column("label", TEXT, "author and year"),
+        column("quantity", WORD, "share still free at a month, or the median duration",
+               words=("survival", "median_duration")),
+        column("month", NUMBER, "months since insulin was stopped; blank for the median duration",
+               "months"),
+        column("median", NUMBER, "posterior median: a share, or months"),
         column("ci_low", NUMBER, "2.5 %"),
         column("ci_high", NUMBER, "97.5 %"),
+        column("moved", NUMBER, "median less the median of all studies"),
     ),
-    ("approach", "population", "left_out", "month"),
-)
+    ("approach", "population", "left_out", "quantity", "month"),
+)  # fmt: skip
 
 DURABILITY_LANDMARKS = declare(
     "durability_landmarks",
@@ -117,8 +141,10 @@ DURABILITY_LANDMARKS = declare(
         *WHO,
         column("study_id", WORD, "the report"),
         column("label", WORD, "author and year"),
-        column("denominator", WORD, "of whom: ever_free or all_treated",
-               words=("ever_free", "all_treated")),
+        column("denominator", WORD, "of whom: ever_free, all_treated, or seen (followed so far)",
+               words=("ever_free", "all_treated", "seen")),
+        column("clock", WORD, "when months begin: at treatment, or independence (insulin stopped)",
+               words=("treatment", "independence")),
         column("month", NUMBER, "time on that clock", "months"),
         column("k", COUNT, "patients free of insulin then"),
         column("n", COUNT, "patients of the denominator"),

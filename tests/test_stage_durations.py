@@ -1,0 +1,282 @@
+"""The stage of durations: approaches apart, nothing twice, no prior for an estimate."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_evidence import evidence_of
+
+from analysis import durations, results
+from analysis.exact import survival
+from analysis.exact.facts import last_supported_month
+from analysis.report import chapters, figures
+from analysis.stages import durations as stage
+from analysis.stages.result import StageResult
+from analysis.vocabulary import APPROACHES
+
+
+def row(fact, study="one", **cells) -> dict:
+    return {"study_id": study, "fact": fact, "bound": "exact", **cells}
+
+
+def listed(study, ended, ongoing, treated=20.0) -> list[dict]:
+    patients = [(month, "resumed") for month in ended] + [(month, "ongoing") for month in ongoing]
+    rows = [
+        row("patient", study, n_total=treated, value=float(month), status=status, sampling="all",
+            patient_label=f"{study} {i}", bound="")
+        for i, (month, status) in enumerate(patients)
+    ]  # fmt: skip
+    return [row("ever", study, n_total=treated, k=float(len(patients))), *rows]
+
+
+THREE = [
+    *listed("short", (2, 4, 5, 8, 9, 14), (16, 20)),
+    *listed("middle", (6, 12, 20, 31), (24, 36, 48)),
+    row("at_time", "landmark", n_total=15.0, k=9.0, months=12.0),
+    row("ever", "landmark", n_total=15.0, k=9.0, bound="at_least"),
+]
+
+
+@pytest.fixture(scope="module")
+def three(evidence) -> StageResult:
+    return stage.run(evidence_of(evidence, THREE))
+
+
+class Shown:
+    """What the chapters ask of results, of one stage."""
+
+    def __init__(self, result: StageResult, **tables):
+        self.estimates, self.tables = result.estimates, {**result.tables, **tables}
+
+    def get(self, **parts):
+        return results.get(self.estimates, **parts)
+
+    def has(self, name):
+        return not self.tables[name].empty
+
+    def rows(self, name, **parts):
+        table = self.tables[name]
+        for column, value in parts.items():
+            table = table[table[column] == value]
+        return table.reset_index(drop=True)
+
+
+# --- no prior is printed -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [row("ever", n_total=14.0, k=5.0), row("ever", "two", n_total=9.0, k=9.0)],
+        [row("at_time", study, n_total=9.0, k=0.0, months=12.0) for study in ("one", "two")],
+        listed("one", (3, 5, 9), (12,)),
+    ],
+    ids=["no duration", "nobody known to be free", "one study"],
+)
+def test_without_durations_of_two_studies_nothing_is_estimated(evidence, rows):
+    found = stage.run(evidence_of(evidence, rows))
+    assert found.estimates.empty
+    for name in ("durability_curve", "durability_families", "durability_loo"):
+        assert found.tables[name].empty
+    assert len(found.tables["follow_up"]) == (rows[1]["fact"] == "patient")
+
+
+def test_one_study_tells_its_longest_patient_and_no_month_is_borne(evidence):
+    table = stage.run(evidence_of(evidence, listed("one", (3, 5, 9), (12,)))).tables["follow_up"]
+    assert table["longest"].tolist() == [12.0] and table["k_cohorts"].tolist() == [1]
+    assert table["last_month"].isna().all() and table["share_beyond"].isna().all()
+
+
+# --- approaches apart ----------------------------------------------------------------------------
+
+
+def test_a_curve_of_one_approach_never_moves_with_another(evidence, three):
+    other = listed("infused", (50, 60, 70), (90,))
+    made = evidence_of(evidence, [*THREE, *other], {"infused": {"cell_class": "msc_umbilical"}})
+    facts = stage.with_strata(made, durations.layer(made)[0])
+    of_each = {
+        approach: set(stage.facts_of(facts, approach)["study_id"]) for approach in APPROACHES
+    }
+    assert of_each == {
+        "immune_reset": {"short", "middle", "landmark"}, "cell_infusion": {"infused"},
+        "islet_replacement": set(),
+    }  # fmt: skip
+    assert set(three.estimates["approach"]) == {"immune_reset"}
+    own = stage.facts_of(facts, "immune_reset")
+    assert stage.ever_of_others(made, own) == stage.ever_of_others(
+        evidence_of(evidence, THREE), own
+    )
+
+
+# --- the count of ever free is used once ---------------------------------------------------------
+
+
+def test_a_count_that_a_landmark_implies_adds_nothing(evidence):
+    bare = [r for r in THREE if not (r["study_id"] == "landmark" and r["fact"] == "ever")]
+    found = []
+    for rows in (THREE, bare):
+        made = evidence_of(evidence, rows)
+        facts = stage.facts_of(stage.with_strata(made, durations.layer(made)[0]), "immune_reset")
+        kept = facts[["study_id", "kind", "low", "high", "count", "through_ever", "min_ever"]]
+        found.append((kept.to_dict("records"), stage.ever_of_others(made, facts)))
+    assert found[0] == found[1]
+    assert set(found[0][1]) == {"landmark"}
+
+
+def test_reports_on_the_same_patients_do_not_tell_one_another_how_many_became_free(evidence):
+    twin = row("ever", "twin", n_total=15.0, k=15.0)
+    made = evidence_of(evidence, [*THREE, twin], {"twin": {"cohort": "landmark"}})
+    facts = stage.facts_of(stage.with_strata(made, durations.layer(made)[0]), "immune_reset")
+    without = stage.ever_of_others(evidence_of(evidence, THREE), facts)
+    assert stage.ever_of_others(made, facts) == without
+
+
+def test_without_other_counts_the_prior_of_a_new_study_speaks(evidence):
+    made = evidence_of(evidence, [row("at_time", n_total=9.0, k=4.0, months=12.0)])
+    facts = stage.with_strata(made, durations.layer(made)[0])
+    mean, sd = stage.ever_of_others(made, facts)["one"]
+    assert mean == 0.0 and sd == pytest.approx(math.hypot(1.5, 1.0))  # tau^2 has mean 1
+
+
+# --- landmarks -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fact", "n", "ever", "denominator", "clock"),
+    [
+        ("at_time", 20.0, 12.0, "all_treated", "treatment"),
+        ("lasted", 20.0, 12.0, "all_treated", "independence"),
+        ("at_time", 12.0, 12.0, "ever_free", "treatment"),
+        ("lasted", 12.0, 12.0, "ever_free", "independence"),
+        ("at_time", 9.0, 12.0, "seen", "treatment"),
+        ("at_time", 20.0, 20.0, "all_treated", "treatment"),
+        ("lasted", 20.0, 20.0, "ever_free", "independence"),
+    ],
+)
+def test_a_landmark_names_its_denominator_and_its_clock(
+    evidence, fact, n, ever, denominator, clock
+):
+    rows = [
+        row("ever", n_total=20.0, k=ever),
+        row("duration_summary", n_total=20.0, k=ever, duration_statistic="range", low=2.0,
+            high=40.0),
+        row(fact, n_total=n, k=5.0, months=12.0),
+    ]  # fmt: skip
+    table = stage.run(evidence_of(evidence, rows)).tables["durability_landmarks"]
+    found = table.loc[table["k"] == 5, ["denominator", "clock"]].to_numpy().tolist()
+    assert found == [[denominator, clock]]
+
+
+def test_only_landmarks_of_the_curve_s_own_denominator_and_clock_are_drawn(three):
+    marks = three.tables["durability_landmarks"].iloc[[0, 0, 0, 0]].reset_index(drop=True)
+    marks["denominator"] = ["ever_free", "ever_free", "all_treated", "seen"]
+    marks["clock"] = ["independence", "treatment", "independence", "treatment"]
+    shown = Shown(three, durability_landmarks=marks)
+    axes = figures.durability(shown, "immune_reset").axes[0]
+    assert sum(line.get_marker() == "o" for line in axes.lines) == 1
+    assert "1 is drawn" in chapters.landmarks(shown, "immune_reset")
+    assert "the other 3: another denominator" in chapters.landmarks(shown, "immune_reset")
+    none = Shown(three, durability_landmarks=marks[1:])
+    assert chapters.landmarks(none, "immune_reset").startswith("None of the 3")
+
+
+# --- follow-up -----------------------------------------------------------------------------------
+
+
+def last_of(evidence, rows) -> float:
+    made = evidence_of(evidence, rows)
+    facts = stage.with_strata(made, durations.layer(made)[0])
+    return last_supported_month(stage.facts_of(facts, "immune_reset"))
+
+
+def test_follow_up_ends_where_fewer_than_ten_of_two_cohorts_are_still_free_and_seen(evidence):
+    rows = [*listed("a", (30,) * 3, (25,) * 6), *listed("b", (), (40,) * 4)]
+    assert last_of(evidence, rows) == 25.0  # thirteen until 25, then seven
+    assert last_of(evidence, [*rows, *listed("c", (), (28,) * 3)]) == 28.0
+    assert math.isnan(last_of(evidence, listed("a", (), (40,) * 15)))
+
+
+def test_the_longest_single_patient_is_named_with_the_report(three):
+    table = three.tables["follow_up"].iloc[0]
+    assert table["longest"] == 48.0 and table["longest_study"].startswith("Middle")
+
+
+def test_the_curve_is_drawn_as_known_up_to_the_last_month_and_no_further(three):
+    last = three.tables["follow_up"]["last_month"].iloc[0]
+    curve = three.tables["durability_curve"]
+    assert curve.loc[~curve["beyond_data"], "month"].max() == last
+    assert curve["beyond_data"].eq(curve["month"] > last).all()
+    told = three.estimates[three.estimates["quantity"] == "survival"]
+    assert told["note"].ne("").eq(told["month"] > last).all()
+
+
+# --- families, and each study left out -----------------------------------------------------------
+
+
+def test_weights_sum_to_one_and_the_average_is_told_beside_every_family(three):
+    table = three.tables["durability_families"]
+    assert table["weight"].sum() == pytest.approx(1.0)
+    scores = three.tables["durability_predictive"].pivot_table(
+        index="study_id", columns="family", values="elpd"
+    )
+    weights = table.set_index("family")["weight"]
+    mixed = np.log((np.exp(scores[weights.index]) * weights).sum(axis=1))
+    assert scores["stacked"].to_numpy() == pytest.approx(mixed.to_numpy(), abs=1e-6)
+    sums = scores[weights.index].sum()
+    assert table.set_index("family")["elpd"].to_dict() == pytest.approx(sums.to_dict(), abs=1e-6)
+
+
+def test_each_study_is_left_out_at_each_month_and_of_the_median_duration(three):
+    table = three.tables["durability_loo"]
+    assert set(table["left_out"]) == {"none", "short", "middle", "landmark"}
+    assert table.groupby("left_out").size().eq(4).all()
+    half = table[table["quantity"] == "median_duration"].set_index("left_out")
+    assert half.loc["short", "moved"] > 0 > half.loc["middle", "moved"]
+    assert (half["median"] - half["moved"]).to_numpy() == pytest.approx(half.loc["none", "median"])
+    whole = table[(table["left_out"] == "none") & (table["quantity"] == "survival")]
+    told = three.estimates[
+        three.estimates["quantity"].eq("survival") & three.estimates["variant"].eq("stacked")
+    ].set_index("month")
+    assert whole["median"].to_numpy() == pytest.approx(told.loc[whole["month"], "median"])
+
+
+def test_of_two_studies_none_is_left_out(evidence, three):
+    made = evidence_of(evidence, [*listed("a", (3, 9), (12,)), *listed("b", (5, 7), (30,))])
+    facts = stage.facts_of(stage.with_strata(made, durations.layer(made)[0]), "immune_reset")
+    ensemble = survival.fit_all(facts, families=("exponential",))
+    table = pd.DataFrame(stage.each_left_out({"approach": "immune_reset"}, facts, ensemble))
+    assert set(table["left_out"]) == {"none"}
+    shown = Shown(three, durability_loo=table)
+    assert chapters.duration_left_out(shown, "immune_reset") == ""
+    assert len(figures.durability_left_out(shown, "immune_reset").axes[0].lines) == 0
+
+
+def test_only_a_family_with_a_share_that_never_resumes_tells_one(three):
+    table = three.tables["durability_families"].set_index("family")
+    assert set(table.index[table["never"].notna()]) == {"cure", "gompertz"}
+    row = table.loc["cure"]
+    assert 0 < row["never_low"] < row["never"] < row["never_high"] < 1
+    assert row["never_prior_low"] < row["never_prior"] < row["never_prior_high"]
+
+
+# --- sentences -----------------------------------------------------------------------------------
+
+
+def test_the_sentence_on_leaving_out_names_the_study_that_moves_most(three):
+    said = chapters.duration_left_out(Shown(three), "immune_reset")
+    table = three.tables["durability_loo"]
+    half = table[(table["quantity"] == "median_duration") & (table["left_out"] != "none")]
+    most = half.loc[half["moved"].abs().idxmax()]
+    assert f"leaving out {most['label']}" in said
+    assert f"to {most['median']:.0f} months" in said
+    assert "60 months" not in said  # beyond the follow-up
+
+
+def test_a_cured_share_is_told_only_where_it_predicts_clearly_better(three):
+    assert "cannot be told" in chapters.never_resuming(Shown(three), "immune_reset")
+    scores = three.tables["durability_predictive"].copy()
+    scores.loc[scores["family"] == "cure", "elpd"] += 5.0
+    better = chapters.never_resuming(Shown(three, durability_predictive=scores), "immune_reset")
+    assert "predicts the studies better" in better and "cannot" not in better
+    assert chapters.never_resuming(Shown(three), "cell_infusion") == ""
