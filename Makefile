@@ -38,7 +38,7 @@ lint: setup ## style and faults
 	@$(BIN)/mypy
 
 lock: ## pin every dependency anew (needs uv)
-	@uv pip compile pyproject.toml --extra dev --universal --python-version 3.12 \
+	@uv pip compile pyproject.toml --extra run --extra dev --universal --python-version 3.12 \
 	  --generate-hashes --no-emit-index-url --no-annotate \
 	  --custom-compile-command "make lock" --quiet -o requirements.lock
 

@@ -90,6 +90,17 @@ class Outcome:
         return math.log(value) if self.is_ratio else value
 
     @property
+    def finding(self) -> str:
+        """Its name in a summary of findings, with what it is held against."""
+        name = self.noun.removeprefix("the ")
+        against = ", of all treated" if self.kind == COUNT else ", difference from controls"
+        return (
+            name[:1].upper()
+            + name[1:]
+            + (", treated against controls" if self.is_ratio else against)
+        )
+
+    @property
     def thresholds(self) -> tuple[float, ...]:
         """Zero and the important differences, on the model's scale, signed towards good."""
         return (0.0, *(self.modelled(value) for value in self.important))

@@ -15,7 +15,8 @@ import yaml
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-WANTED = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]
+EXTRAS = PROJECT["optional-dependencies"]
+WANTED = PROJECT["dependencies"] + EXTRAS["run"] + EXTRAS["dev"]
 
 
 def conda_requirements() -> list[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis import claims as room
-from analysis import escape, vocabulary
+from analysis import escape, outcomes, vocabulary
 from analysis.report import harms, readings, words
 from analysis.report.page_one import CARDS, CLASS_WORDS, INFUSION, ISLETS, TYPES
 from analysis.report.tables.base import Table, grid, made_from, under_heads
@@ -194,18 +194,6 @@ def interval_of(row) -> str:
 
 # --- summary of findings -----------------------------------------------------------------------
 
-TITLES = {
-    "c_peptide_ratio": "C-peptide, treated over controls",
-    "c_peptide_gain": "C-peptide, difference from controls",
-    "hba1c": "HbA1c, difference from controls",
-    "insulin_dose": "Insulin dose, treated against controls",
-    "c_peptide_detectable": "C-peptide detectable that was not",
-    "ever_insulin_free": "Ever free of insulin, of all treated",
-    "insulin_free_12": "Free of insulin at about a year, of all treated",
-    "hba1c_below_7": "HbA1c under 7 %, of all treated",
-    "free_of_severe_hypoglycaemia": "Free of severe hypoglycaemia, of all treated",
-}
-
 
 def findings_of(results, approach: str, population: str) -> list[tuple[str, readings.Reading]]:
     """At most seven outcomes of a stratum, harms among them."""
@@ -216,7 +204,7 @@ def findings_of(results, approach: str, population: str) -> list[tuple[str, read
             name = CLASS_WORDS.get(cell_class, words.short(cell_class))
             found.append(
                 (
-                    f"{TITLES['c_peptide_detectable']}: {name}",
+                    f"{outcomes.get('c_peptide_detectable').finding}: {name}",
                     readings.share(
                         results, "c_peptide_detectable", approach, population, cell_class
                     ),
@@ -229,12 +217,15 @@ def findings_of(results, approach: str, population: str) -> list[tuple[str, read
             "free_of_severe_hypoglycaemia",
         )
     else:
-        outcomes = ("c_peptide_ratio", "hba1c", "insulin_dose")
-        if approach == INFUSION:
-            outcomes = ("c_peptide_ratio", "c_peptide_gain", "hba1c", "insulin_dose")
-        found = [(TITLES[o], readings.effect(results, o, approach, population)) for o in outcomes]
+        told = [o for o in outcomes.HEADLINES if approach == INFUSION or o != "c_peptide_gain"]
+        found = [
+            (outcomes.get(o).finding, readings.effect(results, o, approach, population))
+            for o in told
+        ]
         shares = ("insulin_free_12", "ever_insulin_free")
-    found += [(TITLES[o], readings.share(results, o, approach, population)) for o in shares]
+    found += [
+        (outcomes.get(o).finding, readings.share(results, o, approach, population)) for o in shares
+    ]
     return [*found[: MOST_OUTCOMES - 1], _harms_row(results, approach, population)]
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import outcomes
+from analysis.exact.families import FAMILIES, LABELS
 from analysis.results.contract import (
     COUNT,
     NUMBER,
@@ -72,12 +73,7 @@ VARIANTS = {
     "with_bounds": "lower bounds beside exact counts",
     "exact_counts": "exact counts without lower bounds",
     "related": "events judged related to the treatment",
-    "exponential": "this family of survival curves",
-    "weibull": "this family of survival curves",
-    "lognormal": "this family of survival curves",
-    "loglogistic": "this family of survival curves",
-    "gompertz": "this family of survival curves",
-    "cure": "this family of survival curves: a share never resumes",
+    **{family: f"family of survival curves: {LABELS[family]}" for family in FAMILIES},
     "stacked": "families weighed by how well each predicts a study left out",
 }
 METHODS = {

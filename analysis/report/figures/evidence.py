@@ -16,7 +16,8 @@ from analysis.report.figures import base
 from analysis.report.results import Results
 from analysis.report.words import short
 
-MAPPED = ("c_peptide_ratio", "hba1c", "insulin_dose", "ever_insulin_free")
+MAPPED = (*(name for name in outcomes.HEADLINES if name != "c_peptide_gain"), "ever_insulin_free")
+"""Outcomes of the map; the gain of C-peptide comes from the studies of its ratio."""
 RISK_COLOURS = {"low": style.GREEN, "moderate": "#E3B505", "some_concerns": "#E3B505",
                 "high": style.RED, "serious": style.RED, "critical": "#7A1F0F",
                 "no_information": "#B8B8B8"}  # fmt: skip
