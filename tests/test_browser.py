@@ -192,11 +192,124 @@ def test_long_tables_are_filtered_and_sorted(visit):
     assert page.said == []
 
 
+def test_the_answer_advice_and_deaths_stand_within_two_screens_of_a_telephone(visit):
+    page = visit(380)
+    cards = page.locator(".cards").bounding_box()["y"]
+    first = page.locator(".card").first.bounding_box()
+    assert cards <= 2 * 800
+    assert first["y"] + first["height"] <= 3 * 800
+    before = page.evaluate(
+        """() => { const range = document.createRange();
+             range.setStart(document.querySelector('main'), 0);
+             range.setEndBefore(document.querySelector('.cards'));
+             return range.toString().split(/\\s+/).filter(Boolean).length; }"""
+    )
+    assert before <= 350
+    shown = page.locator("#sec-answer").inner_text()
+    assert "died" in shown and "Nobody should change a treatment" in shown
+
+
+def test_each_card_has_a_small_picture_with_words_for_those_who_do_not_see_it(visit):
+    page = visit(380)
+    for card in page.locator(".card").all():
+        strips = card.locator("svg.strip")
+        assert strips.count() > 0
+        assert all(len(strip.get_attribute("aria-label")) > 10 for strip in strips.all())
+        assert all(strip.bounding_box()["width"] >= 80 for strip in strips.all())
+
+
+@pytest.mark.parametrize("width", [380, 1280])
+def test_a_study_is_left_out_by_keyboard_and_one_button_goes_back(visit, width):
+    page = visit(width)
+    box = page.locator(".choice").first
+    told, button = box.get_by_role("status"), box.get_by_role("button")
+    headline = told.inner_text()
+    assert headline.startswith("The headline:") and button.is_disabled()
+    assert not box.locator(".mine circle").is_visible()
+    leave = box.get_by_label("Leave out")
+    leave.focus()
+    page.keyboard.press("ArrowDown")
+    assert told.inner_text().startswith("Your choice, not the headline of this report (without ")
+    assert told.inner_text().split("): ", 1)[1] == leave.evaluate(
+        "list => list.selectedOptions[0].dataset.told"
+    )
+    assert box.locator(".mine circle").is_visible() and button.is_enabled()
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowDown")
+    assert leave.input_value() == "" and "(without " not in told.inner_text()
+    assert told.inner_text().startswith("Your choice, not the headline of this report (")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert told.inner_text() == headline and button.is_disabled()
+    assert not box.locator(".mine circle").is_visible()
+    assert page.evaluate("document.activeElement.className") == "leave"
+    assert page.said == []
+
+
+def test_every_headline_with_a_mean_can_be_tried_and_nothing_in_print(visit):
+    page = visit(1280)
+    boxes = page.locator(".choice")
+    assert boxes.count() >= 4
+    assert all(box.locator(".leave option").count() > 2 for box in boxes.all())
+    page.emulate_media(media="print")
+    assert not any(box.is_visible() for box in boxes.all())
+
+
+CONTRAST = """() => {
+  const channel = (v) => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+  const light = (c) => { const [r, g, b] = c.match(/[\\d.]+/g).map(Number).map(channel);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const page = light(getComputedStyle(document.body).backgroundColor);
+  return Array.from(document.querySelectorAll('svg text')).map((text) => {
+    const own = light(getComputedStyle(text).fill);
+    const ratio = (Math.max(own, page) + 0.05) / (Math.min(own, page) + 0.05);
+    return [text.textContent, text.closest('svg').dataset.name, ratio];
+  }).filter(([text, , ratio]) => ratio < 4.5 && text.trim());
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_letters_of_figures_stand_out_from_the_page(visit, scheme):
+    page = visit(1280, scheme)
+    page.evaluate(
+        """() => document.querySelectorAll('figure img').forEach((image, i) => {
+             const text = decodeURIComponent(escape(atob(image.src.split(',')[1])));
+             const drawn = new DOMParser().parseFromString(text, 'image/svg+xml').documentElement;
+             drawn.dataset.name = image.alt;
+             image.replaceWith(document.importNode(drawn, true));
+           })"""
+    )
+    faint = page.evaluate(CONTRAST)
+    on_marks = [found for found in faint if re.fullmatch(r"\d+", found[0])]  # on bars and bubbles
+    assert [found for found in faint if found not in on_marks] == []
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_link_of_the_page_leads_to_something_that_can_be_seen(visit, width):
+    page = visit(width)
+    dead = page.evaluate(
+        """() => Array.from(document.querySelectorAll('a[href^="#"]'))
+             .map(link => link.hash.slice(1))
+             .filter(name => name && !document.getElementById(name))"""
+    )
+    assert dead == []
+    target = page.locator('main a[href^="#tbl-claims"]').first
+    target.click()
+    assert page.locator("#tbl-claims").is_visible()
+
+
+def test_contents_are_folded_on_a_telephone_and_open_beside_the_text(visit):
+    assert visit(380).evaluate("document.querySelector('nav details').open") is False
+    assert visit(1280).evaluate("document.querySelector('nav details').open") is True
+
+
 def test_without_scripts_the_page_is_complete(visit):
     with_scripts, without = visit(1280), visit(1280, java_script_enabled=False)
     for page in (with_scripts, without):
         assert page.locator("#tbl-studies tbody tr").count() > 50
     assert without.locator(".bar").count() == 0
+    assert not without.locator(".choice").first.is_visible()
+    assert without.locator("#fig-loo img").is_visible()
 
 
 def test_the_page_turns_dark_with_the_system(visit):

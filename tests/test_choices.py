@@ -32,10 +32,20 @@ def test_an_analysis_differs_from_the_headline_in_one_thing_alone(made):
     groups = dict(found.groups)
     assert "randomised trials alone" in {one.label for one in groups["Other evidence"]}
     specs = results.rows("multiverse", outcome="hba1c", approach="cell_infusion", population="t2d")
-    assert {one.mean for one in groups["Other rules and priors"]} <= set(specs["mean"])
-    labels = [one.label for one in groups["Other rules and priors"]]
-    assert len(labels) == len(set(labels)) > 5
-    assert any(label.startswith("prior of the mean: ") for label in labels)
+    (rules,) = (found for title, found in groups.items() if title.startswith("Other rules"))
+    assert {one.mean for one in rules} <= set(specs["mean"])
+    labels = [one.label for one in rules]
+    assert len(labels) == len(set(labels)) > 3
+    assert any(label.startswith("standard errors: ") for label in labels)
+
+
+def test_other_priors_are_those_of_the_grid(made):
+    results, found = made
+    grid = results.rows("prior_grid", outcome="hba1c", approach="cell_infusion", population="t2d",
+                        design="controlled")  # fmt: skip
+    (priors,) = (own for title, own in found.groups if title.startswith("Other priors"))
+    assert sorted(one.mean for one in priors) == sorted(grid["mean"])
+    assert len({one.label for one in priors}) == len(grid)
 
 
 def test_every_option_brings_its_words_and_places_within_the_picture(made):

@@ -31,7 +31,13 @@ BAND, REACH, ALL = 16.0, 36.0, 50.0
 KEY = ("Grey: the headline. Colour: your choice; dashed: a new study. Small strokes: every "
        "defensible analysis. Upright: no effect.")  # fmt: skip
 EVIDENCE = ("randomised", "numbers_only", "all_nulls", "low_risk", "strict_window",
-            "visit_open_out", "stated_measure", "with_untested", "registered_nulls")  # fmt: skip
+            "visit_open_out", "stated_measure", "with_untested", "registered_nulls",
+            "words_se_0.5", "words_se_0.75", "words_se_1.5", "robust")  # fmt: skip
+CENTRED = "unknown SDs and correlation at their centre"
+RULES = ("medians", "se_source", "window", "sources", "unstated_spread", "overlaps", "r")
+"""Choices that the analyses of the multiverse alone make."""
+PRIORS = {"half_normal": "as in the headline", "half_normal_narrow": "half as wide",
+          "half_cauchy": "half-Cauchy", "empirical": "log-normal, Rhodes 2015"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -180,7 +186,11 @@ def choices(results: Results, outcome: str, approach: str, population: str) -> C
         tuple(_without(results, parts, about)),
         (
             ("Other evidence", tuple(_evidence(results, parts, scale, about))),
-            ("Other rules and priors", tuple(_rules(results, specs, parts, about))),
+            (f"Other priors, {CENTRED}", tuple(_priors(results, parts, row, about))),
+            (
+                f"Other rules, {CENTRED}",
+                tuple(_rules(results, specs, parts, about)),
+            ),
         ),
         tuple(about.shown(value) for value in usable["mean"].dropna()),
     )
@@ -219,6 +229,18 @@ def _evidence(results: Results, parts: dict, scale: str, about: Outcome) -> Iter
             yield _estimate(results, row, label, about, parts)
 
 
+def _priors(results: Results, parts: dict, head: pd.Series, about: Outcome) -> Iterator[Posterior]:
+    """The headline under other priors of the mean and of the heterogeneity."""
+    table = results.rows("prior_grid", **parts, design="controlled")
+    table = table[table["tau_prior"].isin(PRIORS)]
+    for row in table.sort_values(["mu_prior_sd", "tau_prior"]).to_dict("records"):
+        ends = [about.shown(row[column]) for column in ("mean", "ci_low", "ci_high")]
+        label = (f"mean: SD {row['mu_prior_sd']:g}; heterogeneity: "
+                 f"{PRIORS[row['tau_prior']]}")  # fmt: skip
+        yield Posterior(label, *ends, float("nan"), float("nan"), head["k_studies"],
+                        head["n_patients"], row["p_good"])  # fmt: skip
+
+
 def _rules(
     results: Results, specs: pd.DataFrame, parts: dict, about: Outcome
 ) -> Iterator[Posterior]:
@@ -232,7 +254,8 @@ def _rules(
     if headline.empty:
         return
     differ = specs[names].ne(headline[names].iloc[0], axis=1)
-    alone = specs[differ.sum(axis=1).eq(1) & specs["conclusion"].ne("too_few")]
+    one = differ.sum(axis=1).eq(1) & differ[[name for name in names if name in RULES]].any(axis=1)
+    alone = specs[one & specs["conclusion"].ne("too_few")]
     for index, row in alone.iterrows():
         choice = differ.columns[differ.loc[index]][0]
         label = f"{choice_words(choice)}: {meaning[(choice, row[choice])]}"
