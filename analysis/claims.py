@@ -29,11 +29,12 @@ from analysis.verdicts import (
     OCCURRENCE,
     Grounds,
 )
+from analysis.vocabulary import INFUSION, ISLETS, RESET
 
 MOST = 0.5
 SMALL, SHORT = 50, 24
 """Fewer treated patients than this is a small trial; at most so many months is a short one."""
-TUMOUR_THRESHOLD = 1.0
+TUMOUR_THRESHOLD = outcomes.get("harm_malignancy_or_tumour").important[0]
 """Malignancies per 100 patient-years that the data would have to rule out."""
 
 
@@ -475,8 +476,6 @@ def _entries(inputs: Inputs, trials: pd.DataFrame) -> tuple[str, ...]:
 def _outside(inputs: Inputs) -> Finding:
     return Finding(Grounds())
 
-
-ISLETS, RESET, INFUSION = "islet_replacement", "immune_reset", "cell_infusion"
 
 CLAIMS = (
     Claim("islets_c_peptide", "Islets made from stem cells make C-peptide in people who made none",

@@ -38,7 +38,8 @@ class Outcome:
     scale : the scale its model works on, a key of `SCALES`.
     unit : unit on that scale.
     good : +1 where more is better, -1 where less is, 0 where neither.
-    important : differences that matter, signed, on the scale readers see (ratios as ratios).
+    important : differences that matter, signed, on the scale readers see (ratios as ratios); of a
+        harm the rate to fall under.
     family : family of outcomes in risk_of_bias.csv that judges it: objective, insulin or safety.
     min_results : fewest results that are numbers (standard error known or learnt) behind a mean.
     title : its name in a heading or a table.
@@ -118,11 +119,16 @@ def _count(name, raw, good, family, title, noun, **more) -> Outcome:
                    "patients, of 100", digits=0, short=title.lower(), **more)  # fmt: skip
 
 
+UNDER = {"death": 1.0, "severe_infection": 5.0, "malignancy_or_tumour": 1.0}
+"""Rates per 100 patient-years to fall under: the authors' choices, 1 for what cannot be undone."""
+
+
 def _harm(word: str) -> Outcome:
     label = vocabulary.EVENT_CATEGORIES[word]
-    return Outcome(f"{HARM}_{word}", HARM, (word,), RATE, "per 100 patient-years", -1, (), "safety",
-                   label[:1].upper() + label[1:], label, "per 100 patient-years", digits=1,
-                   short=label)  # fmt: skip
+    under = (UNDER[word],) if word in UNDER else ()
+    return Outcome(f"{HARM}_{word}", HARM, (word,), RATE, "per 100 patient-years", -1, under,
+                   "safety", label[:1].upper() + label[1:], label, "per 100 patient-years",
+                   digits=1, short=label)  # fmt: skip
 
 
 _ALL = (

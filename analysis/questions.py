@@ -16,7 +16,7 @@ import pandas as pd
 from scipy import special
 
 from analysis import effects as effects_room
-from analysis import outcomes
+from analysis import outcomes, vocabulary
 from analysis.effects import Rules
 from analysis.effects.rules import SELECTING
 from analysis.effects.select import Candidates
@@ -25,12 +25,12 @@ from analysis.evidence import Evidence
 from analysis.exact.contrasts import ContrastPosterior, ContrastPriors, fit
 from analysis.risk_of_bias import NOT_JUDGED
 
-APPROACHES = ("islet_replacement", "immune_reset", "cell_infusion")
-POPULATIONS = ("t1d_new_onset", "t1d_established", "t1d", "t2d")
+APPROACHES = tuple(vocabulary.APPROACHES)
+POPULATIONS = tuple(word for word in vocabulary.POPULATIONS if word != "all")
 STRATA = tuple((approach, people) for approach in APPROACHES for people in POPULATIONS)
 REVIEW_STRATA = (("cell_infusion", "all"), ("all", "t1d"), ("all", "t2d"), ("all", "all"))
 """Rows over both types or all approaches: only to stand beside earlier reviews that pooled so."""
-DESIGNS = ("controlled", "randomised", "uncontrolled")
+DESIGNS = vocabulary.CONTRASTED
 REGISTERED = ("prospective", "retrospective", "timing_not_seen", "none_found")
 """How a trial was registered, best first."""
 SIGNIFICANT = float(special.ndtri(0.975))

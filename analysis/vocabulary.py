@@ -74,10 +74,11 @@ CELL_CLASS_SHORT = {
     "other": "other",
 }
 
+ISLETS, RESET, INFUSION = "islet_replacement", "immune_reset", "cell_infusion"
 APPROACHES = {
-    "islet_replacement": "islet replacement",
-    "immune_reset": "immune reset",
-    "cell_infusion": "cell infusion",
+    ISLETS: "islet replacement",
+    RESET: "immune reset",
+    INFUSION: "cell infusion",
 }
 """What a treatment does: new insulin-producing cells go in; the immune system is ablated and
 rebuilt; cells that are not islets are infused. Nothing is ever pooled across approaches."""
@@ -110,6 +111,10 @@ POPULATIONS = {
 }
 """Whom an answer is about. New onset: treated within 12 months of diagnosis; `t1d` holds mixed and
 unstated onset too; `all` exists only beside earlier reviews that pooled both types."""
+
+CONTRASTED = ("controlled", "randomised", "uncontrolled")
+"""What an effect is a contrast of: against controls, against randomised controls, within the
+treated."""
 
 DESIGNS = {
     "rct": "randomised",
@@ -471,6 +476,9 @@ EVENT_CATEGORIES = {
     "any_adverse_event": "any adverse event",
     "other": "other event",
 }
+
+GRAVE_EVENTS = ("death", "severe_infection", "malignancy_or_tumour")
+"""Events of which every single one is named."""
 
 RELATIONS = {
     "any": "of any cause",

@@ -14,9 +14,10 @@ import pandas as pd
 from analysis import claims as room
 from analysis import escape, outcomes, vocabulary
 from analysis.report import harms, readings, words
-from analysis.report.page_one import CARDS, CLASS_WORDS, INFUSION, ISLETS, TYPES
+from analysis.report.page_one import CARDS, CLASS_WORDS, TYPES
 from analysis.report.tables.base import Table, grid, made_from, under_heads
 from analysis.report.text import Chain, link, said
+from analysis.vocabulary import INFUSION, ISLETS
 
 GROUPS = {"shown": "Shown", "suggested": "Suggested", "not_known": "Not known", "not_so": "Not so"}
 SOURCES = {

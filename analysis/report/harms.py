@@ -20,7 +20,7 @@ from analysis.report.figures import base
 from analysis.report.tables.base import Table, grid, made_from
 from analysis.report.text import said, verbatim
 
-GRAVE = ("death", "severe_infection", "malignancy_or_tumour")
+GRAVE = vocabulary.GRAVE_EVENTS
 SHOWN = (*GRAVE, "serious_adverse_event")
 EVENTS = {
     "death": "death",
@@ -274,15 +274,23 @@ def reconciled(results) -> str:
 # --- evidence needed ---------------------------------------------------------------------------
 
 
+TWO_SIDED, ONE_SIDED = 0.975, 0.95
+"""Levels of a bound: the upper end of a two-sided 95 % interval, and a one-sided 95 % bound."""
+
+
+def _needed_alone(results) -> pd.DataFrame:
+    """What is needed by the data alone, no prior, for a two-sided 95 % interval."""
+    return results.rows("evidence_needed", basis="data_alone", level=TWO_SIDED)
+
+
 @made_from("evidence_needed")
 def needed(results) -> Table:
     """Patient-years without a further event until the bound falls under the threshold."""
-    table = results.table("evidence_needed")
-    table = table[table["basis"] == "data_alone"]
+    table = results.rows("evidence_needed", basis="data_alone")
     rows = []
     for _, own in table.groupby(["event", "approach", "threshold"], sort=False):
-        both = own[own["level"] == 0.975]
-        one = own[own["level"] == 0.95]
+        both = own[own["level"] == TWO_SIDED]
+        one = own[own["level"] == ONE_SIDED]
         row = (both if len(both) else own).iloc[0]
         rows.append(
             {
@@ -307,12 +315,8 @@ def _first(table: pd.DataFrame, column: str, digits: int) -> str:
 @said
 def needed_told(results) -> str:
     """How far the data are from ruling a rate of cancer out."""
-    table = results.table("evidence_needed")
-    table = table[
-        (table["event"] == "malignancy_or_tumour")
-        & (table["basis"] == "data_alone")
-        & (table["level"] == 0.975)
-    ]
+    table = _needed_alone(results)
+    table = table[table["event"] == "malignancy_or_tumour"]
     if table.empty:
         return "No approach has patient-years in which cancers were counted exactly."
     parts = [
@@ -403,8 +407,7 @@ def bounds(results) -> Figure:
 @base.drawn_from("evidence_needed")
 def evidence(results) -> Figure:
     """Patient-years there are, and those needed, by approach and harm."""
-    table = results.table("evidence_needed")
-    table = table[(table["basis"] == "data_alone") & (table["level"] == 0.975)]
+    table = _needed_alone(results)
     table = table.sort_values(["approach", "event"], ignore_index=True, kind="stable")
     figure, axes = base.new(1.0 + 0.5 * len(table))
     for place, row in enumerate(table.itertuples()):
@@ -434,8 +437,7 @@ def evidence(results) -> Figure:
 
 def needed_finding(results) -> str:
     """What the figure of evidence needed shows, as a title."""
-    table = results.table("evidence_needed")
-    table = table[(table["basis"] == "data_alone") & (table["level"] == 0.975)]
+    table = _needed_alone(results)
     done = int((table["needed_more"] <= 0).sum())
     if done:
         return f"Enough patient-years for {done} of {len(table)} questions"

@@ -9,10 +9,11 @@ from __future__ import annotations
 from analysis import verdicts, vocabulary
 from analysis.report import harms, readings, words
 from analysis.report.cards import Card, Cards, Line, line
+from analysis.report.results import STRATA
 from analysis.report.text import Markdown, said, verbatim
+from analysis.vocabulary import INFUSION, ISLETS, RESET
 
-ISLETS, RESET, INFUSION = "islet_replacement", "immune_reset", "cell_infusion"
-CARDS = ((ISLETS, "t1d"), (RESET, "t1d"), (INFUSION, "t1d"), (INFUSION, "t2d"))
+CARDS = tuple((approach, people) for approach, every in STRATA.items() for people in every)
 TYPES = {"t1d": "type 1", "t2d": "type 2"}
 CLASS_WORDS = {
     "psc_islet": "stem-cell islets",

@@ -17,8 +17,9 @@ from matplotlib.figure import Figure
 from analysis import vocabulary
 from analysis.report import harms, readings, style, words
 from analysis.report.figures import base
-from analysis.report.page_one import INFUSION, ISLETS, RESET, TYPES
+from analysis.report.page_one import TYPES
 from analysis.report.text import said
+from analysis.vocabulary import INFUSION, ISLETS, RESET
 
 FOLDER = Path(__file__).resolve().parent
 ROW = 20

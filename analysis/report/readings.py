@@ -14,9 +14,11 @@ import numpy as np
 import pandas as pd
 
 from analysis import outcomes
+from analysis.questions import MEAN, NONE, STUDY, WORDS
 from analysis.report import words
 
-MEAN, SHARE, STUDY, WORDS, NONE = "mean", "share", "study", "words", "none"
+SHARE = "share"
+"""How counts are told, beside the ways of `results.tables.headlines.TOLD`."""
 HARDLY = 0.1
 """Results in words that move a mean by less than this share of its SD hardly move it."""
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from analysis import outcomes
+from analysis import outcomes, vocabulary
 from analysis.exact.families import FAMILIES, LABELS
 from analysis.results.contract import (
     COUNT,
@@ -28,9 +28,9 @@ from analysis.results.contract import (
 )
 
 ALL = "all"
-APPROACHES = ("islet_replacement", "immune_reset", "cell_infusion", ALL)
-POPULATIONS = ("t1d_new_onset", "t1d_established", "t1d", "t2d", ALL)
-DESIGNS = ("controlled", "randomised", "uncontrolled", ALL)
+APPROACHES = (*vocabulary.APPROACHES, ALL)
+POPULATIONS = tuple(vocabulary.POPULATIONS)
+DESIGNS = (*vocabulary.CONTRASTED, ALL)
 QUANTITIES = {
     "mean": "mean of the studies' true effects (mu)",
     "prediction": "true effect of a new study: its interval is pred_low to pred_high",

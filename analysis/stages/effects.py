@@ -10,10 +10,9 @@ import numpy as np
 
 from analysis import crosscheck, effects, outcomes
 from analysis.evidence import Evidence
-from analysis.questions import STRATA, Body, Question
+from analysis.questions import DESIGNS, STRATA, Body, Question
 from analysis.stages.result import StageResult, Tell, stage_result
 
-DESIGNS = ("controlled", "randomised", "uncontrolled")
 FEWEST = 2
 
 

@@ -21,14 +21,15 @@ from analysis.questions import APPROACHES
 from analysis.results import ALL
 from analysis.stages.result import StageResult, Tell, stage_result
 
-NAMED = ("death", "severe_infection", "malignancy_or_tumour")
-"""Events of which every single one is told."""
 FATAL = re.compile(r"(?<!non-)(?<!non )(?<!not )(?<!no )(?<!near-)\bfatal", re.IGNORECASE)
 """What a source calls fatal; "non-fatal", "nonfatal" and "not fatal" are not."""
 NO_RATE = ("serious_adverse_event", "procedure_related", "graft_loss")
 """Counted and shown, but without a rate: nearly every statement is a zero or of a moment."""
-THRESHOLDS = {"death": 1.0, "malignancy_or_tumour": 1.0, "severe_infection": 5.0}
-"""Rates per 100 patient-years to fall under: the authors' choices, 1 for what cannot be undone."""
+THRESHOLDS = {
+    event: outcomes.get(f"{outcomes.HARM}_{event}").important[0]
+    for event in vocabulary.GRAVE_EVENTS
+}
+"""Rates per 100 patient-years to fall under."""
 LEVELS = (0.975, 0.95)
 RELATIONS = ("any", "treatment_related")
 PER = 100.0
@@ -184,7 +185,7 @@ def events(evidence: Evidence) -> list[dict]:
     groups = cohorts.patient_groups(evidence.studies)
     strata = cohorts.strata(evidence.studies).set_index(evidence.studies["study_id"].to_numpy())
     rows = evidence.safety
-    rows = rows[rows["event_category"].isin(NAMED) & rows["n_patients"].gt(0)]
+    rows = rows[rows["event_category"].isin(vocabulary.GRAVE_EVENTS) & rows["n_patients"].gt(0)]
     rows = rows[rows["study_id"].map(studies["include"]).isin(["yes", "context"])]
     rows = rows[~rows["arm"].str.startswith("control")]
     rows = rows.assign(

@@ -24,11 +24,11 @@ from analysis.exact.contrasts import ContrastPosterior
 from analysis.exact.outlook import After, Outlook
 from analysis.questions import Body, Question, overall_risk, posterior_of, told_as
 from analysis.stages.headlines import headline_row
+from analysis.stages.robustness import FEWEST_PATIENTS
 from analysis.stages.synthesis import ENOUGH, body_of_effect
 
 FINE = 4001
 """Points between the results looked at, at which verdict and certainty are taken."""
-FEWEST_PATIENTS = 4
 SOUND = "some_concerns"
 """Risk of bias that a trial to come is taken to have: not high."""
 CUTOFFS = (words_of.LEAST, words_of.LOW, words_of.SOME, words_of.GOOD, words_of.WELL)
