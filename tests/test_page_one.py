@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from small_results import small
 
 from analysis import claims as room
-from analysis import outcomes, results
+from analysis import outcomes, results, verdicts
 from analysis.report import cards, claims_page, page_one, readings
 from analysis.report.cards import Line
 
@@ -206,6 +206,20 @@ def test_claims_are_grouped_and_an_empty_group_says_so(run):
     assert "None of the claims looked at." in page
     shown = set(claims_page.grouped(run).table["Group"])
     assert shown == set(claims_page.GROUPS.values())
+
+
+def test_benefits_harms_and_remarks_stand_apart_within_a_group(run):
+    table = run.table("claims")
+    kinds = {name: claims_page.KINDS[name] for name in set(table["kind"])}
+    page = claims_page.grouped(run)._repr_html_()
+    for group, rows in table.groupby("group"):
+        own = page.split(f'class="claims {group}"')[1].split("</section>")[0]
+        wanted = {kinds[kind] for kind in rows["kind"]}
+        assert set(re.findall(r'<p class="kind">([^<]+)</p>', own)) == (
+            wanted if len(wanted) > 1 else set()
+        )
+        assert own.count("<li>") == len(rows)
+    assert set(claims_page.KINDS) == set(verdicts.KINDS)
 
 
 def test_every_claim_of_the_run_is_in_the_full_table_under_its_id(run):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis import claims as room
-from analysis import escape, outcomes, vocabulary
+from analysis import escape, outcomes, verdicts, vocabulary
 from analysis.report import harms, readings, words
 from analysis.report.page_one import CARDS, CLASS_WORDS, TYPES
 from analysis.report.tables.base import Table, grid, made_from, under_heads
@@ -20,6 +20,15 @@ from analysis.report.text import Chain, link, said
 from analysis.vocabulary import INFUSION, ISLETS
 
 GROUPS = {"shown": "Shown", "suggested": "Suggested", "not_known": "Not known", "not_so": "Not so"}
+KINDS = {
+    verdicts.EFFECT: "Benefits",
+    verdicts.OCCURRENCE: "Benefits",
+    verdicts.DURATION: "Benefits",
+    verdicts.NO_HARM: "Harms",
+    verdicts.KNOWN_HARM: "Harms",
+    verdicts.DESCRIPTION: "About the evidence",
+    verdicts.BEYOND: "About the evidence",
+}
 SOURCES = {
     "immunosuppression_infection": ("barton2012", "citr2009"),
     "conditioning_harms": ("leger2004", "bmt2022"),
@@ -38,12 +47,10 @@ class Grouped:
         parts = []
         for group, title in GROUPS.items():
             rows = self.frame[self.frame["group"] == group]
-            body = (
-                "".join(map(_item, rows.itertuples())) or "<li>None of the claims looked at.</li>"
-            )
+            body = _by_kind(rows) or "<ul><li>None of the claims looked at.</li></ul>"
             parts.append(
                 f'<section class="claims {group}"><h3>{title} <small>({len(rows)})</small></h3>'
-                f"<ul>{body}</ul></section>"
+                f"{body}</section>"
             )
         return "\n".join(parts)
 
@@ -74,6 +81,18 @@ class Grouped:
         ]
         order = list(GROUPS.values())
         return pd.DataFrame(sorted(rows + empty, key=lambda row: order.index(row["Group"])))
+
+
+def _by_kind(rows: pd.DataFrame) -> str:
+    """The claims of a group, benefits before harms before what is said of the evidence."""
+    kinds = rows["kind"].map(KINDS)
+    titles = [title for title in dict.fromkeys(KINDS.values()) if (kinds == title).any()]
+    lists = []
+    for title in titles:
+        head = f'<p class="kind">{title}</p>' if len(titles) > 1 else ""
+        items = "".join(map(_item, rows[kinds == title].itertuples()))
+        lists.append(f"{head}<ul>{items}</ul>")
+    return "".join(lists)
 
 
 def _item(row) -> str:
