@@ -13,7 +13,7 @@ import pytest
 from analysis import workers
 
 HERE = Path(__file__).parent
-PATIENCE = 600
+PATIENCE = 300
 """Seconds after which a test gives up: a machine in use may be slow."""
 
 posix = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
