@@ -15,7 +15,7 @@ from analysis import render, store
 from analysis.render import quarto
 
 # A loaded machine may be slow at drawing examples; speed is for the benchmarks to judge.
-for profile, examples in (("fast", 50), ("all", 200)):
+for profile, examples in (("fast", 50), ("all", 300)):
     hypothesis.settings.register_profile(
         profile,
         max_examples=examples,
@@ -26,7 +26,7 @@ for profile, examples in (("fast", 50), ("all", 200)):
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """`make test` draws 50 examples of a property, with the slow tests there are 200."""
+    """`make test` draws 50 examples of a property, with the slow tests there are 300."""
     hypothesis.settings.load_profile("fast" if "not slow" in config.option.markexpr else "all")
 
 

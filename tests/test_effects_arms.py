@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from test_effects import NAN, row
@@ -248,7 +248,6 @@ def studies(draw):
     return rows
 
 
-@settings(max_examples=300)
 @given(
     rows=studies(),
     word=st.sampled_from([("hba1c", "%"), ("c_peptide_fasting", "ng/mL"),
