@@ -132,6 +132,7 @@ def styles(xml: bytes) -> bytes:
         for name in ("sz", "szCs"):
             _child(words, name).set(f"{W}val", str(size))
     _child(_child(known["TableCaption"], "pPr"), "spacing").set(f"{W}before", "240")
+    _child(_child(known["Figure"], "pPr"), "spacing").set(f"{W}before", "160")
     caption = known["Caption"].find(f"{W}rPr")
     caption.remove(caption.find(f"{W}i"))
     _child(caption, "color").set(f"{W}val", GREY)

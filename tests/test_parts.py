@@ -5,9 +5,21 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from analysis.report import figures, style
-from analysis.report.tables.base import Table, column_widths, grid, in_words, link
+from analysis.report.tables.base import (
+    LONG_WORD,
+    PAGE,
+    Table,
+    column_widths,
+    grid,
+    in_words,
+    link,
+    room,
+    under_heads,
+)
 from analysis.report.text import Chain, Markdown, said, verbatim
 
 
@@ -63,11 +75,40 @@ def test_wide_columns_get_wide_rules():
 def test_a_column_never_gets_less_than_its_longest_word():
     rows = [("47/1", "−0.31 to −0.12", "long text " * 9, str(number)) for number in range(9)]
     widths = column_widths(["x"] * 4, rows)
-    assert widths[0] > len("47/1")
-    assert widths[1] > len("−0.31 to −0.12")
+    assert widths[0] > room("47/1")
+    assert widths[1] > room("−0.31 to −0.12")
     assert widths[2] > 40
     crowded = column_widths(["x"] * 20, [row * 5 for row in rows])
-    assert all(width > len(word) for width, word in zip(crowded[:2], rows[0][:2], strict=True))
+    assert all(width > room(word) for width, word in zip(crowded[:2], rows[0][:2], strict=True))
+
+
+def test_room_goes_to_the_columns_that_make_rows_tall():
+    rows = [("a few words here", "many words " * 40), ("a few words here", "many words " * 30)]
+    few, many = column_widths(["what", "why"], rows)
+    assert many > 3 * few
+    assert few + many == PAGE
+
+
+def test_a_narrow_table_stays_narrow():
+    assert sum(column_widths(["a", "b"], [("12", "34"), ("5", "67")])) < 12
+
+
+def test_what_repeats_heads_its_rows_once():
+    frame = pd.DataFrame({"by": ["x", "x", "y"], "a": ["1", "2", "3"], "b": ["4", "5", "6"]})
+    made = under_heads(frame, "by")
+    assert made.columns == ("a", "b")
+    assert [str(row[0]) for row in made.rows] == ["x", "1", "2", "y", "3"]
+
+
+CELLS = st.text("ab 1,.\u2212mW%", max_size=60)
+
+
+@given(st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=8))
+def test_every_column_has_room_for_words_that_may_not_break(rows):
+    widths = column_widths(["one", "two"], rows)
+    for width, column in zip(widths, zip(*rows, strict=True), strict=True):
+        words = [word for cell in column for word in cell.split() if len(word) <= LONG_WORD]
+        assert width >= max(map(room, words), default=0)
 
 
 def test_ids_and_right_must_fit_the_table():

@@ -1,7 +1,10 @@
-"""What pandoc's writer leaves open in a Word document: the contents, and figures' descriptions.
+"""What pandoc's and Quarto's writers leave open in a Word document.
 
-How the document looks (type, tables, call-outs, margins, running head) stands in the styles of
-`report/reference.docx`, which pandoc and Quarto copy; `scripts/reference_docx.py` makes that file.
+The contents are filled; figures get their descriptions; what Quarto frames in tables of one cell,
+call-outs and captioned tables and figures, becomes paragraphs and tables of the text, which break
+over pages. How the document looks (type, tables, call-outs, margins, running head) stands in the
+styles of `report/reference.docx`, which pandoc and Quarto copy; `scripts/reference_docx.py` makes
+that file.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ from xml.etree.ElementTree import Element, SubElement
 WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 DRAWING = "http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing"
 W = f"{{{WORD}}}"
+HOLDERS = tuple(f"{W}{name}" for name in ("body", "tbl", "tr", "tc", "sdt", "sdtContent"))
+"""What may hold a table."""
 CONTENTS = 'TOC \\o "1-2" \\h \\z \\n \\u'
 """Headings of two levels, linked, without page numbers: only a word processor knows those."""
 
@@ -33,8 +38,10 @@ def finish(path: Path, alternatives: Sequence[str] = ()) -> None:
     with zipfile.ZipFile(path) as package:
         parts = {name: package.read(name) for name in package.namelist()}
     body = parse(parts["word/document.xml"])
+    unframe(body)
     describe(body, alternatives)
     keep_rows_whole(body)
+    fill_lines(body)
     fill_contents(body)
     parts["word/document.xml"] = written(body)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as package:
@@ -55,6 +62,90 @@ def written(tree: Element) -> bytes:
     return ElementTree.tostring(tree, encoding="UTF-8", xml_declaration=True)
 
 
+def unframe(holder: Element) -> None:
+    """Take call-outs, tables and figures out of the tables of one cell that Quarto puts them in.
+
+    A call-out (a thick line at the left of such a table) of words alone becomes bordered
+    paragraphs under a bold title; one that holds tables or figures, a title and what it holds.
+    """
+    place = 0
+    while place < len(holder):
+        block = holder[place]
+        if block.tag == f"{W}tbl" and _is_frame(block):
+            holder.remove(block)
+            for step, freed in enumerate(_framed(block)):
+                holder.insert(place + step, freed)
+            continue
+        if block.tag in HOLDERS:
+            unframe(block)
+        place += 1
+
+
+def _is_callout(table: Element) -> bool:
+    line = table.find(f"{W}tblPr/{W}tblBorders/{W}left")
+    return line is not None and line.get(f"{W}sz") == "24"
+
+
+def _is_frame(table: Element) -> bool:
+    rows = table.findall(f"{W}tr")
+    if not rows or any(len(row.findall(f"{W}tc")) != 1 for row in rows):
+        return False
+    return _is_callout(table) or any(map(_holds_more_than_words, rows))
+
+
+def _holds_more_than_words(block: Element) -> bool:
+    """Whether there is a table or a figure in it."""
+    return any(next(block.iter(tag), None) is not None for tag in (f"{W}tbl", f"{W}drawing"))
+
+
+def _framed(table: Element) -> list[Element]:
+    """The blocks in the cells of a frame, as they stand in the text."""
+    cells = [
+        [block for block in row.find(f"{W}tc") if block.tag != f"{W}tcPr" and not _is_empty(block)]
+        for row in table.findall(f"{W}tr")
+    ]
+    if not _is_callout(table):
+        return [block for cell in cells for block in cell]
+    title, *rest = cells
+    held = [block for cell in rest for block in cell]
+    boxed = not any(map(_holds_more_than_words, held))
+    for paragraph in title:
+        for run in [run for run in paragraph if run.find(f"{W}drawing") is not None]:
+            paragraph.remove(run)  # the icon
+        _set_style(paragraph, "Callout" if boxed else "FoldedTitle")
+        for run in paragraph.iter(f"{W}r"):
+            properties = run.find(f"{W}rPr")
+            if properties is None:
+                properties = Element(f"{W}rPr")
+                run.insert(0, properties)
+            SubElement(properties, f"{W}b")
+    if boxed:
+        for paragraph in held:
+            _set_style(paragraph, "Callout")
+    return title + held
+
+
+def _is_empty(block: Element) -> bool:
+    return (
+        block.tag == f"{W}p"
+        and not _text(block).strip()
+        and next(block.iter(f"{W}drawing"), None) is None
+    )
+
+
+def _set_style(paragraph: Element, style: str) -> None:
+    properties = paragraph.find(f"{W}pPr")
+    if properties is None:
+        properties = Element(f"{W}pPr")
+        paragraph.insert(0, properties)
+    for name in ("pStyle", "spacing", "textAlignment"):
+        for old in properties.findall(f"{W}{name}"):
+            properties.remove(old)
+    first = Element(f"{W}pStyle")
+    first.set(f"{W}val", style)
+    properties.insert(0, first)
+
+
 def describe(body: Element, alternatives: Sequence[str]) -> None:
     """Give each figure without a description the text of its place in `alternatives`."""
     figures = list(body.iter(f"{{{DRAWING}}}docPr"))
@@ -65,14 +156,34 @@ def describe(body: Element, alternatives: Sequence[str]) -> None:
 
 
 def keep_rows_whole(body: Element) -> None:
-    """No row of a table breaks over two pages."""
+    """No row of a table breaks over two pages, but for one that holds a table of its own."""
     for row in body.iter(f"{W}tr"):
+        if next(row.iter(f"{W}tbl"), None) is not None:
+            continue
         properties = row.find(f"{W}trPr")
         if properties is None:
             properties = Element(f"{W}trPr")
             row.insert(0, properties)
         if properties.find(f"{W}cantSplit") is None:
             properties.insert(0, Element(f"{W}cantSplit"))
+
+
+def fill_lines(body: Element) -> None:
+    """Columns of tables as wide as a line in all; pandoc counts on other margins than ours."""
+    section = body.find(f".//{W}sectPr")
+    size, margins = section.find(f"{W}pgSz"), section.find(f"{W}pgMar")
+    if size is None or margins is None:
+        return
+    edges = sum(int(margins.get(f"{W}{side}")) for side in ("left", "right"))
+    line = int(size.get(f"{W}w")) - edges
+    for table in body.iter(f"{W}tbl"):
+        width = table.find(f"{W}tblPr/{W}tblW")
+        if width is None or width.get(f"{W}type") != "pct":
+            continue
+        columns = table.findall(f"{W}tblGrid/{W}gridCol")
+        whole = sum(int(column.get(f"{W}w")) for column in columns)
+        for column in columns:
+            column.set(f"{W}w", str(int(column.get(f"{W}w")) * line // whole))
 
 
 def headings(body: Element, deepest: int = 2) -> list[tuple[int, str, str]]:

@@ -35,9 +35,6 @@ from analysis.render.source import INLINE, REFERENCE, Cell, RenderError, Text, c
 
 KIND = {"html": "screen", "pdf": "paper", "docx": "paper"}
 """What each format is written from: a text for screens, or one for paper."""
-LINE, TALLEST, LEAST = 6.75, 4.4, 0.75
-"""Inches of a line; inches above which figures are made smaller, but never more than by `LEAST`:
-their smallest type (`analysis.report.style.SMALL`) is then just over six points."""
 DOTS = 220
 """Dots an inch of pictures in Word."""
 RAW = re.compile(r"~~~~~~\{=html\}\n(.*?)\n~~~~~~", re.S)
@@ -189,17 +186,13 @@ def _figure(cell: Cell, data: dict, number: int | str, caption: str, work: Path,
     alt = cell.options["fig-alt"].replace("\\", "\\\\").replace('"', '\\"')
     svg = data[SHOWN_AS[kind]]
     (work / f"{label}.svg").write_text(svg, encoding="utf-8")
-    size = f" width={_width_in_print(svg):.2f}in" if kind == "paper" else ""
-    return f'![Figure {number}: {caption}]({label}.svg){{#{label} alt="{alt}"{size}}}'
+    return f'![Figure {number}: {caption}]({label}.svg){{#{label} alt="{alt}"{_width(svg)}}}'
 
 
-def _width_in_print(svg: str) -> float:
-    """Inches of a figure on paper: its own size, or less where that is too wide or too tall."""
-    found = re.search(r'<svg [^>]*?width="([\d.]+)pt" height="([\d.]+)pt"', svg)
-    if not found:
-        return LINE
-    width, height = float(found[1]) / 72, float(found[2]) / 72
-    return min(LINE, width * max(min(1, TALLEST / height), LEAST))
+def _width(svg: str) -> str:
+    """The width of an SVG in words of pandoc: a PNG made of it does not know its own."""
+    found = re.search(r'<svg [^>]*?width="([\d.]+)pt"', svg)
+    return f" width={float(found[1]) / 72:.2f}in" if found else ""
 
 
 def _read(parts: list, outputs: list, work: Path, source: Path, header: dict, kind: str) -> None:
@@ -222,7 +215,7 @@ def _read(parts: list, outputs: list, work: Path, source: Path, header: dict, ki
 
 
 PAGE = {"papersize": "a4", "margin": {"x": "1.9cm", "y": "2cm"}, "fontsize": "10pt",
-        "page-numbering": "1"}  # fmt: skip
+        "page-numbering": "1", "toc-title": "Contents"}  # fmt: skip
 """Settings of the page for Typst; those of Word stand in reference.docx."""
 WRITERS = {
     "html": ("html5", "--embed-resources", "--template=page.html", "--css=theme.css",

@@ -369,7 +369,7 @@ def bounds(results) -> Figure:
                 f"{row['n_patients']:.0f}; {row['k_silent']:.0f} groups silent"
             )
         y += 1
-    figure, axes = base.new(0.9 + 0.36 * y)
+    figure, axes = base.new(0.9 + 0.31 * y)
     axes.set_xscale("log")
     axes.set_xlim(0.1, 200)
     ticks = (0.1, 1, 10, 100)

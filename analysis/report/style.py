@@ -113,10 +113,15 @@ def apply() -> None:
     )
 
 
+DOTS = 220
+"""Dots an inch of pictures in Word."""
 PRINTED = "image/svg+xml;print"
 """The kind of a figure that is laid out for paper, beside the one for screens."""
 TALL = 6.0
 """Inches from which panels that stand under each other stand in two columns on paper."""
+LINE, TALLEST, LEAST = 6.75, 4.4, 0.75
+"""Inches of a line of paper; inches above which a figure is made smaller there, but never by more
+than `LEAST`: its smallest type is then just over six points."""
 FIGURES_OF = {"html": "svg", "typst": "outlines", "docx": "png"}
 """How a figure is drawn for each of pandoc's writers that Quarto names."""
 
@@ -179,11 +184,11 @@ def smallest_text(figure: Figure) -> float:
     )  # fmt: skip
 
 
-def as_png(figure: Figure) -> bytes:
-    """The figure as PNG, fine enough for print."""
+def as_png(figure: Figure, scale: float = 1.0) -> bytes:
+    """The figure as PNG, fine enough for print, that says how large it is on paper."""
     _lay_out(figure)
     with io.BytesIO() as file:
-        figure.savefig(file, format="png", dpi=220)
+        figure.savefig(file, format="png", dpi=DOTS, pil_kwargs={"dpi": (DOTS / scale,) * 2})
         return file.getvalue()
 
 
@@ -230,15 +235,31 @@ def drawn(figure: Figure, kinds: Collection[str]) -> dict[str, str | bytes]:
         shown["image/svg+xml"] = as_svg(figure)
     if {"print", "outlines", "png"} & set(kinds):
         other = side_by_side(figure)
+        scale = paper_scale(figure)
         if "outlines" in kinds:
-            shown["image/svg+xml"] = as_svg(figure)
+            shown["image/svg+xml"] = scaled(as_svg(figure), scale)
         if "print" in kinds:
-            shown[PRINTED] = (
-                as_svg(figure) if other or "svg" not in kinds else shown["image/svg+xml"]
-            )
+            drawn_already = None if other else shown.get("image/svg+xml")
+            shown[PRINTED] = scaled(str(drawn_already or as_svg(figure)), scale)
         if "png" in kinds:
-            shown["image/png"] = as_png(figure)
+            shown["image/png"] = as_png(figure, scale)
     return shown
+
+
+def paper_scale(figure: Figure) -> float:
+    """How much smaller a figure is on paper than it is drawn, so that it fits line and page."""
+    width, height = figure.get_size_inches()
+    return float(min(LINE / width, max(min(1.0, TALLEST / height), LEAST)))
+
+
+def scaled(svg: str, scale: float) -> str:
+    """An SVG of matplotlib with another size; what it shows is the same."""
+    return re.sub(
+        r'(<svg [^>]*?)width="([\d.]+)pt" height="([\d.]+)pt"',
+        lambda found: f'{found[1]}width="{float(found[2]) * scale:.2f}pt" '
+                      f'height="{float(found[3]) * scale:.2f}pt"',
+        svg, count=1,
+    )  # fmt: skip
 
 
 def notebook() -> None:

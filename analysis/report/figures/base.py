@@ -56,7 +56,7 @@ class Rows:
 
 PAPER = {"facecolor": style.WHITE, "edgecolor": "none", "pad": 0.8}
 """What lies behind a text that crosses a line."""
-ROW, FOOT = 25.0, 36.0
+ROW, FOOT = 22.5, 36.0
 """Points of the height of a row with two lines, and of what the axis below needs."""
 
 

@@ -197,7 +197,7 @@ def swimmer(results: Results) -> Figure:
     table = results.table("swimmer").sort_values(
         ["approach", "label", "months"], ignore_index=True, kind="stable"
     )
-    figure, axes = base.new(0.15 * len(table) + 0.9)
+    figure, axes = base.new(0.135 * len(table) + 0.9)
     first = table["label"] != table["label"].shift()
     base.label_rows(axes, [study(label) if new else "" for label, new in
                            zip(table["label"], first, strict=True)])  # fmt: skip

@@ -40,7 +40,7 @@ def timeline(results: Results) -> Figure:
     years = [year_of(trial["expected"]) for trial in trials if trial["expected"]]
     low, high = min([now, *years]) - 0.4, max([now, *years]) + 1.2
     undated = max([now, *years]) + 0.5
-    figure, axes = base.new(0.36 * len(trials) + 1.1)
+    figure, axes = base.new(0.31 * len(trials) + 1.1)
     axes.axvline(now, color=style.GREY, lw=0.8, ls="--", zorder=0)
     seen: set[str] = set()
     for y, trial in enumerate(trials):

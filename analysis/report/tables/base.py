@@ -38,11 +38,13 @@ ONE_LINE, LONG_WORD = 17, 15
 """Letters up to which an interval stays on one line; from which on print may break a word."""
 
 _ROOM = {
-    **dict.fromkeys("iljtfrI|.,:;'()[]/!\u00b7 \u00a0-", 0.6),
-    **dict.fromkeys("mwMWQ@%\u2014", 1.5),
-    "\u200b": 0.0, "+": 1.1, "\u2212": 1.1, "<": 1.1, ">": 1.1, "=": 1.1,
+    **dict.fromkeys("ijl'|", 0.4), **dict.fromkeys("tfI/.,:; \u00a0\u00b7!", 0.5),
+    **dict.fromkeys("r()-[]", 0.6), **dict.fromkeys("cksvxyzJ", 0.9),
+    **dict.fromkeys("FTZ", 1.1), **dict.fromkeys("ABEKPSVXY&", 1.2),
+    **dict.fromkeys("CDHNRUw", 1.3), **dict.fromkeys("GOQ", 1.4), "m": 1.5, "M": 1.5, "%": 1.6,
+    "W": 1.7, "@": 1.8, **dict.fromkeys("\u2212+<>=\u2264\u2265~", 1.05), "\u200b": 0.0,
 }  # fmt: skip
-"""Letters that are narrower or wider than a digit (1) or, of capitals, than 1.25."""
+"""Widths of letters in Word's sans serif, in digits (1, as of those not named)."""
 
 _NUMBER = r"(?:(?:under|over|at least) )?[-−–±+<>≤≥~(]?\s?\d[-−–\d.,%/()≥≤<>:;\s\u00a0]*"
 _NUMERIC = re.compile(rf"{_NUMBER}(?: to {_NUMBER})?")
@@ -209,7 +211,7 @@ def column_widths(columns: Sequence[str], rows: Sequence[Sequence]) -> list[int]
 
 def room(text: str) -> float:
     """Width of a text in the type of tables, about, in widths of a digit."""
-    return sum(_ROOM.get(letter, 1.25 if letter.isupper() else 1.0) for letter in text)
+    return sum(_ROOM.get(letter, 1.0) for letter in text)
 
 
 def _longest_word(cell: object) -> float:
