@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import vocabulary
+from analysis.records import records
 
 ROLE_ORDER = {
     "primary": 0,
@@ -65,14 +66,16 @@ def patient_groups(studies: pd.DataFrame, overlaps: str = "declared") -> dict[st
             cohort = parent[cohort]
         return cohort
 
-    for row in studies.to_dict("records"):
+    asked = ["study_id", "cohort", "include", "overlap_kind", "overlaps_with"]
+    rows = records(studies[asked])
+    for row in rows:
         if row["include"] != "yes" or row["overlap_kind"] not in OVERLAPS[overlaps]:
             continue
         for other in str(row["overlaps_with"]).split():
             if other in parent:
                 first, second = sorted((root(row["cohort"]), root(other)))
                 parent[second] = first
-    return {row["study_id"]: root(row["cohort"]) for row in studies.to_dict("records")}
+    return {row["study_id"]: root(row["cohort"]) for row in rows}
 
 
 def role_rank(roles: pd.Series) -> pd.Series:
