@@ -251,7 +251,7 @@ class Places:
             self._found.setdefault(key, []).append(place)
         self._scales = table["scale"].tolist()
 
-    def one(self, **parts: object) -> pd.Series:
+    def one(self, **parts: str | float | None) -> pd.Series:
         """The one estimate with these parts, as `one`. Raises EstimateMissing."""
         asked = {"month": np.nan, "threshold": np.nan, **DEFAULTS, **parts}
         if not set(_SURE) <= set(asked):
@@ -266,7 +266,7 @@ class Places:
             raise EstimateMissing(f"{len(places)} estimates for {asked}; exactly one was expected")
         return self._table.iloc[places[0]]
 
-    def get(self, **parts: object) -> pd.Series | None:
+    def get(self, **parts: str | float | None) -> pd.Series | None:
         """The one estimate with these parts, or None, as `get`. Raises where there are several."""
         try:
             return self.one(**parts)
