@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from analysis import vocabulary
 
@@ -110,13 +111,19 @@ class Outcome:
 _C_PEPTIDE = ("c_peptide_auc", "c_peptide_stimulated", "c_peptide_fasting", "c_peptide_unstated")
 
 
-def _continuous(name, raw, scale, unit, good, important, family, *words, **more) -> Outcome:
-    return Outcome(name, CONTINUOUS, raw, scale, unit, good, important, family, *words, **more)
+def _continuous(
+    name: str, raw: tuple[str, ...], scale: str, unit: str, good: int,
+    important: tuple[float, ...], family: str, title: str, noun: str, axis: str, **more: Any,
+) -> Outcome:  # fmt: skip
+    return Outcome(name, CONTINUOUS, raw, scale, unit, good, important, family, title, noun, axis,
+                   **more)  # fmt: skip
 
 
-def _count(name, raw, good, family, title, noun, **more) -> Outcome:
+def _count(
+    name: str, raw: tuple[str, ...], good: int, family: str, title: str, noun: str
+) -> Outcome:
     return Outcome(name, COUNT, raw, SHARE, "share", good, (0.1,), family, title, noun,
-                   "patients, of 100", digits=0, short=title.lower(), **more)  # fmt: skip
+                   "patients, of 100", digits=0, short=title.lower())  # fmt: skip
 
 
 UNDER = {"death": 1.0, "severe_infection": 5.0, "malignancy_or_tumour": 1.0}

@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from analysis import escape
 from analysis import vocabulary as v
@@ -94,7 +95,7 @@ def number(text: str) -> float:
     return value if math.isfinite(value) else math.nan
 
 
-def _word(words: Mapping[str, str], needed: bool = True, **more) -> Column:
+def _word(words: Mapping[str, str], needed: bool = True, **more: Any) -> Column:
     return Column("word", words, needed, **more)
 
 

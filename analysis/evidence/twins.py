@@ -84,7 +84,9 @@ def _addresses(studies: list[Row]) -> set[str]:
     return set(counts[counts == 2].index)
 
 
-def _shared(first: Row, later: Row, numbers: Mapping[str, set], addresses: set[str]):
+def _shared(
+    first: Row, later: Row, numbers: Mapping[str, set], addresses: set[str]
+) -> tuple[str, str] | None:
     equal = numbers[word_of(first, "study_id")] & numbers[word_of(later, "study_id")]
     if len(equal) >= EQUAL_NUMBERS:
         shown = ", ".join(f"{key[3]:g}" for key in sorted(equal, key=str)[:3])

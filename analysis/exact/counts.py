@@ -454,7 +454,7 @@ def bound_curve(
     return pd.DataFrame(rows)
 
 
-def _counts(events, at_least, copies) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _counts(events: Any, at_least: Any, copies: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     k = _column("events", events)
     if k.size == 0:
         raise ValueError("no study: events is empty")

@@ -223,7 +223,8 @@ class Curves:
         t = np.tile(months, len(levels))
         p = np.repeat(levels, months.size)
 
-        def gap(logit, month, level):  # nearly linear in the log odds, so that few steps are needed
+        # Nearly linear in the log odds, so that few steps are needed.
+        def gap(logit: np.ndarray, month: np.ndarray, level: np.ndarray) -> np.ndarray:
             below = self._cdf(month, special.expit(logit), which)
             return special.ndtri(np.clip(below, TINY, 1 - TINY)) - special.ndtri(level)
 

@@ -12,7 +12,7 @@ of freedom. Constants that no parameter touches are left out, the same ones in e
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -152,7 +152,7 @@ def split_log_likelihood(
     through = 0.0
     unresolved = []
 
-    def averaged(read, t: float, origin: bool) -> np.ndarray:
+    def averaged(read: Callable[[float], np.ndarray], t: float, origin: bool) -> np.ndarray:
         since = np.maximum(t - onset, SHORTEST) if origin else [max(t, SHORTEST)]
         values = [read(float(np.log(x))) for x in since]
         return values[0] if len(values) == 1 else special.logsumexp(values, 0) - np.log(len(values))
@@ -233,7 +233,13 @@ def log_difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return a + log1mexp(a - b)
 
 
-def _mean(survival, printed: float, limit: float, count: float, reading: float) -> np.ndarray:
+def _mean(
+    survival: Callable[[float], np.ndarray],
+    printed: float,
+    limit: float,
+    count: float,
+    reading: float,
+) -> np.ndarray:
     """Normal log density of the log of a printed mean around the mean restricted to `limit`."""
     x, w = np.polynomial.legendre.leggauss(_MEAN_NODES)
     nodes, weights = 0.5 * limit * (x + 1.0), 0.5 * limit * w

@@ -20,6 +20,11 @@ from __future__ import annotations
 import numpy as np
 from scipy import special
 
+Values = np.ndarray | float
+"""A number, or an array that broadcasts against the others."""
+Curve = tuple[np.ndarray, np.ndarray]
+"""log S and log(-dS/dy)."""
+
 FAMILIES = ("exponential", "weibull", "lognormal", "loglogistic", "gompertz", "cure")
 
 LABELS = {
@@ -43,7 +48,7 @@ _LOG_LOG2 = float(np.log(_LOG2))
 _LOG_ROOT_2PI = 0.5 * float(np.log(2.0 * np.pi))
 
 
-def log_survival(family: str, y, theta, cure) -> np.ndarray:
+def log_survival(family: str, y: Values, theta: Values, cure: Values) -> np.ndarray:
     """log S(t).
 
     Parameters
@@ -55,7 +60,7 @@ def log_survival(family: str, y, theta, cure) -> np.ndarray:
     return _FAMILY[family](y, theta, cure)[0]
 
 
-def log_density(family: str, y, log_t, theta, cure) -> np.ndarray:
+def log_density(family: str, y: Values, log_t: Values, theta: Values, cure: Values) -> np.ndarray:
     """log f(t), per month; `log_t` is log t in log months.
 
     Parameters
@@ -66,12 +71,12 @@ def log_density(family: str, y, log_t, theta, cure) -> np.ndarray:
     return _FAMILY[family](y, theta, cure)[1] - log_t
 
 
-def with_cured(log_survival, cure):
+def with_cured(log_survival: Values, cure: Values) -> np.ndarray:
     """log S of all, from log S of those who resume and the share that never does."""
     return np.logaddexp(np.log(cure), np.log1p(-cure) + log_survival)
 
 
-def never_resuming(family: str, theta, logit_cure):
+def never_resuming(family: str, theta: Values, logit_cure: Values) -> np.ndarray:
     """Share that never resumes, of a family of `ENDLESS`; 0 in any other."""
     if family == "cure":
         return special.expit(logit_cure)
@@ -81,7 +86,7 @@ def never_resuming(family: str, theta, logit_cure):
     return np.zeros_like(np.asarray(theta, dtype=float))
 
 
-def log_time(family: str, survival, theta, cure) -> np.ndarray:
+def log_time(family: str, survival: Values, theta: Values, cure: Values) -> np.ndarray:
     """y = log t - eta at which S has fallen to `survival`; infinite where it never does.
 
     Parameters
@@ -122,39 +127,39 @@ def log_time(family: str, survival, theta, cure) -> np.ndarray:
 # Each family gives log S and log(-dS/dy).
 
 
-def _of_weibull(z, log_k):
+def _of_weibull(z: Values, log_k: Values) -> Curve:
     """S = 2^-e^z."""
     z = np.clip(z, -60.0, 12.0)
     cumulative = _LOG2 * np.exp(z)
     return -cumulative, _LOG_LOG2 + log_k + z - cumulative
 
 
-def _exponential(y, theta, cure):
+def _exponential(y: Values, theta: Values, cure: Values) -> Curve:
     return _of_weibull(y, 0.0)
 
 
-def _weibull(y, theta, cure):
+def _weibull(y: Values, theta: Values, cure: Values) -> Curve:
     return _of_weibull(np.exp(theta) * y, theta)
 
 
-def _lognormal(y, theta, cure):
+def _lognormal(y: Values, theta: Values, cure: Values) -> Curve:
     z = np.exp(theta) * y
     return special.log_ndtr(-z), theta - _LOG_ROOT_2PI - 0.5 * z * z
 
 
-def _loglogistic(y, theta, cure):
+def _loglogistic(y: Values, theta: Values, cure: Values) -> Curve:
     log_k = theta + np.log(1.7)
     z = np.exp(log_k) * y
     survival = -np.logaddexp(0.0, z)
     return survival, log_k + z + 2.0 * survival
 
 
-def _slope_of_gompertz(theta):
+def _slope_of_gompertz(theta: Values) -> np.ndarray:
     g = 1.5 * np.asarray(theta, dtype=float)
     return np.where(np.abs(g) < 1e-6, 1e-6, g)
 
 
-def _gompertz(y, theta, cure):
+def _gompertz(y: Values, theta: Values, cure: Values) -> Curve:
     g = _slope_of_gompertz(theta)
     x = np.exp(np.clip(y, -60.0, 12.0))
     gx = np.minimum(g * x, 40.0)
@@ -163,7 +168,7 @@ def _gompertz(y, theta, cure):
     return -cumulative, slope - cumulative
 
 
-def _cure(y, theta, cure):
+def _cure(y: Values, theta: Values, cure: Values) -> Curve:
     survival, slope = _weibull(y, theta, cure)
     return with_cured(survival, cure), np.log1p(-cure) + slope
 

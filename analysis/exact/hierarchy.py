@@ -102,7 +102,7 @@ def inner(
     return top + np.log(total) + log_step, theta, weight / total
 
 
-def _mode(study, mu, tau) -> tuple[np.ndarray, np.ndarray]:
+def _mode(study: StudyLikelihood, mu: np.ndarray, tau: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mode of p(y | mu + tau u) phi(u) in u, and the SD its curvature implies there.
 
     The slope tau l'(mu + tau u) - u falls in u, so its root lies between 0 and its value at 0.
@@ -128,7 +128,15 @@ def _mode(study, mu, tau) -> tuple[np.ndarray, np.ndarray]:
     return mode, width
 
 
-def _end(study, mu, tau, mode, width, peak, side: float) -> np.ndarray:
+def _end(
+    study: StudyLikelihood,
+    mu: np.ndarray,
+    tau: np.ndarray,
+    mode: np.ndarray,
+    width: np.ndarray,
+    peak: np.ndarray,
+    side: float,
+) -> np.ndarray:
     """How far from its mode, in u, the integrand has fallen to exp(-DEPTH) of its peak, or a little
     below: secant steps on the square root of the fall, kept inside a shrinking bracket."""
     most = np.sqrt(2.0 * DEPTH)  # the normal factor alone has fallen so far
@@ -151,6 +159,9 @@ def _end(study, mu, tau, mode, width, peak, side: float) -> np.ndarray:
         inside = (aim > near) & (aim < end[live])
         far = np.where(inside, aim, 0.5 * (near + end[live]))
     return end
+
+
+Range = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -241,7 +252,9 @@ class Hierarchy:
         mu_range, v_range = self._zoom(change, mu_range, (-4.8, max(float(end), 1.0)))
         return change, mu_range, v_range
 
-    def _zoom(self, change, mu_range, v_range, hold_v: bool = False):
+    def _zoom(
+        self, change: Map | _LogMap | None, mu_range: Range, v_range: Range, hold_v: bool = False
+    ) -> tuple[Range, Range]:
         """Narrow (or widen) the ranges to where the posterior is within exp(-DEPTH) of its peak."""
         for _ in range(ZOOM_ROUNDS):
             t = 1 if change is None else COARSE[1]
@@ -255,7 +268,9 @@ class Hierarchy:
                 break
         return mu_range, v_range
 
-    def _nodes(self, change, mu_range, v_range, m: int, t: int) -> Nodes:
+    def _nodes(
+        self, change: Map | _LogMap | None, mu_range: Range, v_range: Range, m: int, t: int
+    ) -> Nodes:
         mu = np.linspace(mu_range[0], mu_range[1], m)
         if change is None:
             value = float(np.ravel(self.tau_prior.span()[0])[0])

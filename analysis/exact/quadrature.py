@@ -314,14 +314,18 @@ class TauPosterior:
         return np.where(tau <= 0.0, 0.0, np.clip(f, 0.0, 1.0))
 
 
-def _hermite(f0, f1, d0, d1, s):
+def _hermite(
+    f0: np.ndarray, f1: np.ndarray, d0: np.ndarray, d1: np.ndarray, s: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Cubic through both ends with their slopes, and its derivative, at s in [0, 1]."""
     a = 2 * (f0 - f1) + d0 + d1
     b = 3 * (f1 - f0) - 2 * d0 - d1
     return f0 + s * (d0 + s * (b + s * a)), d0 + s * (2 * b + s * 3 * a)
 
 
-def _solve_hermite(f0, f1, d0, d1, p):
+def _solve_hermite(
+    f0: np.ndarray, f1: np.ndarray, d0: np.ndarray, d1: np.ndarray, p: np.ndarray
+) -> np.ndarray:
     """s in [0, 1] at which the cubic reaches p: Newton steps kept inside a shrinking bracket."""
     rise = np.where(f1 > f0, f1 - f0, 1.0)
     s = np.clip((p - f0) / rise, 0.0, 1.0)

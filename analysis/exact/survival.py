@@ -57,6 +57,10 @@ CHANCE = 0.1
 """The probability that S(t) is under each of SHARES may not move by more than TOLERANCE of this."""
 
 
+Ever = Mapping[str, tuple[float, float]] | tuple[float, float] | None
+"""Mean and SD of the log odds of ever becoming free: of each study, of all, or not known."""
+
+
 @dataclass(frozen=True)
 class Priors:
     """Priors of every family.
@@ -121,7 +125,7 @@ class Study:
     ever: tuple[float, float]
 
 
-def _studies(facts: pd.DataFrame, ever) -> list[Study]:
+def _studies(facts: pd.DataFrame, ever: Ever) -> list[Study]:
     rows = published.complete(facts)
     if rows.empty:
         raise ValueError("no fact on durations: nothing can be estimated")
@@ -341,7 +345,7 @@ def fit(
     family: str,
     priors: Priors | None = None,
     *,
-    ever: Mapping[str, tuple[float, float]] | tuple[float, float] | None = None,
+    ever: Ever = None,
     reading: Reading | None = None,
 ) -> SurvivalPosterior:
     """The exact posterior of one survival family.
@@ -368,7 +372,9 @@ def fit(
     return _fit(_studies(facts, ever), family, priors, reading)
 
 
-def _fit(studies: list[Study], family: str, priors, reading) -> SurvivalPosterior:
+def _fit(
+    studies: list[Study], family: str, priors: Priors | None, reading: Reading | None
+) -> SurvivalPosterior:
     if family not in FAMILIES:
         raise ValueError(f"no family {family!r}; known are {', '.join(FAMILIES)}")
     return SurvivalPosterior(studies, family, priors or DEFAULT_PRIORS, reading or Reading())
@@ -446,7 +452,7 @@ def fit_all(
     priors: Priors | None = None,
     *,
     families: Sequence[str] = FAMILIES,
-    ever: Mapping[str, tuple[float, float]] | tuple[float, float] | None = None,
+    ever: Ever = None,
     reading: Reading | None = None,
 ) -> Ensemble:
     """Every family, weighed by how it predicts each study from the others.
@@ -527,7 +533,9 @@ def _tau_change(prior: TauPrior) -> Map:
     return Map(np.array([scale]), np.array([upper]), np.array([scale / top]))
 
 
-def _tau_nodes(prior: TauPrior, v_range, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _tau_nodes(
+    prior: TauPrior, v_range: tuple[float, float], n: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """v, tau and log prior probability of the nodes."""
     if isinstance(prior, Fixed):
         return np.zeros(1), np.ravel(np.asarray(prior.value, dtype=float))[:1], np.zeros(1)
@@ -551,7 +559,15 @@ def _prior_ranges(priors: Priors) -> dict[str, tuple[float, float]]:
     }
 
 
-def _axes(family, priors: Priors, ranges, step, n_theta, n_cure, n_tau) -> Axes:
+def _axes(
+    family: str,
+    priors: Priors,
+    ranges: Mapping[str, tuple[float, float]],
+    step: float,
+    n_theta: int,
+    n_cure: int,
+    n_tau: int,
+) -> Axes:
     v, tau, log_tau = _tau_nodes(priors.tau, ranges["v"], n_tau)
     m = int(np.ceil((ranges["mu"][1] - ranges["mu"][0]) / step)) + 1
     share = np.exp(log_tau) / np.exp(log_tau).sum()
@@ -583,7 +599,7 @@ def _axes(family, priors: Priors, ranges, step, n_theta, n_cure, n_tau) -> Axes:
     )  # fmt: skip
 
 
-def _ever_of(ever, study: str) -> tuple[float, float]:
+def _ever_of(ever: Ever, study: str) -> tuple[float, float]:
     """What is known of ever becoming free; without anything said, N(0, 2) on the log odds."""
     if isinstance(ever, Mapping):
         return ever.get(study, (0.0, 2.0))
