@@ -455,3 +455,14 @@ def test_another_processor_prints_the_same_digits(monkeypatch):
     monkeypatch.setenv("NPY_DISABLE_CPU_FEATURES", "AVX2 FMA3")
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Prescott")
     assert printed() == here
+
+
+def test_a_distribution_of_counts_answers_as_every_distribution_does():
+    share = exact.fit_shares(
+        [7, 0, 3], [20, 14, 16], mu_prior=exact.Normal(0, 1.5), tau_prior=exact.HalfNormal(1)
+    ).mean_study
+    curve = share.density()
+    assert list(curve) == ["x", "density"]
+    inside = np.trapezoid(curve["density"], curve["x"])
+    assert inside == pytest.approx(0.998, abs=2e-3)  # between the 0.1 % and the 99.9 % point
+    assert share.beyond(0.1, "above") == pytest.approx(1 - share.cdf(0.1))
