@@ -33,8 +33,7 @@ REACH = 6.0  # SDs of the mean on either side that are laid
 
 def has_class_level(rows: pd.DataFrame | Contrasts) -> bool:
     """Whether two or more classes have two or more studies."""
-    classes = Contrasts.from_frame(rows).cell_class
-    return int((pd.Series(classes).value_counts() >= 2).sum()) >= 2
+    return int((pd.Series(rows.cell_class).value_counts() >= 2).sum()) >= 2
 
 
 @dataclass(frozen=True)

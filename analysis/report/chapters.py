@@ -129,6 +129,7 @@ BESIDE = {
     "all_nulls": "with every known null",
     "low_risk": "without high, serious or critical risk of bias",
     "strict_window": "without the half month of tolerance",
+    "classes": "with a level of cell classes between the mean and the studies",
     "registered_nulls": "with unreported registered trials as nulls, a bound,",
 }
 

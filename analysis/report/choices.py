@@ -32,7 +32,8 @@ KEY = ("Grey: the headline. Colour: your choice; dashed: a new study. Small stro
        "defensible analysis. Upright: no effect.")  # fmt: skip
 EVIDENCE = ("randomised", "numbers_only", "all_nulls", "low_risk", "strict_window",
             "visit_open_out", "stated_measure", "with_untested", "registered_nulls",
-            "words_se_0.5", "words_se_0.75", "words_se_1.5", "robust")  # fmt: skip
+            "words_se_0.5", "words_se_0.75", "words_se_1.5", "robust",
+            "classes")  # fmt: skip
 CENTRED = "unknown SDs and correlation at their centre"
 RULES = ("medians", "se_source", "window", "sources", "unstated_spread", "overlaps", "r")
 """Choices that the analyses of the multiverse alone make."""

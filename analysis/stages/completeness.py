@@ -11,7 +11,7 @@ by the contract itself.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -150,8 +150,21 @@ def _continuous(tables: Tables) -> Iterator[tuple[Key, set[Member]]]:
                     _of_mean(row["outcome"], "numbers_only", method),
                 )
         if told == MEAN and design == "controlled":
+            yield from _by_class(place, row["outcome"], rows)
             for variant in _variants(tables, row, rows):
                 yield (*place, variant, "exact"), _of_mean(row["outcome"], variant)
+
+
+def _by_class(place: Sequence[str], outcome: str, rows: pd.DataFrame) -> Iterator:
+    """The means of cell classes, where two of them have two results."""
+    if not headlines.has_classes(rows):
+        return
+    about, whole = outcomes.get(outcome), _of_mean(outcome, "classes")
+    yield (*place, "classes", "exact"), whole | {("tau_class", NONE, NONE, about.scale)}
+    means = {member for member in whole if member[0] == "mean"}
+    for word, own in rows.groupby("cell_class"):
+        if own["kind"].eq("numeric").sum() >= about.min_results:
+            yield (*place[:3], str(word), place[4], "classes", "exact"), means
 
 
 def _rows(table: pd.DataFrame, parts: Mapping) -> pd.DataFrame:

@@ -19,6 +19,8 @@ from analysis import effects as effects_room
 from analysis import exact, outcomes, risk_of_bias
 from analysis.effects import Rules
 from analysis.evidence import Evidence
+from analysis.exact import contrast_classes
+from analysis.exact.contrast_classes import ClassPosterior
 from analysis.exact.contrasts import ContrastPosterior, ContrastPriors
 from analysis.questions import (
     DESIGNS,
@@ -125,8 +127,8 @@ def answer(
 
 
 def figures(
-    question: Question, posterior: ContrastPosterior, rows: pd.DataFrame, told: str,
-    variant: str = "headline",
+    question: Question, posterior: ContrastPosterior | ClassPosterior, rows: pd.DataFrame,
+    told: str, variant: str = "headline",
 ) -> list[dict]:  # fmt: skip
     """Estimates of one fit: mean, prediction, tau, I² and probabilities, on every scale read."""
     about = outcomes.get(question.outcome)
@@ -146,14 +148,13 @@ def figures(
          **{name: float(shown(value)) for name, value in middle.items()}}
         for scale, unit, shown in _scales(about)
     ]  # fmt: skip
-    thresholds = np.array(about.thresholds)
     for quantity, one in (("probability", posterior.mu),
                           ("new_study_probability", posterior.predictive)):  # fmt: skip
-        for threshold, below in zip(thresholds, one.cdf(thresholds), strict=True):
+        for threshold, below in zip(about.thresholds, one.cdf(about.thresholds), strict=True):
             made.append({**base, "quantity": quantity, "threshold": about.shown(threshold),
                          "scale": "probability", "unit": "probability",
                          "mean": 1 - below if about.good > 0 else below})  # fmt: skip
-    if variant == "headline":
+    if variant == "headline" and isinstance(posterior, ContrastPosterior):
         made.append({**base, "quantity": "tau", "scale": about.scale, "unit": about.unit,
                      "mean": posterior.tau.mean, "median": tau, "sd": posterior.tau.sd,
                      "ci_low": tau_low, "ci_high": tau_high})  # fmt: skip
@@ -236,7 +237,7 @@ def _variants(body, question, rows, judged) -> list[dict]:
             continue
         posterior = posterior_of(body, question, rules=rules, rows=chosen, **choices)
         made += figures(question, posterior, chosen, told_as(question.outcome, chosen), name)
-    return made + _joint(body, question)
+    return made + _joint(body, question) + _classes(body, question, rows)
 
 
 def _scale(question: Question) -> str:
@@ -254,6 +255,39 @@ def _joint(body: Body, question: Question) -> list[dict]:
     both = both.assign(bias=(~both["controlled"].astype(bool)).astype(float))
     posterior = posterior_of(body, question, rows=both, covariates=("bias",))
     return figures(question, posterior, both, MEAN, "joint")
+
+
+def has_classes(rows: pd.DataFrame) -> bool:
+    """Whether a headline has a level of cell classes beside it: two classes of two results."""
+    return contrast_classes.has_class_level(rows)
+
+
+def _classes(body: Body, question: Question, rows: pd.DataFrame) -> list[dict]:
+    """The mean over cell classes, the spread between them, and the mean of each that has one."""
+    if not has_classes(rows):
+        return []
+    about, prior = outcomes.get(question.outcome), ContrastPriors.of(question.outcome)
+    found = contrast_classes.fit_classes(rows, prior, teachers=body.teachers(question))
+    made = figures(question, found, rows, MEAN, "classes")
+    spread = found.tau_class
+    low, middle, high = spread.quantile(np.array([0.025, 0.5, 0.975]))
+    made.append({**question.parts, "variant": "classes", "quantity": "tau_class",
+                 "scale": about.scale, "unit": about.unit, "mean": spread.mean, "median": middle,
+                 "sd": spread.sd, "ci_low": low, "ci_high": high, "k_studies": len(rows),
+                 "n_patients": float(rows["n_patients"].sum())})  # fmt: skip
+    for word, own in rows.groupby("cell_class"):
+        if told_as(question.outcome, own) != MEAN:
+            continue
+        mean = found.classes[str(word)]
+        low, middle, high = mean.quantile(np.array([0.025, 0.5, 0.975]))
+        figures_of = {"mean": mean.mean, "median": middle, "ci_low": low, "ci_high": high}
+        made += [
+            {**question.parts, "variant": "classes", "cell_class": word, "scale": scale,
+             "unit": unit, "k_studies": len(own), "n_patients": float(own["n_patients"].sum()),
+             **{name: float(shown(value)) for name, value in figures_of.items()}}
+            for scale, unit, shown in _scales(about)
+        ]  # fmt: skip
+    return made
 
 
 # --- tables ----------------------------------------------------------------------------------

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis import outcomes
+from analysis import outcomes, vocabulary
 from analysis.report.results import Results
 from analysis.report.tables.base import Table, grid
 from analysis.report.words import chance, count, interval, number
-from analysis.results import METHODS, VARIANTS
+from analysis.results import ALL, METHODS, VARIANTS
 
 DESIGNS = {"controlled": "against controls", "randomised": "randomised alone",
            "uncontrolled": "no control group"}  # fmt: skip
 ORDER = ("headline", "numbers_only", "all_nulls", "low_risk", "strict_window", "visit_open_out",
          "stated_measure", "with_untested", "words_se_0.5", "words_se_0.75", "words_se_1.5",
-         "robust", "joint", "bias_average", "registered_nulls")  # fmt: skip
+         "robust", "classes", "joint", "bias_average", "registered_nulls")  # fmt: skip
 
 
 def numbers(results: Results, outcome: str, approach: str, population: str) -> Table:
@@ -29,13 +29,16 @@ def numbers(results: Results, outcome: str, approach: str, population: str) -> T
     table = table.assign(
         _d=table["design"].map(designs), _v=table["variant"].map(place).fillna(99),
         _m=table["method"].ne("exact"),
-    ).sort_values(["_d", "_v", "_m", "method"], kind="stable")  # fmt: skip
+    ).sort_values(["_d", "_v", "_m", "method", "cell_class"], kind="stable")  # fmt: skip
     rows, ids = [], []
     for row in table.to_dict("records"):
         good = results.get(**parts, design=row["design"], quantity="probability",
                            threshold=about.neutral, variant=row["variant"],
+                           cell_class=row["cell_class"],
                            method=row["method"])  # fmt: skip
         what = VARIANTS[row["variant"]]
+        if row["cell_class"] != ALL:
+            what = f"of these, {vocabulary.CELL_CLASSES[row['cell_class']]}"
         if row["method"] != "exact":
             what = f"{what}: {METHODS[row['method']]}"
         rows.append({
