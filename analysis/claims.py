@@ -76,6 +76,11 @@ OTHER_FIELDS = (
     ),
 )
 """What other fields of medicine taught about the harms; each was read at its address."""
+SOURCES_OF = {
+    "immunosuppression_infection": ("barton2012", "citr2009"),
+    "conditioning_harms": ("leger2004", "bmt2022"),
+}
+"""The sources from other fields that a claim of known harm rests on, by claim."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +161,8 @@ def _effect(outcome: str, approach: str, population: str, threshold: float = np.
                           k_numbers=row["k_numbers"])  # fmt: skip
         if row["told"] != "mean":
             why = ("a single study", "too few results in numbers for a mean")
-            return Finding(grounds, caveats=(why[row["told"] == "words"],), **behind)
+            return Finding(grounds, ids=(":".join(where.values()),),
+                           caveats=(why[row["told"] == "words"],), **behind)  # fmt: skip
         scale = "ratio" if about.is_ratio else about.scale
         mean = results.one(inputs.estimates, **where, scale=scale)
         chance = results.one(inputs.estimates, **where, quantity="probability", threshold=limit)
@@ -201,7 +207,7 @@ def _types_differ(inputs: Inputs) -> Finding:
     x2, w2 = _grid(densities[own & (densities["population"] == "t2d")])
     gap = x2[None, :] - x1[:, None]
     weight = w1[:, None] * w2[None, :]
-    probability = float(weight[np.abs(gap) > limit].sum())
+    probability = min(1.0, float(weight[np.abs(gap) > limit].sum()))
     mean = float((weight * gap).sum())
     k = min(first["k_studies"], second["k_studies"])
     level = min(

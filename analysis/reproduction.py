@@ -197,11 +197,15 @@ def _judged(column: str, left, right, ess: float) -> tuple[np.ndarray, np.ndarra
         near = np.isfinite(ess) & ~_exact_rows(left) & alike  # a sentence that tells drawn figures
         return np.where(same, IDENTICAL, np.where(near, NEAR, DIFFERENT)), none
     old, new = (values.to_numpy(float) for values in pair)
-    scale = np.nanmax(np.abs(old), initial=0.0)
+    scale = np.abs(old[np.isfinite(old)]).max(initial=0.0)
     exact = np.isclose(old, new, rtol=EXACT, atol=1e-9 * scale + 1e-300, equal_nan=True)
     drawn = np.isfinite(ess) & ~_exact_rows(left) & (column not in _COUNTS)
-    allowed = np.where(drawn, ALLOWED * np.sqrt(2 / ess) * _spread(column, left, right), np.nan)
-    gap = np.abs(old - new)
+    allowed = np.full(len(left), np.nan)
+    if drawn.any():
+        spread = ALLOWED * np.sqrt(2 / ess) * _spread(column, left, right)
+        allowed = np.where(drawn, spread, np.nan)
+    with np.errstate(invalid="ignore"):  # a side that is open in both
+        gap = np.abs(old - new)
     near = drawn & (np.isnan(old) == np.isnan(new)) & (gap <= allowed)
     return np.where(exact, IDENTICAL, np.where(near, NEAR, DIFFERENT)), allowed
 

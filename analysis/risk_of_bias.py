@@ -81,13 +81,18 @@ def overalls(risk_of_bias: pd.DataFrame) -> pd.DataFrame:
     """
     columns = ["cohort", "study_id", "tool", "outcome_family", "overall", "high", "deciding"]
     rows = []
-    for (cohort, family), group in risk_of_bias.groupby(["cohort", "outcome_family"], sort=False):
-        tool = group["tool"].iloc[0]
-        settled = dict(zip(group["domain"], group["settled"], strict=True))
+    first: dict[tuple[str, str], dict] = {}
+    domains: dict[tuple[str, str], dict[str, str]] = {}
+    for row in risk_of_bias.to_dict("records"):
+        name = (row["cohort"], row["outcome_family"])
+        first.setdefault(name, row)
+        domains.setdefault(name, {})[row["domain"]] = row["settled"]
+    for (cohort, family), settled in domains.items():
+        study, tool = (first[cohort, family][column] for column in ("study_id", "tool"))
         word = overall(tool, [settled[domain] for domain in v.RISK_DOMAINS[tool]])
         at = word if word in settled.values() else "some_concerns"
         deciding = " ".join(d for d in v.RISK_DOMAINS[tool] if settled[d] == at)
-        rows.append((cohort, group["study_id"].iloc[0], tool, family, word, word in HIGH, deciding))
+        rows.append((cohort, study, tool, family, word, word in HIGH, deciding))
     return pd.DataFrame(rows, columns=columns).astype({"high": bool})
 
 
@@ -98,7 +103,12 @@ def lookup(risk_of_bias: pd.DataFrame) -> Mapping[tuple[str, str], str]:
     return dict(zip(keys, table["overall"], strict=True))
 
 
-def of_studies(evidence: Evidence, study_ids: Iterable[str], family: str) -> list[str]:
+def of_studies(
+    evidence: Evidence,
+    study_ids: Iterable[str],
+    family: str,
+    judged: Mapping[tuple[str, str], str] | None = None,
+) -> list[str]:
     """Overall judgement of each study's cohort for a family; `NOT_JUDGED` where there is none.
 
     Parameters
@@ -106,6 +116,7 @@ def of_studies(evidence: Evidence, study_ids: Iterable[str], family: str) -> lis
     evidence : the evidence.
     study_ids : studies of `evidence.studies`, in the order wanted; may repeat.
     family : a word of `vocabulary.RISK_FAMILIES`.
+    judged : `lookup` of the evidence, where it is at hand.
 
     Raises
     ------
@@ -115,7 +126,7 @@ def of_studies(evidence: Evidence, study_ids: Iterable[str], family: str) -> lis
     if family not in v.RISK_FAMILIES:
         raise ValueError("family is one of " + ", ".join(v.RISK_FAMILIES))
     cohorts = evidence.studies.set_index("study_id")["cohort"]
-    judged = lookup(evidence.risk_of_bias)
+    judged = lookup(evidence.risk_of_bias) if judged is None else judged
     return [judged.get((cohorts[study], family), NOT_JUDGED) for study in study_ids]
 
 

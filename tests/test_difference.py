@@ -10,7 +10,6 @@ from scipy import integrate, stats
 
 from analysis import (
     certainty,
-    claims,
     cohorts,
     difference,
     exact,
@@ -37,7 +36,12 @@ T2D = Question("hba1c", "cell_infusion", "t2d", "controlled")
 def base(evidence) -> ev.Evidence:
     """The randomised trials in type 2 diabetes: fewer rows, faster tests."""
     studies = evidence.studies
-    studies = studies[studies["design"].eq("rct") & studies["diabetes_type"].eq("T2D")]
+    return only(evidence, studies["design"].eq("rct") & studies["diabetes_type"].eq("T2D"))
+
+
+def only(evidence, chosen: pd.Series) -> ev.Evidence:
+    """The evidence of some studies."""
+    studies = evidence.studies[chosen]
     facts = ("outcomes", "directions", "responders", "independence", "safety")
     kept = {
         name: table[table["study_id"].isin(studies["study_id"])].reset_index(drop=True)
@@ -274,7 +278,7 @@ def test_small_sizes_and_probabilities_are_bounded_in_words():
 def report_of(state):
     """Estimates and tables of HbA1c as the stages of the run make them, means alone."""
     body, judged = questions.Body(state), risk_of_bias.overalls(state.risk_of_bias)
-    estimates, tables = [], {"headlines": [], "study_estimates": []}
+    estimates, tables = [], {"headlines": [], "study_estimates": [], "densities": []}
     for approach, population in questions.STRATA:
         for design in questions.DESIGNS:
             question = Question("hba1c", approach, population, design)
@@ -285,14 +289,14 @@ def report_of(state):
             estimates += given.estimates
             tables["headlines"].append(given.headline)
             tables["study_estimates"] += given.studies
+            if fit is not None:
+                tables["densities"] += headlines.densities(question, fit, given.headline["told"])
     whole = results.estimates(estimates)
     frames = {
         name: results.checked(name, pd.DataFrame(rows, columns=results.TABLES[name].names))
-        for name, rows in tables.items()
+        for name, rows in (tables | counted.tables(counted.of(state))).items()
     }
-    levels, steps = synthesis.judgements(whole, frames, state)
-    frames |= {"certainty": levels, "certainty_steps": steps}
-    return whole, frames | {"claims": claims.table(whole, frames, state)}
+    return whole, frames | synthesis.conclusions(state, whole, frames)
 
 
 @pytest.fixture(scope="module")
@@ -327,6 +331,26 @@ def test_it_is_the_same_whichever_state_the_results_are_of(base, grown, tracked,
     assert headline(forwards)["certainty_after"] == headline(backwards)["certainty_before"]
     assert headline(forwards)["certainty_before"] == headline(backwards)["certainty_after"]
     assert set(forwards.verdicts["claim_id"]) == set(backwards.verdicts["claim_id"])
+
+
+def test_a_count_that_shows_a_claim_changes_its_verdict(evidence, tmp_path, monkeypatch):
+    """Islets of which nobody makes C-peptide again show nothing."""
+    islets = only(evidence, evidence.studies["cell_class"].eq("psc_islet"))
+    empty = dataclasses.replace(islets, responders=islets.responders.assign(n_responders=0.0))
+    estimates, tables = results.estimates([]), counted.tables(counted.of(islets))
+    tables |= synthesis.conclusions(islets, estimates, with_headlines(tables))
+    for name, table in {"estimates": estimates, **tables}.items():
+        results.write(tmp_path, name, table)
+    monkeypatch.setattr(judging, "belongs", lambda out, state: state is islets)
+    told = difference.conclude(difference.compare(islets, empty), islets, empty, tmp_path)
+    changed = told.verdicts.set_index("claim_id")
+    assert changed.loc["islets_c_peptide", "before"] == "shown"
+    assert changed.loc["islets_c_peptide", "after"] != "shown"
+
+
+def with_headlines(tables):
+    names = ("headlines", "study_estimates")
+    return tables | {name: results.TABLES[name].empty() for name in names}
 
 
 def test_results_of_neither_state_conclude_nothing_and_that_is_said(base, grown, found, tmp_path):
@@ -371,7 +395,7 @@ def freed(base, grown):
 
 
 def test_shares_and_rates_are_those_of_the_report(base, freed):
-    table, before, after = counted.compare(base, freed)
+    table, before, after = counted.compare(counted.of(base), counted.of(freed))
     assert {"ever_insulin_free", "harm_death"} <= set(table["outcome"])
     facts = responders.table(freed).facts
     for one in after[after["quantity"] == "pooled_share"].to_dict("records"):
@@ -389,8 +413,19 @@ def test_facts_in_another_order_change_nothing(freed):
         independence=freed.independence.iloc[::-1].reset_index(drop=True),
         safety=freed.safety.iloc[::-1].reset_index(drop=True),
     )
-    table, before, after = counted.compare(freed, turned)
+    table, before, after = counted.compare(counted.of(freed), counted.of(turned))
     assert table.empty and before.empty and after.empty
+
+
+def test_a_single_study_is_told_with_its_number_and_whether_a_spread_is_printed(base):
+    """No brackets with nothing in them: a number without a test is told as the number."""
+    row = {"k_after": 1, "words_after": 0, "n_after": 73.0, "told_after": questions.STUDY,
+           "mean_after": 15.04, "ci_low_after": np.nan, "ci_high_after": np.nan}  # fmt: skip
+    assert words.state(row, "after") == (
+        "one study, shown as itself: 15.04 (no spread printed); 1 study, 73 patients"
+    )
+    row |= {"ci_low_after": 1.0, "ci_high_after": 29.0}
+    assert "15.04 (1.00 to 29.00)" in words.state(row, "after")
 
 
 def test_counted_headlines_are_told_in_lines(base, freed):

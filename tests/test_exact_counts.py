@@ -466,3 +466,18 @@ def test_a_distribution_of_counts_answers_as_every_distribution_does():
     inside = np.trapezoid(curve["density"], curve["x"])
     assert inside == pytest.approx(0.998, abs=2e-3)  # between the 0.1 % and the 99.9 % point
     assert share.beyond(0.1, "above") == pytest.approx(1 - share.cdf(0.1))
+
+
+@pytest.mark.parametrize("counts", [(3, 27, 0, 26), (10, 11, 6, 10), (14, 20, 1, 20)])
+def test_a_ratio_of_two_shares_has_the_quantiles_of_a_large_simulation(counts):
+    from analysis.stages.shares import ratio_of_shares
+
+    k, n, k_control, n_control = counts
+    random = np.random.default_rng(1)
+    ratio = random.beta(k + 0.5, n - k + 0.5, 400_000) / random.beta(
+        k_control + 0.5, n_control - k_control + 0.5, 400_000
+    )
+    found = ratio_of_shares(k, n, k_control, n_control)
+    for level, name in ((0.025, "rr_low"), (0.5, "risk_ratio"), (0.975, "rr_high")):
+        assert (ratio < found[name]).mean() == pytest.approx(level, abs=0.003)
+    assert (ratio > 1).mean() == pytest.approx(found["probability_higher"], abs=0.003)

@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 
 from analysis import effects, outcomes, questions, results
+from analysis.chain import figures
 from analysis.evidence.references import reference
-from analysis.explain import Unknown, explain, figures
+from analysis.explain import Unknown, explain
 
 T2D = questions.Question("hba1c", "cell_infusion", "t2d", "controlled")
 REPORT = Path(__file__).parent.parent / "report.qmd"
@@ -96,7 +97,7 @@ def test_a_raw_row_is_found_by_line_and_by_name_and_says_where_it_went(evidence,
     assert f"effect: {effect['effect_id']}" in by_name
     lost = built.exclusions.iloc[0]
     text = "\n".join(explain(lost["row"], evidence))
-    assert f"not in any effect: {lost['reason']}" in text
+    assert f"in no estimate: {lost['reason']}" in text
 
 
 @pytest.mark.parametrize("name", ["couri2009", "Couri 2009", "  couri   2009 ", "COURI2009"])

@@ -20,7 +20,7 @@ from analysis.report.tables.base import (
     room,
     under_heads,
 )
-from analysis.report.text import Chain, Markdown, said, verbatim
+from analysis.report.text import Markdown, said, verbatim
 
 
 def test_what_is_said_is_markdown_to_a_notebook():
@@ -116,16 +116,8 @@ def test_ids_and_right_must_fit_the_table():
     assert 'data-id="e1"' in grid(frame, ("n",), ids=("e1",))._repr_html_()
     with pytest.raises(ValueError, match="no such column"):
         grid(frame, ("m",))
-    with pytest.raises(ValueError, match="2 ids for 1 rows"):
+    with pytest.raises(ValueError, match="2 ids and 0 chains for 1 rows"):
         grid(frame, ids=("a", "b"))
-
-
-def test_a_chain_opens_on_the_page_and_is_plain_in_print():
-    chain = Chain("Couri 2009", ("rule <1>", link("https://example.org/x", "source")))
-    assert chain.html().count("<li>") == 2
-    assert "rule &lt;1&gt;" in chain.html()
-    assert chain.markdown() == "Couri 2009"
-    assert Chain("alone", ()).html() == "alone"
 
 
 # --- how figures are drawn -----------------------------------------------------------------------

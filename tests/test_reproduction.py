@@ -6,8 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import stub_stages
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from analysis import reproduction, results, store
+from analysis import evidence as evidence_module
+from analysis import pipeline, reproduction, results, store
 from analysis.reproduction import DIFFERENT, IDENTICAL, MISSING, NEAR, NEW
 
 
@@ -58,6 +61,14 @@ def test_a_deterministic_method_must_give_the_same_number(ess):
         verdicts(estimates(method="exact"), estimates(method="exact", mean=-0.8 - 1e-8), ess)
         == set()
     )
+
+
+def test_a_column_with_an_open_side_is_compared_like_any_other():
+    tracked = pd.DataFrame({"z_low": [-np.inf, 0.5, 1.0]})
+    assert verdicts(tracked, tracked, ess=np.inf, name="effects") == set()
+    for changed in ([-np.inf, 0.6, 1.0], [-3.0, 0.5, 1.0], [-np.inf, 0.5, np.inf]):
+        again = pd.DataFrame({"z_low": changed})
+        assert verdicts(tracked, again, ess=np.inf, name="effects") == {DIFFERENT}
 
 
 def test_missing_and_new_estimates_are_told_apart():
@@ -175,3 +186,78 @@ def test_a_changed_raw_cell_is_found(two, evidence):
         "studies.csv is not the file the results were made from"
     ]
     assert store.faults(two[0]) == []
+
+
+# --- tampering -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tables(run_folder):
+    """Every tracked table with rows, as it is read."""
+    read = {name: pipeline.read_table(run_folder, name) for name in results.TABLES}
+    return {name: frame for name, frame in read.items() if len(frame)}
+
+
+@given(data=st.data())
+@settings(max_examples=150, deadline=None)
+def test_any_changed_cell_of_any_table_is_found(tables, data):
+    """A number by a thousandth, a word by a letter, a blank filled, a cell emptied: all exact."""
+    name = data.draw(st.sampled_from(sorted(tables)))
+    frame = tables[name]
+    row = data.draw(st.integers(0, len(frame) - 1))
+    column = data.draw(st.sampled_from(list(frame.columns)))
+    old = frame[column].iloc[row]
+    if isinstance(old, bool | np.bool_):
+        new = not old
+    elif isinstance(old, str):
+        new = data.draw(st.sampled_from([f"{old}.", "another"]))
+    elif np.isnan(old):
+        new = 1.0
+    else:
+        new = data.draw(st.sampled_from([old * 1.001 + 1e-4, np.nan, -old - 1.0]))
+    changed = frame.copy()
+    changed[column] = changed[column].astype(object)
+    changed.loc[row, column] = new
+    changed[column] = changed[column].astype(frame[column].dtype)
+    found = []
+    reproduction.compare(name, changed, frame, ess=np.inf, found=found)
+    assert {one.verdict for one in found} & {DIFFERENT, MISSING, NEW}, (name, column, old, new)
+    assert all(one.table == name for one in found)
+
+
+@pytest.fixture(scope="module")
+def copied(run_folder, tmp_path_factory):
+    """A copy of the tracked results and of the evidence."""
+    folder = tmp_path_factory.mktemp("copied")
+    shutil.copytree(run_folder, folder / "out")
+    return folder / "out"
+
+
+@given(data=st.data())
+@settings(max_examples=12, deadline=None)
+def test_any_changed_byte_of_the_results_is_told_by_the_digests(copied, data):
+    path = data.draw(st.sampled_from(sorted(copied.glob("*.csv"))))
+    whole = path.read_bytes()
+    place = data.draw(st.integers(0, len(whole) - 1))
+    path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    try:
+        assert store.faults(copied)
+    finally:
+        path.write_bytes(whole)
+    assert store.faults(copied) == []
+
+
+def test_any_changed_cell_of_the_evidence_is_told_by_its_file(run_folder, evidence, raw_dir):
+    """A letter in the last row of each table: a fault of the evidence, or another digest."""
+    assert reproduction.changed_evidence(run_folder, evidence.digests) == []
+    for name in evidence.digests:
+        path = raw_dir / name
+        whole = path.read_text(encoding="utf-8")
+        place = max(whole.rstrip().rfind(letter) for letter in "aeio")
+        path.write_text(whole[:place] + "u" + whole[place + 1 :], encoding="utf-8")
+        try:
+            told = reproduction.changed_evidence(run_folder, evidence_module.load(raw_dir).digests)
+        except evidence_module.EvidenceError as error:
+            told = [str(error)]
+        assert len(told) >= 1 and any(name in words for words in told), name
+        path.write_text(whole, encoding="utf-8")

@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from analysis import evidence, outcomes, priors, questions
+from analysis import effects, evidence, outcomes, priors, questions
 from analysis.difference import counted
 from analysis.evidence import Evidence
 from analysis.exact import contrasts
@@ -37,8 +37,8 @@ from analysis.stages import headlines
 
 HEADLINE_COLUMNS = ["outcome", "approach", "population", "design", "unit",
                     *(f"{name}_{when}" for when in ("before", "after") for name in (
-                        "told", "k", "n", "words", "better", "null", "worse", "mean", "ci_low",
-                        "ci_high", "p_good", "certainty")),
+                        "told", "k", "n", "words", "better", "null", "worse", "untested", "mean",
+                        "ci_low", "ci_high", "p_good", "certainty")),
                     "shift_in_sd", "why"]  # fmt: skip
 EFFECT_COLUMNS = ["effect_id", "study_id", "outcome", "approach", "population", "design", "unit",
                   "status", "kind", "y", "se", "spread", "weight", "influence_in_sd", "surprise_p",
@@ -64,6 +64,7 @@ class Difference:
     verdicts : each claim whose verdict changed (`VERDICT_COLUMNS`); told by `judging`.
     posteriors : question -> posterior before and after, None where none is computed.
     counted_before, counted_after : the touched estimates of shares and rates in either state.
+    counts : what either state counts, before and after.
     remark : what could not be told, "" where nothing.
     """
 
@@ -75,6 +76,7 @@ class Difference:
     posteriors: dict[Question, tuple[ContrastPosterior | None, ContrastPosterior | None]]
     counted_before: pd.DataFrame
     counted_after: pd.DataFrame
+    counts: tuple[counted.Counts, counted.Counts]
     remark: str = ""
 
 
@@ -137,7 +139,8 @@ def compare(before: Evidence, after: Evidence) -> Difference:
             row |= {f"{name}_{when}": value for name, value in figures.items()}
         rows.append(row | {"shift_in_sd": _shift(*fits)})
         found += _new_results(question, old, new)
-    shares_and_rates, *estimates = counted.compare(before, after)
+    counts = (counted.of(before), counted.of(after))
+    shares_and_rates, *estimates = counted.compare(*counts)
     return Difference(
         _facts(before, after),
         pd.DataFrame(rows, columns=HEADLINE_COLUMNS),
@@ -146,6 +149,7 @@ def compare(before: Evidence, after: Evidence) -> Difference:
         pd.DataFrame(columns=VERDICT_COLUMNS),
         posteriors,
         *estimates,
+        counts,
     )
 
 
@@ -253,7 +257,12 @@ def _figures(question: Question, rows: pd.DataFrame, fit: ContrastPosterior | No
         "better": int((sides > 0).sum()),
         "null": int((sides == 0).sum()),
         "worse": int((sides < 0).sum()),
+        "untested": int(np.isnan(sides).sum()),
     }
+    if figures["told"] == questions.STUDY and rows["kind"].iloc[0] == "numeric":
+        y, reach = float(rows["y"].iloc[0]), questions.SIGNIFICANT * effects.se(rows)[0]
+        figures |= {"mean": about.shown(y), "ci_low": about.shown(y - reach),
+                    "ci_high": about.shown(y + reach)}  # fmt: skip
     if fit is not None:
         below = float(fit.mu.cdf(0.0))
         low, high = fit.mu.interval()

@@ -1,9 +1,9 @@
 """Certainty and verdicts before and after, from tracked results and what the change touches.
 
 The results of one of the two states are tracked (`data/processed`): what they conclude is read. For
-the other state the touched headlines stand in their place in these estimates, and certainty and
-claims are judged anew by the rules of the report. Where the tracked results belong to neither
-state, nothing is concluded, and that is said.
+the other state the touched headlines and all that is counted stand in their place in these
+estimates and tables, and certainty and claims are judged anew by the rules of the report. Where the
+tracked results belong to neither state, nothing is concluded, and that is said.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import pandas as pd
 
 from analysis import pipeline, questions, results, risk_of_bias
 from analysis.difference.comparing import VERDICT_COLUMNS, Difference
+from analysis.difference.counted import tables as counted_tables
 from analysis.evidence import Evidence
 from analysis.questions import Question
 from analysis.stages import headlines, synthesis
@@ -39,7 +40,8 @@ def conclude(found: Difference, before: Evidence, after: Evidence, out: Path) ->
         return replace(found, remark=UNJUDGED.format(out=out))
     other = "after" if known == "before" else "before"
     estimates = results.read(out, "estimates")
-    tables = {name: results.read(out, name) for name in results.TABLES if name != "estimates"}
+    wanted = {*synthesis.READS, "certainty", "claims"}
+    tables = {name: results.read(out, name) for name in wanted}
     said = {known: (tables["certainty"], tables["claims"])}
     said[other] = _judged_anew(found, states[other], other, estimates, tables)
     rows = found.headlines.copy()
@@ -68,10 +70,10 @@ def _judged_anew(
     estimates: pd.DataFrame,
     tables: dict[str, pd.DataFrame],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Certainty and claims of a state, its touched headlines in the place of the tracked ones."""
+    """Certainty and claims of a state, what it changes in the place of what is tracked."""
     judged = risk_of_bias.overalls(state.risk_of_bias)
     body = questions.Body(state)
-    made: dict[str, list[dict]] = {"headlines": [], "study_estimates": []}
+    made: dict[str, list[dict]] = {"headlines": [], "study_estimates": [], "densities": []}
     fresh: list[dict] = []
     stale = pd.Series(False, index=estimates.index)
     gone = {name: pd.Series(False, index=tables[name].index) for name in made}
@@ -84,17 +86,19 @@ def _judged_anew(
         fresh += answer.estimates
         made["headlines"] += [answer.headline]
         made["study_estimates"] += answer.studies
+        if fit is not None:
+            made["densities"] += headlines.densities(question, fit, answer.headline["told"])
     counted = found.counted_before if when == "before" else found.counted_after
     beside = found.counted_after if when == "before" else found.counted_before
     stale |= estimates["id"].isin([*counted["id"], *beside["id"]])
     whole = pd.concat([estimates[~stale], results.estimates(fresh), counted], ignore_index=True)
-    given = dict(tables)
+    given = tables | counted_tables(found.counts[0 if when == "before" else 1])
     for name, rows in made.items():
         added = pd.DataFrame(rows, columns=results.TABLES[name].names)
         joined = pd.concat([tables[name][~gone[name]], added], ignore_index=True)
         given[name] = results.checked(name, joined)
-    made_anew = synthesis.run(state, estimates=whole, tables=given)
-    return made_anew.tables["certainty"], made_anew.tables["claims"]
+    made_anew = synthesis.conclusions(state, whole, given)
+    return made_anew["certainty"], made_anew["claims"]
 
 
 def _of(table: pd.DataFrame, question: Question) -> pd.Series:

@@ -129,14 +129,21 @@ def state(row: Mapping, when: str) -> str:
         return TOLD[questions.NONE]
     words = row[f"words_{when}"]
     behind = f"{count} {'study' if count == 1 else 'studies'}"
-    behind += f" ({words} in words), {row[f'n_{when}']:.0f} patients"
+    behind += f" ({words} in words)" if words else ""
+    behind += f", {row[f'n_{when}']:.0f} patients"
     if row[f"told_{when}"] == questions.MEAN:
         return (f"{figure(row[f'mean_{when}'])} ({figure(row[f'ci_low_{when}'])} to "
                 f"{figure(row[f'ci_high_{when}'])}); {behind}")  # fmt: skip
+    if row[f"told_{when}"] == questions.STUDY and row[f"mean_{when}"] == row[f"mean_{when}"]:
+        spread = "no spread printed"
+        if row[f"ci_low_{when}"] == row[f"ci_low_{when}"]:
+            spread = f"{figure(row[f'ci_low_{when}'])} to {figure(row[f'ci_high_{when}'])}"
+        own = f"{figure(row[f'mean_{when}'])} ({spread})"
+        return f"{TOLD[questions.STUDY]}: {own}; {behind}"
     sides = ", ".join(
         f"{row[f'{name}_{when}']} {word}"
         for name, word in (("better", "better"), ("null", "no clear difference"),
-                           ("worse", "worse"))
+                           ("worse", "worse"), ("untested", "untested"))
         if row[f"{name}_{when}"]
     )  # fmt: skip
     return f"{TOLD[row[f'told_{when}']]} ({sides}); {behind}"

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis import escape, outcomes
-from analysis.report import words
+from analysis.report import chains, words
 from analysis.report.readings import Reading, Standing
-from analysis.report.tables.base import under_heads
+from analysis.report.tables.base import OPENS, under_heads
 
 WIDE, TALL, EDGE = 100, 18, 6
 
@@ -25,7 +25,8 @@ class Line:
     """One line of a card: a label, the figure, and what stands behind it.
 
     `more` are sentences that a reader opens; `where` is the place among the analyses; `share`
-    is the share with the ends of its interval, where the line counts people.
+    is the share with the ends of its interval, where the line counts people; `steps` are those
+    behind the figure (`analysis.chain`), which the page opens.
     """
 
     label: str
@@ -39,6 +40,7 @@ class Line:
     where: Standing | None = None
     id: str = ""
     share: tuple[float, float, float] | None = None
+    steps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -129,9 +131,10 @@ def _card(card: Card) -> str:
         f"<li><strong>{escape.html(line.label)}</strong>: "
         f"{escape.html(words.sentence('; '.join(line.more)))}"
         + (f' <small class="id">{escape.html(line.id)}</small>' if line.id else "")
+        + chains.html(line.steps, OPENS)
         + "</li>"
         for line in card.lines
-        if line.more
+        if line.more or line.steps
     )
     opened = (
         (

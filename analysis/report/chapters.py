@@ -11,7 +11,7 @@ import math
 import pandas as pd
 
 from analysis import __version__, outcomes, risk_of_bias
-from analysis.report import style
+from analysis.report import directions, style
 from analysis.report.figures.evidence import map_counts
 from analysis.report.figures.robustness import headlines, name
 from analysis.report.results import Results
@@ -35,7 +35,6 @@ DESIGNS = {"controlled": "Against control groups", "randomised": "In randomised 
 PEOPLE = {"t1d": "type 1 diabetes", "t2d": "type 2 diabetes",
           "t1d_new_onset": "new type 1 diabetes",
           "t1d_established": "established type 1 diabetes"}  # fmt: skip
-BETTER = {1: "higher", -1: "lower"}
 
 
 def mean_of(results: Results, outcome: str, approach: str, population: str, design: str,
@@ -64,9 +63,7 @@ def value_words(results: Results, headline: dict) -> str:
 def _own(row: pd.Series, about: outcomes.Outcome) -> str:
     """One study as itself: its number with the interval it prints, or its words."""
     if not known(row["y"]):
-        return {1: "higher, in words", -1: "lower, in words", 0: "no clear difference"}[
-            int(row["direction"])
-        ]
+        return f"{directions.compared(row['direction'])}, told in words"
     shown = number(about.shown(row["y"]), about.digits)
     if not known(row["ci_low"]):
         return f"{shown}, no spread printed"
@@ -98,7 +95,7 @@ def result(results: Results, outcome: str, approach: str, population: str) -> st
     chances = [
         f"{chance(one['mean'])} that it is {what}"
         for limit, what in (
-            (about.neutral, BETTER[about.good]),
+            (about.neutral, directions.better(outcome)),
             *((limit, f"{number(limit, 2)}{about.suffix} or better") for limit in about.important),
         )
         if (one := results.get(**stratum, quantity="probability", threshold=limit)) is not None
@@ -116,11 +113,11 @@ def _without_mean(results: Results, row: pd.Series, about: outcomes.Outcome) -> 
         own = results.rows("study_estimates", **stratum).iloc[0]
         return (f"{opening} there is one study ({verbatim(study(own['label']))}, n "
                 f"{count(own['n_patients'])}): {_own(own, about)}.")  # fmt: skip
-    better = BETTER[about.good]
+    better, worse = directions.better(about.name), directions.worse(about.name)
     return (
         f"{opening} ({base(row['k_studies'], row['n_patients'])}) too few results are numbers for "
         f"a mean: {count(row['k_better'])} clearly {better}, {count(row['k_null'])} without a "
-        f"clear difference, {count(row['k_worse'])} clearly {BETTER[-about.good]}."
+        f"clear difference, {count(row['k_worse'])} clearly {worse}."
     )
 
 
@@ -165,8 +162,8 @@ def beside(results: Results, outcome: str, approach: str, population: str) -> st
 def _moved(whole: pd.Series, alone: pd.Series, about: outcomes.Outcome) -> str:
     """Where results in words move the mean."""
     by = abs(whole["mean"] - alone["mean"])
-    towards = "up" if about.modelled(whole["mean"]) > about.modelled(alone["mean"]) else "down"
-    return f"; results in words move the mean {towards} by {number(by, about.digits)}"
+    way = directions.moved(about.modelled(whole["mean"]) - about.modelled(alone["mean"]))
+    return f"; results in words move the mean {way} by {number(by, about.digits)}"
 
 
 def _told_beside(results: Results, outcome: str, approach: str, population: str,
@@ -183,9 +180,10 @@ def _told_beside(results: Results, outcome: str, approach: str, population: str,
         "uncontrolled": "without a control group, against before treatment,",
     }[design]
     if row["told"] == "words":
+        word, k = directions.mostly(outcome, row["k_better"], row["k_worse"])
         return (
             f"{opening} too few numbers for a mean in {studies(row['k_studies'])} "
-            f"({count(row['k_better'])} clearly {BETTER[outcomes.get(outcome).good]})"
+            f"({count(k)} clearly {word})"
         )
     told = verbatim(value_words(results, row.to_dict()))
     return f"{opening} {told} in {studies(row['k_studies'])}"

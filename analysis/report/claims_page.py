@@ -13,10 +13,10 @@ import pandas as pd
 
 from analysis import claims as room
 from analysis import escape, outcomes, verdicts, vocabulary
-from analysis.report import harms, readings, words
+from analysis.report import directions, harms, readings, words
 from analysis.report.page_one import CARDS, CLASS_WORDS, TYPES
 from analysis.report.tables.base import Table, grid, made_from, under_heads
-from analysis.report.text import Chain, link, said
+from analysis.report.text import said
 from analysis.vocabulary import INFUSION, ISLETS
 
 GROUPS = {"shown": "Shown", "suggested": "Suggested", "not_known": "Not known", "not_so": "Not so"}
@@ -29,11 +29,6 @@ KINDS = {
     verdicts.DESCRIPTION: "About the evidence",
     verdicts.BEYOND: "About the evidence",
 }
-SOURCES = {
-    "immunosuppression_infection": ("barton2012", "citr2009"),
-    "conditioning_harms": ("leger2004", "bmt2022"),
-}
-"""The sources from other fields that a claim of known harm rests on, by claim."""
 MOST_OUTCOMES = 7
 
 
@@ -155,14 +150,13 @@ def table(results) -> Table:
     sources = {source.key: source for source in room.OTHER_FIELDS}
     rows = []
     for row in frame.itertuples():
-        rests = [f"estimate {name}" for name in row.estimate_ids.split()]
-        rests += [f"row {name}" for name in row.source_rows.split(";") if name]
+        rests = len(row.estimate_ids.split()) + len(list(filter(None, row.source_rows.split(";"))))
         cited = [
-            link(sources[key].url, f"{sources[key].what}: {sources[key].citation}")
-            for key in SOURCES.get(row.claim_id, ())
+            f"{sources[key].what}: {sources[key].citation}"
+            for key in room.SOURCES_OF.get(row.claim_id, ())
         ]
-        words_of = f"{len(rests)} figures and facts" if rests else "nothing was counted"
-        mind = [row.capped_by, row.caveat, *(source.text for source in cited)]
+        words_of = f"{rests} figures and facts" if rests else "nothing was counted"
+        mind = [row.capped_by, row.caveat, *cited]
         rows.append(
             {
                 "Claim": row.claim,
@@ -173,10 +167,12 @@ def table(results) -> Table:
                 "Behind it": words.base(row.k_studies, row.n_patients) if row.k_studies else "–",
                 "Asked": f"{row.estimand}; {row.threshold}" if row.threshold else row.estimand,
                 "Mind": "; ".join(filter(None, mind)) or "–",
-                "Rests on": Chain(words_of, (*cited, *rests)),
+                "Rests on": words_of,
             }
         )
-    return grid(pd.DataFrame(rows), ids=list(frame["claim_id"]), tools=True)
+    ids = list(frame["claim_id"])
+    return grid(pd.DataFrame(rows), ids=ids, steps=[results.steps(name) for name in ids],
+                tools=True)  # fmt: skip
 
 
 def value_of(row) -> str:
@@ -267,6 +263,7 @@ def _harms_row(results, approach: str, population: str) -> tuple[str, readings.R
             readings.WORDS,
             value=told,
             short=told,
+            id=f"harms:{approach}:{population}",
             caveat=f"{quiet} of {every} groups of the approach are silent on deaths",
         ),
     )
@@ -275,8 +272,9 @@ def _harms_row(results, approach: str, population: str) -> tuple[str, readings.R
 @made_from("headlines")
 def summary_of_findings(results, approach: str, population: str) -> Table:
     """The summary of findings of one stratum, GRADE style: effects, basis, certainty, why."""
-    rows = []
+    rows, ids = [], []
     for title, reading in findings_of(results, approach, population):
+        ids.append(reading.id)
         rows.append(
             {
                 "Outcome": title,
@@ -289,7 +287,7 @@ def summary_of_findings(results, approach: str, population: str) -> Table:
                 or "–",
             }
         )
-    return grid(pd.DataFrame(rows))
+    return grid(pd.DataFrame(rows), ids=ids, steps=[results.steps(name) for name in ids])
 
 
 def _steps(results, estimate_id: str) -> list[str]:
@@ -299,12 +297,7 @@ def _steps(results, estimate_id: str) -> list[str]:
     steps = readings.rows_of(results, "certainty_steps", estimate_id=estimate_id)
     start = steps[steps["domain"] == "start"]["reason"].tolist()
     taken = steps[(steps["domain"] != "start") & (steps["levels"] != 0)]
-    return start + [f"{_levels(row.levels)}: {row.reason}" for row in taken.itertuples()]
-
-
-def _levels(levels: float) -> str:
-    number = {1: "one", 2: "two"}.get(abs(int(levels)), str(abs(int(levels))))
-    return f"{'up' if levels > 0 else 'down'} {number}"
+    return start + [f"{directions.step(row.levels)}: {row.reason}" for row in taken.itertuples()]
 
 
 def strata() -> tuple[tuple[str, str, str], ...]:

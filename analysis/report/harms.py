@@ -154,7 +154,8 @@ def events(results) -> Table:
             "Counted": ["yes" if word == "yes" else "no, shown only" for word in table["eligible"]],
         }
     )
-    return grid(shown, ids=list(table["source_rows"]))
+    ids = list(table["source_rows"])
+    return grid(shown, ids=ids, steps=[results.steps(name) for name in ids])
 
 
 @made_from("harm_summary")

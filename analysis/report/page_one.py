@@ -6,6 +6,8 @@ rests on a single study, is told as that.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from analysis import verdicts, vocabulary
 from analysis.report import harms, readings, words
 from analysis.report.cards import Card, Cards, Line, line
@@ -143,15 +145,13 @@ def cards(results) -> Cards:
 def _card(results, approach: str, population: str) -> Card:
     title = f"{vocabulary.APPROACHES[approach].capitalize()}, {TYPES[population]}"
     body = _islets(results) if approach == ISLETS else _compared(results, approach, population)
-    return Card(
-        title,
-        (
-            *body,
-            *_insulin_free(results, approach, population),
-            _long(results, approach, population),
-            _harm(results, approach, population),
-        ),
+    lines = (
+        *body,
+        *_insulin_free(results, approach, population),
+        _long(results, approach, population),
+        _harm(results, approach, population),
     )
+    return Card(title, tuple(replace(one, steps=results.steps(one.id)) for one in lines))
 
 
 def _islets(results) -> tuple[Line, ...]:
@@ -199,7 +199,8 @@ def _insulin_free(results, approach: str, population: str) -> tuple[Line, ...]:
 
 def _long(results, approach: str, population: str) -> Line:
     told, behind = readings.how_long(results, approach, population)
-    return Line("How long", told, behind=behind)
+    named = f"insulin_free_duration:{approach}:{population}"
+    return Line("How long", told, behind=behind, id=named)
 
 
 def _harm(results, approach: str, population: str) -> Line:
@@ -220,7 +221,8 @@ def _harm(results, approach: str, population: str) -> Line:
         more += [f"{words.study(row.label)}: {row.what}" for row in rows.itertuples()]
     quiet, every, _ = harms.silent(results, "death", approach)
     told = f"{quiet} of {every} groups silent on deaths" if every else ""
-    return Line("Harms named", "; ".join(parts), behind=told, more=tuple(more))
+    named = f"harms:{approach}:{population}"
+    return Line("Harms named", "; ".join(parts), behind=told, more=tuple(more), id=named)
 
 
 def text_before_cards(results) -> Markdown:

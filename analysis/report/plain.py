@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from analysis import vocabulary
-from analysis.report import harms, readings, style, words
+from analysis.report import directions, harms, readings, style, words
 from analysis.report.figures import base
 from analysis.report.page_one import TYPES
 from analysis.report.text import said
@@ -139,7 +139,7 @@ def infusion(results, fixed: dict) -> list[str]:
         reading = readings.effect(results, "hba1c", INFUSION, population)
         if reading.told == readings.MEAN:
             mean, low, high = (reading.figures[name] for name in ("mean", "ci_low", "ci_high"))
-            word = own["direction"]["lower" if mean < 0 else "higher"]
+            word = own["direction"][directions.compared(directions.side("hba1c", mean))]
             found.append(
                 own["mean"].format(type=kind, size=words.number(abs(mean), 1), direction=word)
             )
@@ -158,9 +158,10 @@ def infusion(results, fixed: dict) -> list[str]:
 
 def _points(value: float, own: dict) -> str:
     """A difference as so many points lower or higher."""
+    word = directions.compared(directions.side("hba1c", value))
     if words.number(abs(value), 1) == "0.0":
         return own["direction"]["same"]
-    return f"{words.number(abs(value), 1)} {own['direction']['lower' if value < 0 else 'higher']}"
+    return f"{words.number(abs(value), 1)} {own['direction'][word]}"
 
 
 def lasts(results, fixed: dict) -> list[str]:

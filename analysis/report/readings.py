@@ -15,12 +15,10 @@ import pandas as pd
 
 from analysis import outcomes
 from analysis.questions import MEAN, NONE, STUDY, WORDS
-from analysis.report import words
+from analysis.report import directions, words
 
 SHARE = "share"
 """How counts are told, beside the ways of `results.tables.headlines.TOLD`."""
-HARDLY = 0.1
-"""Results in words that move a mean by less than this share of its SD hardly move it."""
 
 
 @dataclass(frozen=True)
@@ -119,16 +117,6 @@ def of_100(share: float) -> str:
     return words.number(100 * share, 0)
 
 
-def compared(outcome: str, direction: int) -> str:
-    """The word for a side of no effect: `higher`, `lower`, or `not clearly different`."""
-    return {1: "higher", -1: "lower"}.get(direction, "not clearly different")
-
-
-def side(outcome: str, value: float) -> int:
-    """On which side of no effect a number (as readers see it) lies."""
-    return int(np.sign(value - outcomes.get(outcome).neutral)) if words.known(value) else 0
-
-
 # --- readings ----------------------------------------------------------------------------------
 
 
@@ -142,14 +130,20 @@ def effect(results, outcome: str, approach: str, population: str) -> Reading:
             NONE,
             value="no result against a control group",
             short="not compared with controls",
+            id="" if told.empty else question(told.iloc[0]),
         )
     head = told.iloc[0]
     behind = {"k": head["k_studies"], "n": head["n_patients"]}
     if head["told"] == MEAN:
         return _mean(results, outcome, stratum, head, behind)
     if head["told"] == STUDY:
-        return _study(results, outcome, stratum, behind)
-    return _in_words(outcome, head, behind)
+        return replace(_study(results, outcome, stratum, behind), id=question(head))
+    return replace(_in_words(outcome, head, behind), id=question(head))
+
+
+def question(head: pd.Series) -> str:
+    """The name of a question, as `isletmeta explain` takes it where no mean is told."""
+    return ":".join(head[name] for name in ("outcome", "approach", "population", "design"))
 
 
 def _mean(results, outcome, stratum, head, behind) -> Reading:
@@ -175,7 +169,7 @@ def _mean(results, outcome, stratum, head, behind) -> Reading:
         interval=span(outcome, row["ci_low"], row["ci_high"]),
         new_study=span(outcome, row["pred_low"], row["pred_high"]),
         numbers_only=apart,
-        direction=side(outcome, row["mean"]),
+        direction=directions.side(outcome, row["mean"]),
         **behind,
         certainty=level,
         reasons=reasons,
@@ -195,10 +189,7 @@ def _moved(results, parts: dict, about, head) -> str:
     if with_words is None or alone is None or not words.known(alone["mean"]):
         return ""
     shift = with_words["mean"] - alone["mean"]
-    if abs(shift) < HARDLY * with_words["sd"]:
-        return "results in words hardly move it"
-    towards = "towards" if shift * about.good > 0 else "away from"
-    return f"results in words move it {towards} benefit"
+    return f"results in words {directions.benefit(about.name, shift, with_words['sd'])}"
 
 
 def _study(results, outcome, stratum, behind) -> Reading:
@@ -222,10 +213,10 @@ def _study(results, outcome, stratum, behind) -> Reading:
             short=figure(outcome, shown),
             interval=spread,
             caveat="one study, as itself" + ("" if spread else "; no spread printed"),
-            direction=side(outcome, shown),
+            direction=directions.side(outcome, shown),
             **behind,
         )
-    word = compared(outcome, int(row["direction"]))
+    word = directions.compared(row["direction"])
     return Reading(
         outcome,
         STUDY,
@@ -238,11 +229,11 @@ def _study(results, outcome, stratum, behind) -> Reading:
 
 
 def _in_words(outcome, head, behind) -> Reading:
-    about = outcomes.get(outcome)
-    better, worse = compared(outcome, about.good), compared(outcome, -about.good)
+    better, worse = directions.better(outcome), directions.worse(outcome)
+    word, k = directions.mostly(outcome, head["k_better"], head["k_worse"])
     parts = [
         f"{better} in {head['k_better']:.0f}",
-        f"not clearly different in {head['k_null']:.0f}",
+        f"{directions.SAME} in {head['k_null']:.0f}",
     ]
     if head["k_worse"]:
         parts.append(f"{worse} in {head['k_worse']:.0f}")
@@ -251,7 +242,7 @@ def _in_words(outcome, head, behind) -> Reading:
         outcome,
         WORDS,
         value=told,
-        short=f"{better} in {head['k_better']:.0f} of {head['k_studies']:.0f}",
+        short=f"{word} in {k:.0f} of {head['k_studies']:.0f}",
         caveat="too few results in numbers for a mean",
         **behind,
     )
@@ -274,7 +265,8 @@ def share(
     pooled = results.get(**parts, quantity="pooled_share")
     facts = counted(results, outcome, approach, population, cell_class)
     if pooled is None or facts.empty:
-        return Reading(outcome, NONE, value="nobody counts it", short="nobody counts it")
+        named = ":".join((outcome, approach, population))
+        return Reading(outcome, NONE, value="nobody counts it", short="nobody counts it", id=named)
     model = results.get(**parts, quantity="share")
     level, reasons = certainty_of(results, pooled["id"])
     plain = counts_of(facts, outcome)

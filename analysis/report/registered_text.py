@@ -12,6 +12,7 @@ import pandas as pd
 
 from analysis import certainty, outcomes, registered, vocabulary
 from analysis import results as contract
+from analysis.report import directions
 from analysis.report.results import Results
 from analysis.report.text import said, verbatim
 from analysis.report.words import count, known, listed, percent, percent_interval
@@ -114,19 +115,21 @@ def worth(results: Results) -> str:
     table = rows(results, "registered_value")
     if table.empty:
         return "No ongoing trial with a control group speaks for a headline that has a mean."
-    table = table.assign(narrower=1 - table["width_after"] / table["width_now"])
+    table = table.assign(change=table["width_after"] / table["width_now"] - 1)
     alone = table[table["registry_id"] != ALL]
-    best = alone.sort_values(["narrower", "registry_id"], ascending=[False, True]).iloc[0]
+    best = alone.sort_values(["change", "registry_id"]).iloc[0]
     told = [
-        f"Alone, no trial is expected to narrow a 95 % interval by more than "
-        f"{percent(best['narrower'])} ({verbatim(best['registry_id'])}, {_of(best)})"
+        f"Alone, the trial of which most is expected makes a 95 % interval "
+        f"{directions.width(best['change'])} ({verbatim(best['registry_id'])}, {_of(best)})"
     ]
     together = table[table["registry_id"] == ALL]
     if len(together):
-        low, high = together["narrower"].min(), together["narrower"].max()
+        least, most = (directions.width(change) for change in
+                       (together["change"].max(), together["change"].min()))  # fmt: skip
+        ends = most if least == most else f"between {least} and {most}"
         told.append(
-            f"All trials of a stratum together are expected to narrow it by "
-            f"{_range(low, high)}; the probability that the verdict on the good side then has a "
+            f"All trials of a stratum together are expected to make it {ends}; the probability "
+            f"that the verdict on the good side then has a "
             f"better word is {_range(together['p_verdict_better'])}, a worse one "
             f"{_range(together['p_verdict_worse'])}, and that certainty has another level "
             f"{_range(together['p_certainty_changes'])}"

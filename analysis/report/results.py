@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis import evidence, pipeline, results
+from analysis import chain, evidence, pipeline, results
 
 STRATA = {
     "islet_replacement": ("t1d",),
@@ -78,6 +78,18 @@ class Results:
         for column, value in parts.items():
             chosen &= (table[column] == value).to_numpy()
         return table[chosen].reset_index(drop=True)
+
+    def steps(self, name: str) -> tuple[str, ...]:
+        """The steps behind a name, as `isletmeta explain` prints them; none where it names none."""
+        return tuple(self._chains.walk(name)) if name else ()
+
+    def went(self, table: str, row: dict) -> tuple[str, ...]:
+        """Where a raw row went: the effects and counts it is in, or why it is in none."""
+        return tuple(self._chains.went(table, row))
+
+    @cached_property
+    def _chains(self) -> chain.Chains:
+        return chain.Chains(self.evidence, self.table)
 
     @cached_property
     def manifest(self) -> dict:

@@ -79,32 +79,3 @@ class Strong:
 def link(url: str, text: str) -> Link:
     """A link for a table's cell."""
     return Link(text, url)
-
-
-@dataclass(frozen=True)
-class Chain:
-    """A text that opens, on the page, the steps behind it: rule, rows, sources.
-
-    In print the text stands alone: the same steps are in the tables of facts.
-    """
-
-    text: str
-    steps: tuple[Link | str, ...]
-
-    def html(self) -> str:
-        if not self.steps:
-            return escape.html(self.text)
-        steps = "".join(
-            f"<li>{step.html() if isinstance(step, Link) else escape.html(step)}</li>"
-            for step in self.steps
-        )
-        return (
-            f'<details class="chain"><summary>{escape.html(self.text)}</summary>'
-            f"<ol>{steps}</ol></details>"
-        )
-
-    def markdown(self) -> str:
-        return escape.markdown(self.text)
-
-    def __str__(self) -> str:
-        return self.text

@@ -80,7 +80,7 @@ def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None
                 tables["headlines"].append(given.headline)
                 tables["study_estimates"] += given.studies
                 if posterior is not None:
-                    tables["densities"] += _densities(question, posterior, told)
+                    tables["densities"] += densities(question, posterior, told)
                     if told == MEAN and design == "controlled" and not review:
                         rows += _variants(body, question, chosen, judged)
     return stage_result(rows, tables)
@@ -346,7 +346,8 @@ def _studies(question, rows, posterior, judged) -> list[dict]:
     return made
 
 
-def _densities(question: Question, posterior: ContrastPosterior, told: str) -> list[dict]:
+def densities(question: Question, posterior: ContrastPosterior, told: str) -> list[dict]:
+    """Rows of the table densities: mean, prediction and prior of a question told as a mean."""
     if told != MEAN:
         return []
     prior = ContrastPriors.of(question.outcome).mu

@@ -21,8 +21,11 @@ from analysis.stages.result import StageResult, Tell, stage_result
 
 THRESHOLDS = (0.1, 0.5)
 FEWEST = 2
+SHRUNK = ["shrunk_median", "shrunk_low", "shrunk_high"]
 DRAWS = 4001
 """Points of the grid on which two Beta posteriors are compared."""
+RATIOS = (1e-3, 1e4)
+"""Between these a ratio of shares is looked for; one beyond is told as that end."""
 
 
 def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None) -> StageResult:
@@ -35,8 +38,7 @@ def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None
     """
     counted = responders.table(evidence)
     rows: list[dict] = []
-    facts = counted.facts.assign(ci_low=np.nan, ci_high=np.nan, shrunk_median=np.nan,
-                                 shrunk_low=np.nan, shrunk_high=np.nan)  # fmt: skip
+    facts = counted.facts.assign(**dict.fromkeys(SHRUNK, np.nan))
     for outcome in outcomes.of_kind(outcomes.COUNT):
         progress(outcome)
         mine = facts[facts["outcome"] == outcome]
@@ -54,18 +56,36 @@ def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None
                 made, shrunk = modelled(stratum, own)
                 rows += made
                 if population in ("t1d", "t2d"):
-                    facts.loc[own.index, ["shrunk_median", "shrunk_low", "shrunk_high"]] = shrunk
-    low, high = bounds.clopper_pearson(facts["k"].to_numpy(), facts["n"].to_numpy())
-    facts["ci_low"], facts["ci_high"] = low, np.where(facts["bound"] == "at_least", 1.0, high)
-    facts["source_rows"] = [renamed(evidence, rows) for rows in facts["source_rows"]]
+                    facts.loc[own.index, SHRUNK] = shrunk
     left = counted.exclusions
     left = left.assign(source_row=[renamed(evidence, row) for row in left["source_row"]])
     tables = {
-        "share_facts": facts.drop(columns=["patients", "randomised"]),
-        "share_contrasts": contrasts(evidence, facts),
+        **facts_and_contrasts(evidence, facts),
         "share_exclusions": left.drop_duplicates("source_row"),
     }
     return stage_result(rows, tables)
+
+
+def facts_and_contrasts(evidence: Evidence, facts: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The tables share_facts and share_contrasts.
+
+    Parameters
+    ----------
+    facts : counts (`responders.COLUMNS`), and each study's share given the others (`shrunk_*`)
+        where it was computed.
+    """
+    low, high = bounds.clopper_pearson(facts["k"].to_numpy(), facts["n"].to_numpy())
+    facts = facts.assign(
+        ci_low=low,
+        ci_high=np.where(facts["bound"] == "at_least", 1.0, high),
+        source_rows=[renamed(evidence, rows) for rows in facts["source_rows"]],
+    )
+    absent = [name for name in SHRUNK if name not in facts]
+    shown = facts.assign(**dict.fromkeys(absent, np.nan))
+    return {
+        "share_facts": shown.drop(columns=["patients", "randomised"]),
+        "share_contrasts": contrasts(evidence, facts),
+    }
 
 
 def pooled(stratum: dict, facts: pd.DataFrame) -> list[dict]:
@@ -145,15 +165,26 @@ def ratio_of_shares(k: float, n: float, k_control: float, n_control: float) -> d
     """Ratio of two shares with independent Jeffreys posteriors, by quadrature on a fixed grid.
 
     P(p1 / p2 <= x) = integral of F1(x p2) over the posterior of p2, evaluated at evenly spaced
-    quantiles of p2; the quantiles of the ratio by interpolation on its log.
+    quantiles of p2; the quantiles of the ratio by root-finding on its log.
     """
-    from scipy import stats
+    from scipy import optimize, special
 
-    first = stats.beta(k + 0.5, n - k + 0.5)
-    second = stats.beta(k_control + 0.5, n_control - k_control + 0.5)
-    p2 = second.ppf((np.arange(DRAWS) + 0.5) / DRAWS)
-    log_x = np.linspace(np.log(1e-3), np.log(1e4), 1601)
-    cdf = np.array([first.cdf(np.minimum(np.exp(x) * p2, 1.0)).mean() for x in log_x])
-    low, middle, high = np.exp(np.interp([0.025, 0.5, 0.975], cdf, log_x))
-    return {"risk_ratio": float(middle), "rr_low": float(low), "rr_high": float(high),
-            "probability_higher": float(1 - first.cdf(p2).mean())}  # fmt: skip
+    p2 = special.betaincinv(
+        k_control + 0.5, n_control - k_control + 0.5, (np.arange(DRAWS) + 0.5) / DRAWS
+    )
+
+    def below(log_x: float) -> float:
+        return float(
+            special.betainc(k + 0.5, n - k + 0.5, np.minimum(np.exp(log_x) * p2, 1.0)).mean()
+        )
+
+    def quantile(level: float) -> float:
+        least, most = np.log(RATIOS)
+        if below(least) >= level:
+            return RATIOS[0]
+        if below(most) <= level:
+            return RATIOS[1]
+        return float(np.exp(optimize.brentq(lambda x: below(x) - level, least, most, xtol=1e-10)))
+
+    return {"risk_ratio": quantile(0.5), "rr_low": quantile(0.025), "rr_high": quantile(0.975),
+            "probability_higher": 1 - below(0.0)}  # fmt: skip

@@ -23,6 +23,10 @@ CANNOT_HAPPEN = ("c_peptide_detectable", "ever_insulin_free", "insulin_free_12")
 ENOUGH = 2
 SHOWN = 10
 """So many faults of completeness are named in a message."""
+READS = ("headlines", "study_estimates", "densities", "share_facts", "share_contrasts",
+         "duration_facts", "follow_up", "harm_summary", "harm_events",
+         "registered_silence")  # fmt: skip
+"""The tables of the run that certainty and claims are judged from; no other is looked at."""
 
 
 def run(
@@ -58,13 +62,31 @@ def run(
     if found:
         more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
         raise results.ContractError(f"estimates: {'; '.join(found[:SHOWN])}{more}")
+    return stage_result((), conclusions(evidence, estimates, tables, progress))
+
+
+def conclusions(
+    evidence: Evidence,
+    estimates: pd.DataFrame,
+    tables: Mapping[str, pd.DataFrame],
+    progress: Tell = lambda part: None,
+) -> dict[str, pd.DataFrame]:
+    """What follows from estimates and tables, whether they are a whole run or not.
+
+    Parameters
+    ----------
+    tables : declared tables by name; of these `READS`, any of which may be missing.
+
+    Returns
+    -------
+    The declared tables certainty, certainty_steps and claims.
+    """
+    tables = {name: results.checked(name, tables[name]) for name in READS if name in tables}
     progress("certainty")
     levels, steps = judgements(estimates, tables, evidence)
     made = {"certainty": levels, "certainty_steps": steps}
     progress("claims")
-    return stage_result(
-        (), {**made, "claims": claims.table(estimates, {**tables, **made}, evidence)}
-    )
+    return made | {"claims": claims.table(estimates, {**tables, **made}, evidence)}
 
 
 def judgements(
@@ -179,6 +201,7 @@ def silent_patients(silence: pd.DataFrame) -> dict[tuple[str, str], float]:
 def _of_shares(estimates, tables, evidence):
     """Every pooled share, judged on the counts behind it."""
     facts = tables.get("share_facts", results.TABLES["share_facts"].empty())
+    judged = risk_of_bias.lookup(evidence.risk_of_bias)
     found = results.find(estimates, quantity="pooled_share", variant="headline")
     for row in found.to_dict("records"):
         own = facts[facts["outcome"].eq(row["outcome"]) & facts["approach"].eq(row["approach"])]
@@ -192,7 +215,7 @@ def _of_shares(estimates, tables, evidence):
         yield pd.Series(row), ALL, certainty.Body(
             randomised=False,
             weights=tuple(own["n"]),
-            judgements=tuple(risk_of_bias.of_studies(evidence, own["study_id"], family)),
+            judgements=tuple(risk_of_bias.of_studies(evidence, own["study_id"], family, judged)),
             n_patients=own["n"].sum(),
             ci_low=row["ci_low"], ci_high=row["ci_high"], neutral=np.nan,
             by_itself=not shown,

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from analysis import outcomes
 from analysis.outcomes import Outcome
-from analysis.report import style
+from analysis.report import directions, style
 from analysis.report.figures import base
 from analysis.report.results import Results
 from analysis.report.words import (
@@ -32,7 +32,6 @@ PANELS = {
     "controlled": "Against control groups",
     "uncontrolled": "No control group, against own baseline",
 }
-IN_WORDS = {-1: "lower", 0: "no clear difference", 1: "higher"}
 ARROWS = {-1: "◂", 0: "–", 1: "▸"}
 RISK_MARKS = {"low": "+", "moderate": "~", "some_concerns": "~", "high": "−", "serious": "−",
               "critical": "!", "no_information": "?", "not judged": "?"}  # fmt: skip
@@ -91,8 +90,8 @@ def finding(results: Results, outcome: str, approach: str, population: str) -> s
                 f"{', no difference not excluded' if open_ else ''}")  # fmt: skip
     if row["told"] == "study":
         return f"{name}: one study with a control group"
-    better = {1: "higher", -1: "lower"}[about.good]
-    return (f"{name}: clearly {better} in {count(row['k_better'])} of "
+    word, k = directions.mostly(outcome, row["k_better"], row["k_worse"])
+    return (f"{name}: clearly {word} in {count(k)} of "
             f"{studies(row['k_studies'])}; too few numbers for a mean")  # fmt: skip
 
 
@@ -164,7 +163,7 @@ def _study_in_words(grid: base.Rows, y: float, row: dict, about: Outcome) -> Non
             shown = _ends(about.shown(row["ci_low"]), about.shown(row["ci_high"]), about)
     else:
         grid.put(above, RESULT, "in words:")
-        shown = IN_WORDS[int(row["direction"])]
+        shown = directions.compared(row["direction"])
     grid.put(below, RESULT, shown, color=style.GREY)
     if known(row["weight"]):
         grid.put(above, END, percent(row["weight"]), ha="right")

@@ -1,7 +1,7 @@
 """One table for every format: a DataFrame of cells becomes HTML, or Markdown for PDF and DOCX.
 
 `grid` makes it. A cell is text and nothing else: what stands in it is escaped for the language it
-ends up in. What is more than text says so (`Link`, `Strong`, `Chain` of `analysis.report.text`).
+ends up in. What is more than text says so (`Link`, `Strong` of `analysis.report.text`).
 In HTML each cell knows its column, so that a narrow screen can show each row as a card; Markdown
 tables carry column widths that follow the contents and never less than the longest word, so that
 no number is split in print.
@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 
 from analysis import escape
-from analysis.report.text import Chain, Link, Strong, link
+from analysis.report import chains
+from analysis.report.text import Link, Strong, link
 
 __all__ = ["Table", "grid", "in_words", "link", "made_from", "under_heads"]
 
@@ -45,6 +46,8 @@ _ROOM = {
     "W": 1.7, "@": 1.8, **dict.fromkeys("\u2212+<>=\u2264\u2265~", 1.05), "\u200b": 0.0,
 }  # fmt: skip
 """Widths of letters in Word's sans serif, in digits (1, as of those not named)."""
+OPENS = "how this came about"
+"""What opens the chain behind a row."""
 
 _NUMBER = r"(?:(?:under|over|at least) )?[-−–±+<>≤≥~(]?\s?\d[-−–\d.,%/()≥≤<>:;\s\u00a0]*"
 _NUMERIC = re.compile(rf"{_NUMBER}(?: to {_NUMBER})?")
@@ -57,9 +60,10 @@ class Table:
     Attributes
     ----------
     columns : names, shown as the header.
-    rows : cells: text, `Link`, `Strong` or `Chain`.
+    rows : cells: text, `Link` or `Strong`.
     right : names of the columns aligned to the right, numbers as a rule.
     ids : of each row what `isletmeta explain` takes, or nothing.
+    steps : of each row the steps behind it (`analysis.chain`), which the page opens.
     tools : whether readers of the page get a filter and can sort (long tables).
     caption : where the table stands outside a captioned cell of the report.
     """
@@ -68,6 +72,7 @@ class Table:
     rows: tuple[tuple, ...]
     right: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
+    steps: tuple[tuple[str, ...], ...] = ()
     tools: bool = False
     caption: str = ""
 
@@ -88,13 +93,16 @@ class Table:
         )
 
     def _html_row(self, index: int, row: tuple) -> str:
-        mark = f' data-id="{escape.html(self.ids[index])}"' if self.ids else ""
+        named = self.ids[index] if self.ids else ""
+        mark = f' data-id="{escape.html(named)}"' if named else ""
         cells = []
         for name, cell in zip(self.columns, row, strict=True):
             shown = _html(cell)
             if not cells:
-                if self.ids:
-                    shown += f'<small class="id">{escape.html(self.ids[index])}</small>'
+                if named:
+                    shown += f'<small class="id">{escape.html(named)}</small>'
+                if self.steps:
+                    shown += chains.html(self.steps[index], OPENS)
                 cells.append(f'<th scope="row"{self._class(name)}>{shown}</th>')
             else:
                 label = escape.html(name)
@@ -129,6 +137,7 @@ def grid(
     right: Sequence[str] = (),
     *,
     ids: Sequence[str] = (),
+    steps: Sequence[Sequence[str]] = (),
     tools: bool = False,
     caption: str = "",
 ) -> Table:
@@ -136,15 +145,17 @@ def grid(
 
     Raises
     ------
-    ValueError : `right` names no column, or there is not one id a row.
+    ValueError : `right` names no column, or there is not one id and one chain a row.
     """
     if frame.empty:
         return in_words("This run has nothing to list here.")
     unknown = [name for name in right if name not in frame.columns]
-    if unknown or len(ids) not in (0, len(frame)):
-        raise ValueError(f"no such column: {unknown}; {len(ids)} ids for {len(frame)} rows")
+    if unknown or len(ids) not in (0, len(frame)) or len(steps) not in (0, len(frame)):
+        raise ValueError(f"no such column: {unknown}; {len(ids)} ids and {len(steps)} chains "
+                         f"for {len(frame)} rows")  # fmt: skip
     rows = tuple(map(tuple, frame.itertuples(index=False)))
-    return Table(tuple(map(str, frame.columns)), rows, tuple(right), tuple(ids), tools, caption)
+    return Table(tuple(map(str, frame.columns)), rows, tuple(right), tuple(ids),
+                 tuple(map(tuple, steps)), tools, caption)  # fmt: skip
 
 
 def under_heads(frame: pd.DataFrame, by: str, right: Sequence[str] = ()) -> Table:
@@ -241,7 +252,7 @@ def _breakable(text: str) -> str:
 
 
 def _html(cell: object) -> str:
-    if isinstance(cell, Link | Strong | Chain):
+    if isinstance(cell, Link | Strong):
         return cell.html()
     return escape.html(_joined(str(cell)))
 
@@ -249,6 +260,6 @@ def _html(cell: object) -> str:
 def _markdown(cell: object) -> str:
     if isinstance(cell, Link):
         return Link(_breakable(escape.line(cell.text)), cell.url).markdown()
-    if isinstance(cell, Strong | Chain):
+    if isinstance(cell, Strong):
         return cell.markdown()
     return escape.markdown(_breakable(_joined(str(cell))))

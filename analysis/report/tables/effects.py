@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis import outcomes, vocabulary
+from analysis.report.readings import question
 from analysis.report.results import Results
 from analysis.report.tables.base import Table, grid
 from analysis.report.words import chance, count, interval, number
@@ -57,7 +58,7 @@ def told(results: Results, approach: str, population: str) -> Table:
     """How every outcome of a stratum is told, by design: results, directions, and the mean."""
     from analysis.report.chapters import value_words
 
-    rows = []
+    rows, ids = [], []
     for name in outcomes.of_kind(outcomes.CONTINUOUS):
         for design, words in DESIGNS.items():
             found = results.rows("headlines", outcome=name, approach=approach,
@@ -65,6 +66,7 @@ def told(results: Results, approach: str, population: str) -> Table:
             if found.empty or found["told"].iloc[0] == "none":
                 continue
             row = found.iloc[0]
+            ids.append(question(row))
             counted = {"better": row["k_better"], "no clear difference": row["k_null"],
                        "worse": row["k_worse"], "untested": row["k_untested"]}  # fmt: skip
             rows.append({
@@ -73,4 +75,5 @@ def told(results: Results, approach: str, population: str) -> Table:
                 "Directions": ", ".join(f"{count(k)} {word}" for word, k in counted.items() if k),
                 "k": count(row["k_studies"]), "n": count(row["n_patients"]),
             })  # fmt: skip
-    return grid(pd.DataFrame(rows), ("k", "n"))
+    return grid(pd.DataFrame(rows), ("k", "n"), ids=ids,
+                steps=[results.steps(name) for name in ids])  # fmt: skip

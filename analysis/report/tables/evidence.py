@@ -7,6 +7,7 @@ import pandas as pd
 
 from analysis import vocabulary
 from analysis.evidence import label_of
+from analysis.evidence.references import reference
 from analysis.report.results import Results
 from analysis.report.tables.base import Table, grid, link, made_from
 from analysis.report.words import count, interval, number, review, short
@@ -58,7 +59,9 @@ def study_table(results: Results) -> Table:
         }
         for row in studies.itertuples()
     ]
-    return grid(pd.DataFrame(rows), ("Treated", "Control", "Months"), tools=True)
+    ids = list(studies["study_id"])
+    return grid(pd.DataFrame(rows), ("Treated", "Control", "Months"), ids=ids,
+                steps=[results.steps(name) for name in ids], tools=True)  # fmt: skip
 
 
 def case_reports(results: Results) -> Table:
@@ -108,7 +111,9 @@ def facts(results: Results, name: str) -> Table:
     shown.columns = [HEADERS[column] for column in chosen]
     shown["Source"] = [link(url, f"line {line}") for url, line in
                        zip(table["source_url"], table["line"], strict=True)]  # fmt: skip
-    return grid(shown, tools=True)
+    rows = table.to_dict("records")
+    return grid(shown, ids=[reference(name, row) for row in rows],
+                steps=[results.went(name, row) for row in rows], tools=True)  # fmt: skip
 
 
 def _spread(row: dict) -> str:

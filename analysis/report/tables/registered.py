@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import outcomes, registered, vocabulary
+from analysis.report import directions
 from analysis.report.registered_text import date, rows
 from analysis.report.results import Results
 from analysis.report.tables.base import Table, grid, link, made_from
@@ -57,7 +58,7 @@ def value(results: Results) -> Table:
             "Headline": f"{outcomes.get(row.outcome).title}, {POPULATIONS[row.population]}",
             "Trial": f"all {count(row.n_trials)} together" if row.last else row.registry_id,
             "n": count(row.n_patients),
-            "Interval narrower by": percent(1 - row.width_after / row.width_now),
+            "Interval": directions.width(row.width_after / row.width_now - 1),
             "Excludes no effect": f"{'yes' if row.p_clear_now else 'no'}; then "
             f"{chance(row.p_clear_after)}",
             "Word now": row.verdict_now,
@@ -67,7 +68,7 @@ def value(results: Results) -> Table:
         }
         for row in table.itertuples()
     ]
-    return grid(pd.DataFrame(shown), ("n", "Interval narrower by"))
+    return grid(pd.DataFrame(shown), ("n", "Interval"))
 
 
 @made_from("registered_silence")

@@ -46,7 +46,11 @@ CLAIMS = declare(
         column("population", WORD, "to whom", words=POPULATIONS),
         column("estimand", WORD, "what decides it"),
         column("threshold", TEXT, "beyond what"),
-        column("estimate_ids", TEXT, "estimates it rests on, separated by spaces"),
+        column(
+            "estimate_ids",
+            TEXT,
+            "estimates it rests on, or the question where no mean is told, separated by spaces",
+        ),
         column("source_rows", TEXT, "rows of the evidence it rests on, separated by `;`"),
         column("probability", NUMBER, "that the claim is true, where there is one"),
         column("certainty", TEXT, "certainty of the evidence, where it can be judged"),

@@ -1,0 +1,256 @@
+"""Claims on invented tables: what each kind is judged by, and that implied claims keep up."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from analysis import certainty, claims, results, verdicts
+
+HBA1C = {"outcome": "hba1c", "approach": "cell_infusion", "population": "t2d",
+         "design": "controlled"}  # fmt: skip
+LASTS = {"outcome": "insulin_free_duration", "approach": "immune_reset", "population": "t1d",
+         "variant": "stacked"}  # fmt: skip
+
+
+def table(name: str, *rows: dict) -> pd.DataFrame:
+    """A declared table: what matters is given, the rest is a plain word or blank."""
+    full = []
+    for row in rows:
+        plain = {}
+        for column in results.TABLES[name].columns:
+            word = (column.words and next(iter(column.words))) or "x"
+            plain[column.name] = {"word": word, "flag": False}.get(column.kind, "")
+        assert not set(row) - set(plain)
+        full.append(plain | row)
+    return results.checked(name, pd.DataFrame(full))
+
+
+def judged(evidence, name: str, estimates: list[dict] = (), **tables: pd.DataFrame) -> pd.Series:
+    """The verdict on one claim of an invented run."""
+    made = claims.table(results.estimates(list(estimates)), tables, evidence)
+    return made.set_index("claim_id").loc[name]
+
+
+# --- effects -----------------------------------------------------------------------------------
+
+
+def effect(p: float, half: float = 0.5, level: str = "low", **more) -> dict:
+    """A run with one mean of HbA1c, its chances, and how it is told."""
+    mean = {**HBA1C, "scale": "difference", "unit": "percentage points", "k_studies": 4,
+            "n_patients": 200, "mean": -0.7, "ci_low": -1.2, "ci_high": -0.2}  # fmt: skip
+    chance = {**HBA1C, "quantity": "probability", "scale": "probability", "unit": "probability"}
+    estimates = [mean, {**chance, "threshold": 0, "mean": p},
+                 {**chance, "threshold": -0.5, "mean": half}]  # fmt: skip
+    name = results.estimate_id(mean)
+    told = {**HBA1C, "told": "mean", "estimate_id": name, "k_studies": 4, "k_numbers": 3,
+            "k_randomised": 3, "n_patients": 200} | more  # fmt: skip
+    sure = table("certainty", {**{k: HBA1C[k] for k in ("outcome", "approach", "population")},
+                               "estimate_id": name, "level": level})  # fmt: skip
+    return {"estimates": estimates, "headlines": table("headlines", told), "certainty": sure}
+
+
+def test_an_effect_is_judged_by_its_chance_and_its_certainty(evidence):
+    row = judged(evidence, "infusion_t2d_hba1c", **effect(0.95))
+    assert (row["verdict"], row["probability"], row["certainty"]) == ("supported", 0.95, "low")
+    row = judged(evidence, "infusion_t2d_hba1c", **effect(0.95, level="very low"))
+    assert row["verdict"] == "suggested" and row["capped_by"] == "certainty very low"
+
+
+@pytest.mark.parametrize("thin", [{"k_randomised": 1}, {"k_studies": 2}, {"k_numbers": 1}])
+def test_an_effect_on_thin_evidence_is_no_more_than_suggested(evidence, thin):
+    row = judged(evidence, "infusion_t2d_hba1c", **effect(0.999, level="high", **thin))
+    assert row["verdict"] == "suggested" and row["capped_by"].startswith("fewer than")
+
+
+@pytest.mark.parametrize("told", ["study", "words"])
+def test_without_a_mean_there_is_no_verdict_and_the_question_is_named(evidence, told):
+    row = judged(evidence, "infusion_t2d_hba1c", **effect(0.999, told=told))
+    assert row["verdict"] == "not known" and np.isnan(row["probability"])
+    assert row["estimate_ids"] == "hba1c:cell_infusion:t2d:controlled" and row["caveat"]
+
+
+def test_half_a_point_is_judged_by_its_own_chance_and_implies_some(evidence):
+    run = effect(0.8, half=0.6)
+    assert judged(evidence, "infusion_t2d_hba1c_0_5", **run)["probability"] == 0.6
+    run = effect(0.1, half=0.95)  # cannot be, and then the word of what is implied holds
+    assert judged(evidence, "infusion_t2d_hba1c_0_5", **run)["verdict"] == "doubtful"
+    assert "implies" in judged(evidence, "infusion_t2d_hba1c_0_5", **run)["capped_by"]
+
+
+def test_two_types_differ_where_their_densities_lie_apart(evidence):
+    def run(gap: float) -> dict:
+        rows, estimates = [], []
+        for population, centre in (("t1d", 0.0), ("t2d", gap)):
+            where = HBA1C | {"population": population}
+            estimates.append({**where, "scale": "difference", "unit": "points", "mean": centre,
+                              "k_studies": 4, "n_patients": 100})  # fmt: skip
+            rows += [{**where, "quantity": "mean", "x": centre + x,
+                      "density": np.exp(-0.5 * (x / 0.05) ** 2)}
+                     for x in np.linspace(-0.2, 0.2, 41)]  # fmt: skip
+        return {"estimates": estimates, "densities": table("densities", *rows)}
+
+    assert judged(evidence, "types_differ", **run(0.0))["probability"] < 0.01
+    assert judged(evidence, "types_differ", **run(1.0))["probability"] > 0.99
+    assert judged(evidence, "types_differ", **run(1.0))["value"] == pytest.approx(1.0, abs=0.01)
+
+
+def test_freedom_from_insulin_is_compared_with_the_controls_of_the_same_study(evidence):
+    where = {"outcome": "ever_insulin_free", "approach": "immune_reset",
+             "population": "t1d_new_onset", "study_id": "gu2018"}  # fmt: skip
+    contrast = {**where, "k": 14, "n": 20, "k_control": 1, "n_control": 20, "risk_ratio": 11.8,
+                "rr_low": 3, "rr_high": 127, "probability_higher": 0.99, "randomised": "no",
+                "source_rows": "independence:1"}  # fmt: skip
+    row = judged(evidence, "reset_insulin_free", share_contrasts=table("share_contrasts", contrast))
+    assert row["verdict"] == "suggested" and row["probability"] == 0.99  # one study, not randomised
+    fact = {**where, "k": 14, "n": 20, "bound": "exact", "cohort": "c", "source_rows": "x"}
+    row = judged(evidence, "reset_insulin_free", share_facts=table("share_facts", fact))
+    assert row["verdict"] == "not known" and "control group" in row["caveat"]
+
+
+# --- occurrence --------------------------------------------------------------------------------
+
+
+def facts(*counts: tuple) -> pd.DataFrame:
+    rows = [{"outcome": "c_peptide_detectable", "approach": "islet_replacement",
+             "population": "t1d_established", "study_id": f"s{i}", "cohort": f"s{i}", "k": k,
+             "n": n, "bound": "exact", "undetectable_at_entry": entry, "source_rows": f"x:{i}"}
+            for i, (k, n, entry) in enumerate(counts)]  # fmt: skip
+    return table("share_facts", *rows)
+
+
+def test_what_cannot_happen_by_itself_is_shown_by_three_patients_of_one_cohort(evidence):
+    def word(*counts):
+        return judged(evidence, "islets_c_peptide", share_facts=facts(*counts))["verdict"]
+
+    assert word((3, 9, "yes")) == "shown"
+    assert word((2, 2, "yes"), (2, 2, "yes")) == "suggested"  # three, but in no one cohort
+    assert word((0, 9, "yes")) == "uncertain"
+
+
+def test_people_with_c_peptide_at_entry_show_nothing(evidence):
+    assert judged(evidence, "islets_c_peptide", share_facts=facts((9, 9, "no")))["verdict"] == (
+        "not known"
+    )
+    both = facts((9, 9, "not_stated"), (3, 4, "yes"))
+    row = judged(evidence, "islets_c_peptide", share_facts=both)
+    assert row["verdict"] == "shown" and (row["n_seen"], row["n_patients"]) == (3, 4)
+
+
+# --- durations ---------------------------------------------------------------------------------
+
+
+def lasting(chances: dict[int, float], last: float) -> dict:
+    estimates = []
+    for month, chance in chances.items():
+        estimates += [
+            {**LASTS, "month": month, "quantity": "survival", "scale": "share", "unit": "share",
+             "mean": 0.5, "median": 0.5, "k_studies": 4, "n_patients": 60},
+            {**LASTS, "month": month, "quantity": "survival_above", "threshold": 0.5,
+             "scale": "probability", "unit": "probability", "mean": chance},
+        ]  # fmt: skip
+    names = [results.estimate_id({**one, "method": "exact"}) for one in estimates[::2]]
+    sure = [{"estimate_id": name, "level": "low", "outcome": LASTS["outcome"],
+             "approach": "immune_reset", "population": "t1d"} for name in names]  # fmt: skip
+    reach = table("follow_up", {"approach": "immune_reset", "population": "t1d",
+                                "last_month": last})  # fmt: skip
+    made = results.estimates(estimates)
+    sure = [row | {"estimate_id": name} for row, name in
+            zip(sure, made.loc[made["quantity"] == "survival", "id"], strict=True)]  # fmt: skip
+    return {"estimates": estimates, "follow_up": reach, "certainty": table("certainty", *sure)}
+
+
+def test_beyond_the_follow_up_of_the_approach_a_duration_is_not_known(evidence):
+    run = lasting({12: 0.95, 60: 0.95, 120: 0.95}, last=60)
+    assert judged(evidence, "reset_5_years", **run)["verdict"] == "supported"
+    assert judged(evidence, "reset_10_years", **run)["verdict"] == "not known"
+    assert judged(evidence, "islets_1_year", **run)["verdict"] == "not known"  # another approach
+
+
+def test_what_does_not_last_five_years_does_not_last_ten(evidence):
+    run = lasting({12: 0.95, 60: 0.01, 120: 0.99}, last=60)
+    assert judged(evidence, "reset_5_years", **run)["verdict"] == "contradicted"
+    assert judged(evidence, "reset_10_years", **run)["verdict"] == "contradicted"
+
+
+# --- harms -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("bound", "word"), [(0.99, "supported"), (1.0, "not known"),
+                                             (6.7, "not known"), ("", "not known")])  # fmt: skip
+def test_absence_of_tumours_is_known_only_under_the_bound_of_the_data_alone(evidence, bound, word):
+    row = {"event": "malignancy_or_tumour", "relation": "any", "approach": "islet_replacement",
+           "k_cohorts": 3, "n_patients": 30, "events": 0, "upper_975": bound, "k_silent": 4,
+           "n_silent": 40}  # fmt: skip
+    found = judged(evidence, "islets_no_tumours", harm_summary=table("harm_summary", row))
+    assert found["verdict"] == word and "4 cohorts with 40 patients say nothing" in found["caveat"]
+
+
+def test_a_harm_known_from_elsewhere_counts_what_is_named_here_and_cites(evidence):
+    one = {"event": "severe_infection", "approach": "islet_replacement", "eligible": "yes",
+           "cohort": "a", "k": 2, "n": 14, "source_rows": "safety:1"}  # fmt: skip
+    other = one | {"eligible": "context", "cohort": "b", "source_rows": "safety:2"}
+    row = judged(evidence, "immunosuppression_infection",
+                 harm_events=table("harm_events", one, other))  # fmt: skip
+    assert row["verdict"] == "known from other fields" and np.isnan(row["probability"])
+    assert (row["n_seen"], row["n_patients"], row["source_rows"]) == (2, 14, "safety:1")
+    assert set(claims.SOURCES_OF) == {c.id for c in claims.CLAIMS if c.kind == "known_harm"}
+
+
+# --- descriptions, and what is outside -----------------------------------------------------------
+
+
+def test_descriptions_are_what_the_tables_count(evidence):
+    small = evidence.studies.assign(n_treated=10.0, followup_months=12.0, route="vein",
+                                    donor="same", cell_class="msc_umbilical")  # fmt: skip
+    body = dataclasses.replace(evidence, studies=small)
+    assert judged(body, "small_short")["verdict"] == "shown"
+    assert judged(body, "not_standardised")["verdict"] == "contradicted"
+    large = dataclasses.replace(body, studies=small.assign(n_treated=500.0))
+    assert judged(large, "small_short")["verdict"] == "contradicted"
+
+
+def test_what_the_data_do_not_hold_is_said_to_be_outside(evidence):
+    assert judged(evidence, "scale_cost")["verdict"] == "outside these data"
+
+
+def test_every_claim_has_a_verdict_without_any_table(evidence):
+    made = claims.table(results.estimates([]), {}, evidence)
+    assert set(made["claim_id"]) == {claim.id for claim in claims.CLAIMS}
+    effects = made[made["kind"].isin(["effect", "occurrence", "duration", "no_harm"])]
+    assert set(effects["verdict"]) == {"not known"}
+
+
+# --- implications --------------------------------------------------------------------------------
+
+
+def test_what_is_implied_is_a_claim_of_its_own_and_nothing_implies_itself():
+    known = {claim.id for claim in claims.CLAIMS}
+    assert all(a in known and b in known and a != b for a, b in claims.IMPLIES)
+    assert {("reset_10_years", "reset_5_years"), ("reset_5_years", "reset_1_year"),
+            ("islets_5_years", "islets_1_year"),
+            ("infusion_t2d_hba1c_0_5", "infusion_t2d_hba1c")} <= set(claims.IMPLIES)  # fmt: skip
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(p=st.floats(0, 1), half=st.floats(0, 1), level=st.sampled_from(certainty.LEVELS),
+       chances=st.tuples(*[st.floats(0, 1)] * 3), last=st.sampled_from([6.0, 12.0, 60.0, 120.0]),
+       counts=st.lists(st.integers(0, 5), max_size=3))  # fmt: skip
+def test_of_any_run_an_implied_claim_never_has_the_worse_word(
+    evidence, p, half, level, chances, last, counts
+):
+    one, two = effect(p, half, level), lasting(dict(zip((12, 60, 120), chances, strict=True)), last)
+    made = claims.table(
+        results.estimates([*one["estimates"], *two["estimates"]]),
+        {"headlines": one["headlines"], "follow_up": two["follow_up"],
+         "certainty": pd.concat([one["certainty"], two["certainty"]], ignore_index=True),
+         **({"share_facts": facts(*((k, 5, "yes") for k in counts))} if counts else {})},
+        evidence,
+    ).set_index("claim_id")["verdict"]  # fmt: skip
+    for stronger, implied in claims.IMPLIES:
+        words = made[stronger], made[implied]
+        if all(word in (*verdicts.SCALE, verdicts.NOT_KNOWN) for word in words):
+            assert verdicts.rank(words[1]) <= verdicts.rank(words[0])
