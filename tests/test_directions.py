@@ -43,6 +43,7 @@ DEFINITIONS = (
     r"Clearly (better|worse)", r"fewer than", r"favourable", r"more than", r"up to",
     r"where the first number is the larger", r"fewer than two results are left",
     r"years or more", r"no benefit of an immune reset", r"[Cc]lear benefit", r"chance of benefit",
+    r"predicts the studies better", r"predict them clearly better",
     r"outside lower center",
     r"(upper|lower) (right|left|center)", r"Takes the mean away", r"More than half counts",
     r'class="more"', r"^k_(better|worse)$|_(better|worse)$",
@@ -196,6 +197,12 @@ def falling(match) -> bool:
     return found == sorted(found, reverse=True)
 
 
+def predicts(match) -> bool:
+    """A curve is said to predict better where its gain is clear: two standard errors."""
+    clear = number(match["gain"]) > 2 * number(match["error"])
+    return clear == (not match["not"])
+
+
 def fewer(match) -> bool:
     return number(match["k"]) < number(match["n"])
 
@@ -209,6 +216,8 @@ BOUND = {
     r"(?P<k>\d+) studies: these models can say little with fewer than (?P<n>\d+)": fewer,
     r"(?P<k>\d+) clearly (?P<good>higher|lower), \d+ without a clear difference, \d+ clearly "
     r"(?P<bad>higher|lower)": lambda m: m["good"] != m["bad"],
+    rf"(?P<not>not )?predicts? (?:the studies|them clearly) better than .*? densities "
+    rf"(?P<gain>{NUMBER}), standard error (?P<error>{NUMBER})": predicts,
     r"(?P<way>up|down) (?:one|two): (?P<why>cannot happen)?":
         lambda m: (m["way"] == "up") == bool(m["why"]),
     r"at least as favourable": None,
