@@ -172,6 +172,7 @@ def report(
     """Render report.qmd: through Quarto where it is installed, else the embedded renderer.
 
     Results that are damaged, or were made from other evidence than the page shows, are refused.
+    Beside a page in HTML stand estimates.json, its JSON Schema, and a description (RO-Crate).
     Examples:
 
       isletmeta report --to html --to pdf --to docx
@@ -201,6 +202,11 @@ def report(
         say(f"{one.path} (rendered by {one.renderer})")
     if _manifest_digest(out) != before:
         raise fail(f"{out} was replaced while the report was rendered: render it again")
+    if "html" in made:
+        from analysis import exchange
+
+        for path in exchange.write(out, {form: one.path for form, one in made.items()}):
+            say(f"{path}")
     faults = [f"{one.path}: {fault}" for one in made.values() for fault in one.faults]
     if faults:
         raise fail("\n".join(faults))

@@ -10,7 +10,7 @@ import math
 
 import pandas as pd
 
-from analysis import __version__, outcomes, risk_of_bias
+from analysis import __version__, exchange, outcomes, risk_of_bias
 from analysis.report import directions, style
 from analysis.report.figures.evidence import map_counts
 from analysis.report.figures.robustness import headlines, name
@@ -450,10 +450,15 @@ def stale(results: Results) -> str:
 
 @said
 def footer(results: Results) -> str:
-    """Program, version, code and renderer of this page."""
+    """How to cite this page, and by which program, code and renderer it was made."""
     manifest = results.manifest
     made = f" with code {manifest['code']}" if manifest.get("code") else ""
-    return f"Made by isletmeta {__version__}{made}. Rendered by {verbatim(style.renderer())}."
+    known = exchange.citation()
+    year = known["date"][:4]
+    names = ", ".join(known["authors"])
+    cite = f"Cite as: {names} ({year}). {known['title']} Version {known['version']}."
+    return (f"{verbatim(cite) if names else ''} Made by isletmeta {__version__}{made}. "
+            f"Rendered by {verbatim(style.renderer())}.").strip()  # fmt: skip
 
 
 @said
