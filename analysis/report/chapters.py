@@ -407,7 +407,8 @@ def shares(results: Results, approach: str, population: str, *names: str) -> str
     text = "".join(f"\n- {words}" for words in counted)
     if missing:
         text += f"\n\nNobody counts patients {listed(missing)}."
-    return f"Of all treated, with exact 95 % intervals:\n{text}" if counted else text.strip()
+    head = "Of all treated, with exact 95 % intervals (typical and new study: hierarchical model):"
+    return f"{head}\n{text}" if counted else text.strip()
 
 
 def _share(results: Results, outcome: str, approach: str, population: str) -> str:

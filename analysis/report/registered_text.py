@@ -106,7 +106,7 @@ def coming(results: Results) -> str:
             f"{words}: {some(row['n_trials'], 'trial')} with {some(row['n_patients'], 'patient')}, "
             f"{count(row['n_controlled'])} with a control group, {count(row['n_masked'])} masked"
         )
-    return f"Under way or planned on {read_on(results)}: {'; '.join(told)}."
+    return f"By approach: {'; '.join(told)}."
 
 
 @said
