@@ -42,7 +42,7 @@ DEFINITIONS = (
     r"^[Bb]etter$|[Bb]etter word", r"^[Ww]orse$|[Ww]orse (word|one)", r"As good or better",
     r"Clearly (better|worse)", r"fewer than", r"favourable", r"more than", r"up to",
     r"where the first number is the larger", r"fewer than two results are left",
-    r"years or more", r"no benefit of an immune reset", r"[Cc]lear benefit", r"chance of benefit",
+    r"years or more", r"no benefit of an immune reset", r"[Cc]lear benefit", r"chance of benefit", r"^Benefits$",
     r"predicts the studies better", r"predict them clearly better",
     r"outside lower center",
     r"(upper|lower) (right|left|center)", r"Takes the mean away", r"More than half counts",

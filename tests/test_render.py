@@ -525,7 +525,19 @@ def test_every_figure_has_its_own_alternative_text(report, parts):
 
 def test_figures_are_vectors_and_the_page_is_light(report):
     assert "data:image/png" not in report
-    assert len(report.encode()) < 6e6
+    assert len(report.encode()) < 4e6
+
+
+def test_chains_open_without_a_script_and_ask_nothing_of_a_server(report, run_folder):
+    from analysis.report import load
+
+    bare = re.sub(r"(?s)<script.*?</script>", "", report)
+    for claim in load(run_folder).table("claims")["claim_id"]:
+        row = bare[bare.index(f'data-id="{claim}"') :]
+        row = row[: row.index("</tr>")]
+        assert '<details class="chain"><summary>' in row and "docs/protocol.md" in row
+    assert bare.count('<details class="chain">') > 500
+    assert bare.count("<details") == bare.count("</details>")
 
 
 def test_the_page_names_its_renderer(report):
