@@ -72,12 +72,24 @@ def log_density(family: str, y: Values, log_t: Values, theta: Values, cure: Valu
 
 
 def with_cured(log_survival: Values, cure: Values) -> np.ndarray:
-    """log S of all, from log S of those who resume and the share that never does."""
+    """log S of all, from log S of those who resume and the share that never does.
+
+    Parameters
+    ----------
+    log_survival : of those who resume.
+    cure : share that never does; they broadcast.
+    """
     return np.logaddexp(np.log(cure), np.log1p(-cure) + log_survival)
 
 
 def never_resuming(family: str, theta: Values, logit_cure: Values) -> np.ndarray:
-    """Share that never resumes, of a family of `ENDLESS`; 0 in any other."""
+    """Share that never resumes, of a family of `ENDLESS`; 0 in any other.
+
+    Parameters
+    ----------
+    family : one of `FAMILIES`.
+    theta, logit_cure : shape, and log odds of the cured share; they broadcast.
+    """
     if family == "cure":
         return special.expit(logit_cure)
     if family == "gompertz":
