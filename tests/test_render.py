@@ -105,6 +105,7 @@ def test_the_page_is_whole(page):
     for text in ("Figure 1: A line.", "Table 1: A table,", "Mind this", "Section 2"):
         assert text in page
     assert 'alt="A rising line."' in page
+    assert 'style="width' not in page  # or a telephone scrolls sideways
 
 
 def test_callouts_are_boxes_and_fold_away(page):

@@ -186,7 +186,8 @@ def _figure(cell: Cell, data: dict, number: int | str, caption: str, work: Path,
     alt = cell.options["fig-alt"].replace("\\", "\\\\").replace('"', '\\"')
     svg = data[SHOWN_AS[kind]]
     (work / f"{label}.svg").write_text(svg, encoding="utf-8")
-    return f'![Figure {number}: {caption}]({label}.svg){{#{label} alt="{alt}"{_width(svg)}}}'
+    width = _width(svg) if kind == "paper" else ""  # on a screen a figure is as wide as its place
+    return f'![Figure {number}: {caption}]({label}.svg){{#{label} alt="{alt}"{width}}}'
 
 
 def _width(svg: str) -> str:
