@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from analysis.models.compare import DisagreementError, compare, require_agreement
+from analysis.models.compare import (
+    AGAIN,
+    DisagreementError,
+    compare,
+    confirmed,
+    require_agreement,
+)
+from analysis.models.compare import Testimony as Said
 
 STANDARD = {"mean": 0.0, "sd": 1.0, "q025": -1.959964, "q975": 1.959964}
 
@@ -49,3 +56,38 @@ def test_chains_must_be_kept_apart_and_every_figure_given():
 def test_the_record_is_one_flat_row():
     row = compare(STANDARD, draws(0), "rate").record()
     assert row["quantity"] == "rate" and row["agrees"] is True and row["sd_exact"] == 1.0
+
+
+def witness_of(*shifts, silent_at=None):
+    """A witness that is off by these shifts, one a hearing; and how it was asked."""
+    asked = []
+
+    def testify(*, seed, draws):
+        hearing = len(asked)
+        asked.append((seed, draws))
+        if hearing == silent_at:
+            return Said("rate", "R-hat")
+        values = shifts[hearing] + np.random.default_rng(seed).standard_normal((4, draws))
+        return Said("rate", "", (compare(STANDARD, values, "rate"),))
+
+    return testify, asked
+
+
+def test_a_witness_that_agrees_is_heard_once():
+    testify, asked = witness_of(0.0)
+    assert confirmed(testify, seed=1, draws=1000).comparisons[0].agrees
+    assert asked == [(1, 1000)]
+
+
+def test_a_chance_disagreement_is_settled_by_more_draws_from_another_seed():
+    testify, asked = witness_of(0.2, 0.0)
+    assert confirmed(testify, seed=1, draws=1000).comparisons[0].agrees
+    (first, few), (second, many) = asked
+    assert second != first and many == AGAIN * few
+
+
+@pytest.mark.parametrize("silent_at", [None, 1])
+def test_a_disagreement_that_stays_or_falls_silent_is_an_error(silent_at):
+    testify, _ = witness_of(0.2, 0.2, silent_at=silent_at)
+    with pytest.raises(DisagreementError, match="rate"):
+        confirmed(testify, seed=1, draws=1000)

@@ -18,7 +18,7 @@ from scipy import special
 
 from analysis.exact.counts import AtLeast, CountPosterior, Events, Nothing, PatientsWithEvent, Share
 from analysis.exact.priors import HalfNormal
-from analysis.models.compare import Testimony, compare, figures_of, require_agreement
+from analysis.models.compare import Testimony, compare, confirmed, figures_of
 from analysis.models.geometry import Packed, standardised
 from analysis.models.sampling import Sampler, compile_model
 
@@ -83,11 +83,10 @@ def witness(
     Raises
     ------
     DisagreementError : mean, SD or an end of the interval of mu, tau or a new study's theta differ
-        by more than `compare` allows.
+        by more than `compare` allows, twice.
     """
-    found = testify(name, posterior, sampler, sizes, seed=seed, draws=draws)
-    require_agreement(found.comparisons)
-    return found
+    heard = partial(testify, name, posterior, sampler, sizes)
+    return confirmed(heard, seed=seed, draws=draws)
 
 
 def testify(
