@@ -4,8 +4,8 @@ The numbers of the report come from deterministic quadrature; NUTS samples the s
 independent witness. For each quantity the mean, the SD and the 2.5 and 97.5 % points of the draws
 must lie within `MCSE_ALLOWED` Monte-Carlo standard errors of the draws plus `SD_ALLOWED` posterior
 SDs of the exact figures. Anything further is heard again (`confirmed`); what lies outside twice is
-a disagreement of two programs, not noise, and an error. A fit that fails its gate is no witness, and
-is never compared.
+a disagreement of two programs, not noise, and an error. A fit that fails its gate is no witness,
+and is never compared.
 """
 
 from __future__ import annotations
