@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from matplotlib import get_data_path
 from matplotlib._afm import AFM
+from matplotlib.text import Text
 from test_render import space
 
 from analysis.render import Cell, docx, quarto, split
@@ -151,6 +152,31 @@ def _tables(folder: Path) -> dict[str, base.Table]:
     parts = split((ROOT / "report.qmd").read_text(encoding="utf-8"))[1]
     return {part.label: eval(part.source.strip(), known) for part in parts
             if isinstance(part, Cell) and part.label.startswith("tbl-")}  # fmt: skip
+
+
+def test_no_text_of_a_figure_is_cut_at_its_edge(run_folder):
+    """On the page, and on paper where panels stand side by side."""
+    from analysis.report import load, style
+
+    style.apply()
+    known = space(load(run_folder))
+    cells = [part for part in split((ROOT / "report.qmd").read_text(encoding="utf-8"))[1]
+             if isinstance(part, Cell) and part.label.startswith("fig-")]  # fmt: skip
+    for cell in cells:
+        figure = eval(cell.source.strip(), known)
+        for other in (False, True):
+            if other and not style.side_by_side(figure):
+                continue
+            figure.draw_without_rendering()
+            whole = figure.bbox
+            for text in figure.findobj(Text):
+                if not text.get_visible() or not text.get_text().strip() or text.get_clip_on():
+                    continue
+                box = text.get_window_extent()
+                inside = box.x0 > -1 and box.x1 < whole.width + 1
+                assert inside, (
+                    f"{cell.label}: {text.get_text()!r} ({box.x1:.0f} > {whole.width:.0f})"
+                )
 
 
 def test_word_and_pdf_pass_the_audit(whole_report):

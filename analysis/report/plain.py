@@ -7,6 +7,7 @@ the tests check on the page as filled.
 
 from __future__ import annotations
 
+import textwrap
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -22,6 +23,8 @@ from analysis.report.text import said
 from analysis.vocabulary import INFUSION, ISLETS, RESET
 
 FOLDER = Path(__file__).resolve().parent
+WIDEST = 60
+"""Letters of a line of the figure."""
 ROW = 20
 """Icons in a row."""
 PLAIN_TYPES = {"t1d": "1", "t2d": "2"}
@@ -259,7 +262,8 @@ def icons(results, language: str = "en") -> Figure:
     y = 0.0
     for (label, k, n, least, approach), height in zip(drawn, heights, strict=True):
         told = fixed["least" if least else "count"].format(k=k, n=n)
-        axes.text(-0.6, y, f"{told} · {label}", fontsize=style.SMALL, va="center")
+        words = textwrap.fill(f"{told} · {label}", WIDEST)
+        axes.text(-0.6, y, words, fontsize=style.SMALL, va="center", linespacing=1.0)
         colour = style.APPROACH_COLOURS[approach]
         people = np.arange(n)
         for who, fill in ((people[:k], colour), (people[k:], style.WHITE)):
