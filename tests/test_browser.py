@@ -56,6 +56,7 @@ def visit(browser, address):
             viewport={"width": width, "height": 900}, color_scheme=scheme, **words
         )
         contexts.append(context)
+        context.set_default_timeout(300_000)  # a machine in use may be slow
         page = context.new_page()
         page.said = []
         page.on("console", lambda message: page.said.append(message.text))
