@@ -19,7 +19,15 @@ from analysis.report.text import Markdown
 from analysis.report.words import SPACE
 from analysis.stages import registered as stage
 
-EVERY_TEXT = (text.when, text.coming, text.worth, text.never_told, text.selective, text.switching)
+EVERY_TEXT = (
+    text.when,
+    text.in_short,
+    text.coming,
+    text.worth,
+    text.never_told,
+    text.selective,
+    text.switching,
+)
 EVERY_TABLE = (tables.ongoing, tables.value, tables.silence, tables.silent_trials,
                tables.switching, tables.coming)  # fmt: skip
 EVERY_FIGURE = (figures.timeline, figures.told)
@@ -79,6 +87,16 @@ def test_when_we_will_know_is_told_by_trials_with_a_control_group(told):
     assert "The largest has 120 patients, fewer than the 400" in said
     assert "islet replacement and immune reset no such trial" in said
     assert "28 November 2026" in said
+
+
+def test_page_one_says_how_many_can_answer_when_and_whether_they_are_large_enough(told):
+    said = text.in_short(
+        told(due("2027-05", n_planned=400.0), due("2026-05"), due("2026-12", design="single_arm"))
+    )
+    assert "Of 3 trials" in said and "2 have a control group" in said and "May 2027" in said
+    assert "one of these will hold 400 patients" in said and "28 November 2026" in said
+    alone = text.in_short(told(due("2027-05", design="single_arm")))
+    assert "Of 1 trial " in alone and "none have a control group" in alone and "400" not in alone
 
 
 def test_large_trials_and_all_approaches_drop_the_reservations(told):

@@ -220,7 +220,8 @@ def _harm(results, approach: str, population: str) -> Line:
         parts.append(f"{k:.0f} {harms.event(word, k)}{also} among {n:.0f}")
         more += [f"{words.study(row.label)}: {row.what}" for row in rows.itertuples()]
     quiet, every, _ = harms.silent(results, "death", approach)
-    told = f"{quiet} of {every} groups silent on deaths" if every else ""
+    types = " of both types" if len(STRATA[approach]) > 1 else ""
+    told = f"{quiet} of {every} groups{types} silent on deaths" if every else ""
     named = f"harms:{approach}:{population}"
     return Line("Harms named", "; ".join(parts), behind=told, more=tuple(more), id=named)
 

@@ -64,8 +64,7 @@ def when(results: Results) -> str:
             f"No answer is in sight: {some(len(trials), 'trial')} registered as under way or "
             f"planned, none with a control group stated (registry read on {day})."
         )
-    ahead = controlled[~controlled["overdue"] & (controlled["expected"] != "")]
-    dates = sorted(ahead["expected"], key=registered.last_day)
+    dates = _dates_ahead(controlled)
     told = f"the next is due in {date(dates[0])}" if dates else "none of them has a date ahead"
     if len(dates) > 1:
         told += f" and the last in {date(dates[-1])}"
@@ -82,6 +81,33 @@ def when(results: Results) -> str:
     return (f"Of the {some(len(trials), 'trial')} registered as under way or planned, "
             f"{len(controlled)} {'states' if len(controlled) == 1 else 'state'} a control group: "
             f"{told}. {size}.{bare} The registry was read on {day}.")  # fmt: skip
+
+
+def _dates_ahead(controlled: pd.DataFrame) -> list[str]:
+    """Expected primary completions that are not past, the next first."""
+    ahead = controlled[~controlled["overdue"] & (controlled["expected"] != "")]
+    return sorted(ahead["expected"], key=registered.last_day)
+
+
+@said
+def in_short(results: Results) -> str:
+    """The plain sentence of page one: how many trials that can answer are under way, and when."""
+    trials = rows(results, "registered_ongoing")
+    if trials.empty:
+        return _none_ongoing(results)
+    controlled = trials[trials["controlled"] == "yes"]
+    dates = _dates_ahead(controlled)
+    due = f"; the next should have its main result in {date(dates[0])}" if dates else ""
+    several = "one has" if len(controlled) == 1 else f"{len(controlled) or 'none'} have"
+    few = int((controlled["n_patients"] >= certainty.FEW_PATIENTS).sum())
+    size = "none of these" if not few else "one of these" if few == 1 else f"{few} of these"
+    large = (f" By plan {size} will hold {certainty.FEW_PATIENTS} patients, which count as enough."
+             if len(controlled) else "")  # fmt: skip
+    return (
+        f"**When will we know more?** Of {some(len(trials), 'trial')} registered as under way or "
+        f"planned, {several} a control group{due}.{large} See @sec-coming (registry read on "
+        f"{read_on(results)})."
+    )
 
 
 def _none_ongoing(results: Results) -> str:
