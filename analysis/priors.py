@@ -124,36 +124,6 @@ SAFETY = (
 )  # fmt: skip
 
 
-def _trajectory(outcome, unit, mu, tau, bias, drift, tau_slope) -> tuple[Prior, ...]:
-    """The priors of one outcome's course over time."""
-    rows = (
-        ("mu", "Normal", (0, mu), "full effect before any decline; as in the change model"),
-        ("tau", "HalfNormal", (tau,), "between studies: of one class and of different classes "
-         "together"),
-        ("bias", "Normal", (0, bias), "difference of uncontrolled from controlled studies, coming "
-         "and going with the effect; as in the change model"),
-        ("drift", "Normal", (0, drift), "natural course in uncontrolled studies, per year; either "
-         "sign"),
-        ("tau_slope", "HalfNormal", (tau_slope,), "between studies: drift per year of a study away "
-         "from the common course"),
-    )  # fmt: skip
-    units = {"drift": f"{unit} per year", "tau_slope": f"{unit} per year"}
-    model = f"trajectory_{outcome}"
-    return tuple(Prior(model, name, d, p, units.get(name, unit), why) for name, d, p, why in rows)
-
-
-TRAJECTORY = (
-    *_trajectory("c_peptide_ratio", "log ratio", 1.0, 0.6, 0.4, 0.4, 0.3),
-    *_trajectory("c_peptide_gain", "nmol/L", 0.5, 0.3, 0.2, 0.1, 0.1),
-    *_trajectory("hba1c", "percentage points", 2.0, 0.9, 0.5, 0.3, 0.3),
-    Prior("trajectory", "log_rise", "Normal", (1.1, 0.7), "log months",
-          "time constant of the rise: median 3 months, 95 % from 3 weeks to 12 months; most "
-          "effects printed at 3 months are near those at 6"),
-    Prior("trajectory", "log_half_life", "Normal", (3.6, 1.0), "log months",
-          "half-life of the effect once reached: median 3 years, 95 % from 5 months to 22 years, "
-          "so that a quick loss and practical permanence are both allowed"),
-)  # fmt: skip
-
 PSMA = "RoBMA-PSMA: Bartos et al. 2023, Res Synth Methods 14:99, Appendix B"
 
 SELECTION = (
@@ -170,15 +140,6 @@ SELECTION = (
           "(exp of the centre of log_sd) to be on the outcome's scale", PSMA),
 )  # fmt: skip
 
-JOINT = (
-    Prior("joint", "rho", "LKJ", (2.0,), "correlation",
-          "between studies, true effects on C-peptide and on HbA1c: either sign, centred at none; "
-          "for two outcomes 2 Beta(2, 2) - 1, standard deviation 0.45"),
-    Prior("joint", "rho_within", "TruncatedNormal(-0.95, 0.95)", (-0.3, 0.25), "correlation",
-          "within studies, sampling errors: patients who keep more C-peptide tend to have the "
-          "lower HbA1c; no study prints it, so it stays near its prior"),
-)  # fmt: skip
-
 SENSITIVITY = (
     Prior("sensitivity", "mu_sceptical", "Normal", (0, 0.5), "SDs of the outcome's prior of mu",
           "a reader who expects small effects: the headline's prior with half the SD"),
@@ -193,7 +154,7 @@ SENSITIVITY = (
           "heavy-tailed random effects that let one odd study be odd"),
 )  # fmt: skip
 
-PRIORS = CHANGE + INDEPENDENCE + SAFETY + TRAJECTORY + SELECTION + JOINT + SENSITIVITY
+PRIORS = CHANGE + INDEPENDENCE + SAFETY + SELECTION + SENSITIVITY
 
 
 def get(model: str, parameter: str) -> Prior:
