@@ -217,8 +217,8 @@ def _types_differ(inputs: Inputs) -> Finding:
     return Finding(
         Grounds(probability=probability, certainty=level, k_randomised=k, k_studies=k,
                 k_numbers=k),
-        ids=(first["id"], second["id"]), value=mean, unit=about.unit, k=k,
-        n=first["n_patients"] + second["n_patients"],
+        ids=(first["id"], second["id"]), value=mean, unit=about.unit,
+        k=first["k_studies"] + second["k_studies"], n=first["n_patients"] + second["n_patients"],
         caveats=("between studies, not within one: cells and patients differ as well",),
     )  # fmt: skip
 

@@ -11,7 +11,7 @@ import math
 import pandas as pd
 
 from analysis import __version__, exchange, outcomes, risk_of_bias
-from analysis.report import directions, style
+from analysis.report import directions, readings, style
 from analysis.report.figures.evidence import map_counts
 from analysis.report.figures.robustness import headlines, name
 from analysis.report.results import Results
@@ -195,7 +195,7 @@ def _certainty(results: Results, outcome: str, approach: str, population: str) -
     if found.empty:
         return ""
     row = found.iloc[0]
-    why = f" ({row['reasons']})" if row["reasons"] else ""
+    why = f" ({readings.why_so_sure(row)})" if row["reasons"] else ""
     return f"Certainty: **{row['level']}**{why}."
 
 

@@ -155,7 +155,8 @@ def table(results) -> Table:
             f"{sources[key].what}: {sources[key].citation}"
             for key in room.SOURCES_OF.get(row.claim_id, ())
         ]
-        words_of = f"{rests} figures and facts" if rests else "nothing was counted"
+        one = "1 figure or fact" if rests == 1 else f"{rests} figures and facts"
+        words_of = one if rests else "nothing was counted"
         mind = [row.capped_by, row.caveat, *cited]
         rows.append(
             {

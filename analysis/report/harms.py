@@ -96,6 +96,9 @@ def judged(row) -> str:
     return f"{word} ({by})" if by and word not in ("not stated",) else word
 
 
+BENIGN = "benign_or_preexisting_tumour"
+
+
 def sentence_of(row) -> str:
     """One named event as a sentence in Markdown."""
     who = vocabulary.APPROACHES[row["approach"]]
@@ -131,7 +134,28 @@ def events_told(results) -> str:
             f"**{event(word, 2).capitalize()}**: {total:.0f} named.\n\n"
             + "\n".join(f"- {sentence_of(row)}" for _, row in rows.iterrows())
         )
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, *_benign(results)])
+
+
+def _benign(results) -> list[str]:
+    """Benign and pre-existing tumours, counted apart: who, how many, what the source says."""
+    facts = results.rows("harm_facts", event=BENIGN, relation="any", arm="treated")
+    facts = facts[facts["k"] > 0]
+    if facts.empty:
+        return []
+    safety = results.evidence.safety
+    lines = []
+    for row in facts.itertuples():
+        own = safety[safety["study_id"].eq(row.study_id) & safety["event_category"].eq(BENIGN)]
+        what = "; ".join(dict.fromkeys(str(w).rstrip(".") for w in own["event_detail"] if w))
+        least = "at least " if row.bound == "at_least" else ""
+        told = f": {verbatim(what)}" if what else ""
+        lines.append(
+            f"- {least}{words.count(row.k)} of {words.count(row.n)} patients treated by "
+            f"{vocabulary.APPROACHES[row.approach]} ({verbatim(words.study(row.label))}){told}."
+        )
+    head = "**Benign or pre-existing tumours**, counted apart from cancers:"
+    return [f"{head}\n\n" + "\n".join(lines)]
 
 
 @made_from("harm_events")
@@ -298,8 +322,8 @@ def needed(results) -> Table:
                 "Harm": event(row["event"], 2).capitalize(),
                 "Approach": vocabulary.APPROACHES[row["approach"]],
                 "To rule out, per 100": f"{row['threshold']:g}",
-                "Events so far": words.count(row["events"]),
-                "Patient-years so far": words.number(row["patient_years"], 0),
+                "Events counted exactly": words.count(row["events"]),
+                "Patient-years of these counts": words.number(row["patient_years"], 0),
                 "Bound now, two-sided": _first(both, "bound_now", 1),
                 "Still needed, two-sided": _first(both, "needed_more", 0),
                 "Bound now, one-sided": _first(one, "bound_now", 1),

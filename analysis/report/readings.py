@@ -81,7 +81,13 @@ def rows_of(results, name: str, **parts: object) -> pd.DataFrame:
 def certainty_of(results, estimate_id: str) -> tuple[str, str]:
     """Level and reasons of the certainty of an estimate; empty where it was not judged."""
     found = rows_of(results, "certainty", estimate_id=estimate_id)
-    return (found["level"].iloc[0], found["reasons"].iloc[0]) if len(found) else ("", "")
+    return (found["level"].iloc[0], why_so_sure(found.iloc[0])) if len(found) else ("", "")
+
+
+def why_so_sure(row: pd.Series) -> str:
+    """The reasons of a row of `certainty`, and on which results it was judged where on fewer."""
+    alone = row["design"] == "randomised" and row["reasons"]
+    return f"judged on its randomised results alone: {row['reasons']}" if alone else row["reasons"]
 
 
 # --- numbers in the unit of the outcome --------------------------------------------------------
@@ -403,5 +409,10 @@ def how_long(results, approach: str, population: str) -> tuple[str, str]:
     year = ""
     if share is not None and row["last_month"] >= 12:
         year = f"of 100 ever free, {of_100(share['median'])} still were after 12 months"
+        half = results.get(outcome="insulin_free_duration", **where(approach, population),
+                           quantity="median_duration", variant="stacked",
+                           scale="months")  # fmt: skip
+        if half is not None and half["median"] <= row["last_month"]:
+            year += f", and half were on insulin again by about {half['median']:.0f}"
     told = f"not known beyond {row['last_month']:.0f} months"
     return told, "; ".join(filter(None, [year, longest]))

@@ -286,11 +286,16 @@ def explore(
         {"outcome": question.outcome, "approach": question.approach,
          "population": question.population, "choice": choice, "level": level, "meaning": meaning,
          "offered": level in offered[choice], "default": level == offered[choice][0],
-         **_of_level(usable[usable[choice] == level])}
+         **_of_level(_beside(usable, choice).query(f"{choice} == @level"))}
         for choice, meanings in CHOICES.items()
         for level, meaning in meanings.items()
     ]  # fmt: skip
     return table, pd.DataFrame(levels)
+
+
+def _beside(usable: pd.DataFrame, choice: str) -> pd.DataFrame:
+    """Analyses a level is told of: unreported trials as nulls only where they are the choice."""
+    return usable if choice == "silent_trials" else usable[usable["silent_trials"] == "out"]
 
 
 def _of_level(part: pd.DataFrame) -> dict[str, float]:
