@@ -104,7 +104,7 @@ def in_short(results: Results) -> str:
     large = (f" By plan {size} will hold {certainty.FEW_PATIENTS} patients, which count as enough."
              if len(controlled) else "")  # fmt: skip
     return (
-        f"**When will we know more?** Of {some(len(trials), 'trial')} registered as under way or "
+        f"**When will we know?** Of {some(len(trials), 'trial')} registered as under way or "
         f"planned, {several} a control group{due}.{large} See @sec-coming (registry read on "
         f"{read_on(results)})."
     )
