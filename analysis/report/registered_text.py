@@ -105,8 +105,8 @@ def in_short(results: Results) -> str:
              if len(controlled) else "")  # fmt: skip
     return (
         f"**When will we know?** Of {some(len(trials), 'trial')} registered as under way or "
-        f"planned, {several} a control group{due}.{large} See @sec-coming (registry read on "
-        f"{read_on(results)})."
+        f"planned, {several} a control group{due}.{large} The registry was read on "
+        f"{read_on(results)}."
     )
 
 
