@@ -3,7 +3,7 @@
 import pytest
 from small_results import small
 
-from analysis.report import harms, style
+from analysis.report import harms, load, style, words
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +117,17 @@ def test_a_run_without_harms_says_so(run):
 
 def test_harms_counted_in_both_arms_show_the_difference(run):
     assert harms.controls(run).rows[0][2:5] == ("0 of 10", "1 of 5", "−15.0")
+
+
+def test_benign_tumours_and_what_a_count_of_none_rests_on_are_told(run_folder):
+    """A cohort that names one is told, and no zero stands without what was looked for."""
+    results = load(run_folder)
+    facts = results.rows("harm_facts", event="malignancy_or_tumour", relation="any", arm="treated")
+    told = str(harms.events_told(results)).replace("\\", "")
+    rows = [*harms.benign(results).itertuples(), *facts[facts["k"] == 0].itertuples()]
+    assert {row.event for row in rows} == {harms.BENIGN, "malignancy_or_tumour"}
+    safety = results.evidence.safety
+    for row in rows:
+        own = safety[safety["study_id"].eq(row.study_id) & safety["event_category"].eq(row.event)]
+        assert words.study(row.label) in told
+        assert own["event_detail"].iloc[0].rstrip(".") in told

@@ -134,28 +134,50 @@ def events_told(results) -> str:
             f"**{event(word, 2).capitalize()}**: {total:.0f} named.\n\n"
             + "\n".join(f"- {sentence_of(row)}" for _, row in rows.iterrows())
         )
-    return "\n\n".join([*parts, *_benign(results)])
+    return "\n\n".join([*parts, *_none_counted(results), *_benign(results)])
+
+
+def benign(results) -> pd.DataFrame:
+    """Benign and pre-existing tumours of treated patients, one row a cohort that names some."""
+    facts = results.rows("harm_facts", event=BENIGN, relation="any", arm="treated")
+    return facts[facts["k"] > 0]
 
 
 def _benign(results) -> list[str]:
     """Benign and pre-existing tumours, counted apart: who, how many, what the source says."""
-    facts = results.rows("harm_facts", event=BENIGN, relation="any", arm="treated")
-    facts = facts[facts["k"] > 0]
-    if facts.empty:
-        return []
-    safety = results.evidence.safety
     lines = []
-    for row in facts.itertuples():
-        own = safety[safety["study_id"].eq(row.study_id) & safety["event_category"].eq(BENIGN)]
-        what = "; ".join(dict.fromkeys(str(w).rstrip(".") for w in own["event_detail"] if w))
+    for row in benign(results).itertuples():
         least = "at least " if row.bound == "at_least" else ""
-        told = f": {verbatim(what)}" if what else ""
         lines.append(
             f"- {least}{words.count(row.k)} of {words.count(row.n)} patients treated by "
-            f"{vocabulary.APPROACHES[row.approach]} ({verbatim(words.study(row.label))}){told}."
+            f"{vocabulary.APPROACHES[row.approach]} ({verbatim(words.study(row.label))})"
+            f"{_as_told(results, row)}."
         )
     head = "**Benign or pre-existing tumours**, counted apart from cancers:"
-    return [f"{head}\n\n" + "\n".join(lines)]
+    return [f"{head}\n\n" + "\n".join(lines)] if lines else []
+
+
+def _none_counted(results) -> list[str]:
+    """What the sources that count no cancer say they looked for: often less than cancer."""
+    facts = results.rows("harm_facts", event="malignancy_or_tumour", relation="any", arm="treated")
+    lines = [
+        f"- {words.count(row.n)} patients treated by {vocabulary.APPROACHES[row.approach]} "
+        f"({verbatim(words.study(row.label))}){_as_told(results, row)}."
+        for row in facts[facts["k"] == 0].itertuples()
+    ]
+    head = "What a count of no cancer or tumour rests on, in the words of the extract:"
+    return [f"{head}\n\n" + "\n".join(lines)] if lines else []
+
+
+def _as_told(results, row) -> str:
+    """What the sources say of an event in a cohort's report, after a colon; "" where nothing."""
+    safety = results.evidence.safety
+    own = safety[
+        safety["study_id"].eq(row.study_id) & safety["event_category"].eq(row.event)
+        & ~safety["arm"].str.startswith("control")
+    ]  # fmt: skip
+    what = "; ".join(dict.fromkeys(str(told).rstrip(".") for told in own["event_detail"] if told))
+    return f": {verbatim(what)}" if what else ""
 
 
 @made_from("harm_events")

@@ -210,6 +210,13 @@ def harmed(results, fixed: dict) -> list[str]:
     cleared = claims[
         claims["claim_id"].str.endswith("_no_tumours") & (claims["verdict"] == "supported")
     ]
+    benign = harms.benign(results)
+    for row in benign.itertuples():
+        told = own["benign_least" if row.bound == "at_least" else "benign"]
+        approach = fixed["approach"][row.approach]
+        found.append(told.format(approach=approach, k=f"{row.k:.0f}", n=f"{row.n:.0f}"))
+    if len(benign):
+        found.append(own["benign_means"])
     return [*found, own["cancer_known" if len(cleared) else "cancer"], own["unknown"]]
 
 
