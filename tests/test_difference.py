@@ -17,11 +17,11 @@ from analysis import (
     pipeline,
     priors,
     questions,
-    responders,
     results,
     risk_of_bias,
 )
 from analysis import evidence as ev
+from analysis.counting import share_facts
 from analysis.difference import comparing, counted, judging, page, words
 from analysis.questions import Question
 from analysis.stages import headlines, synthesis
@@ -397,7 +397,7 @@ def freed(base, grown):
 def test_shares_and_rates_are_those_of_the_report(base, freed):
     table, before, after = counted.compare(counted.of(base), counted.of(freed))
     assert {"ever_insulin_free", "harm_death"} <= set(table["outcome"])
-    facts = responders.table(freed).facts
+    facts = share_facts.table(freed).facts
     for one in after[after["quantity"] == "pooled_share"].to_dict("records"):
         own = facts[facts["outcome"].eq(one["outcome"]) & facts["approach"].eq(one["approach"])]
         own = own[cohorts.in_population(own["population"], one["population"])]

@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis import evidence, harms
+from analysis import evidence
 from analysis.cohorts import patient_groups
+from analysis.counting import harm_facts
 from analysis.stages.harms import FATAL
 
 RAW = Path(__file__).parent.parent / "data" / "raw"
@@ -21,7 +22,7 @@ def real():
 
 @pytest.fixture(scope="module")
 def counted(real):
-    return harms.table(real)
+    return harm_facts.table(real)
 
 
 def fact(study, category, events, relation="any", arm="treated", n_at_risk=20.0, **cells) -> dict:
@@ -96,7 +97,7 @@ def replaced(real, index: list[int], **columns):
 
 def report_pair(real) -> tuple[int, int]:
     """Index of a counted zero and of a row set aside for it: reports on the same patients."""
-    rows = harms.table(real).rows
+    rows = harm_facts.table(real).rows
     cohort = real.studies.set_index("study_id")["cohort"]
     zeros = rows[(rows["events"] == 0) & (rows["bound"] == "exact") & (rows["arm"] == "treated")]
     key = ["event_category", "relation", "arm"]
@@ -115,7 +116,7 @@ def report_pair(real) -> tuple[int, int]:
 
 def test_a_stated_event_is_not_erased_by_a_fuller_report_of_the_same_patients(real):
     chosen, other = report_pair(real)
-    changed = harms.table(replaced(real, [other], n_patients=1.0))
+    changed = harm_facts.table(replaced(real, [other], n_patients=1.0))
     line = real.safety.loc[chosen, "line"]
     row = changed.rows[
         changed.rows["source_rows"].str.split(";").map(lambda r: f"safety:{line}" in r)
@@ -126,7 +127,7 @@ def test_a_stated_event_is_not_erased_by_a_fuller_report_of_the_same_patients(re
 
 
 def test_an_event_judged_related_or_not_is_an_event_of_any_cause(real, counted):
-    lower = harms.implied(real, counted.rows)
+    lower = harm_facts.implied(real, counted.rows)
     assert len(lower)
     assert (lower["bound"] == "at_least").all() and lower["implied"].all()
     assert (lower["relation"] == "any").all() and (lower["events"] > 0).all()
@@ -137,7 +138,7 @@ def test_an_event_judged_related_or_not_is_an_event_of_any_cause(real, counted):
 
 
 def test_deaths_judged_apart_add_up_to_the_least_number_of_any_cause(real):
-    lower = harms.implied(real, harms.table(real).rows)
+    lower = harm_facts.implied(real, harm_facts.table(real).rows)
     deaths = lower[lower["event_category"] == "death"]
     for row in deaths.to_dict("records"):
         own = real.safety[
@@ -157,14 +158,14 @@ def test_the_cautious_exposure_halves_a_longest_follow_up_and_keeps_a_mean(count
 
 
 def test_what_nobody_wrote_about_is_listed_as_unknown(real, counted):
-    table = harms.never_stated(real, counted.rows)
+    table = harm_facts.never_stated(real, counted.rows)
     everyone = table[table["cell_class"] == "all"]
     eligible = real.studies[
         (real.studies["include"] == "yes") & (real.studies["design"] != "case_report")
     ]
     groups = eligible["study_id"].map(patient_groups(real.studies)).nunique()
     assert (everyone["k_stated"] + everyone["k_silent"] == groups).all()
-    assert len(harms.patient_table(real)) == groups
+    assert len(harm_facts.patient_table(real)) == groups
     assert (everyone["k_stated"] == 0).any()
     by_class = table[table["cell_class"] != "all"].groupby(["event_category", "relation"])
     total = everyone.set_index(["event_category", "relation"])["k_silent"]
@@ -182,10 +183,10 @@ def test_events_never_exceed_patients(counted):
 
 
 def test_silent_groups_are_those_never_stated_of_a_known_size(real, counted):
-    table = harms.never_stated(real, counted.rows)
+    table = harm_facts.never_stated(real, counted.rows)
     everyone = table[table["cell_class"] == "all"]
     for row in everyone.itertuples():
-        quiet = harms.silent_groups(real, counted.rows, row.event_category, row.relation)
+        quiet = harm_facts.silent_groups(real, counted.rows, row.event_category, row.relation)
         assert len(quiet) == row.k_silent - row.k_size_unknown
         assert quiet["n_at_risk"].sum() == row.n_silent
         assert (quiet["events"] == 0).all() and quiet["patient_years"].gt(0).all()
@@ -197,14 +198,14 @@ def test_one_who_spoke_is_not_silent(real):
         [fact("one", "death", 0), fact("two", "death", 1, relation="treatment_related")],
         {"three": {"n_treated": 8.0}},
     )
-    rows = harms.table(evidence).rows
-    any_cause = harms.silent_groups(evidence, rows, "death", "any")
+    rows = harm_facts.table(evidence).rows
+    any_cause = harm_facts.silent_groups(evidence, rows, "death", "any")
     assert set(any_cause["cohort"]) == {"two", "three"}
-    related = harms.silent_groups(evidence, rows, "death", "treatment_related")
+    related = harm_facts.silent_groups(evidence, rows, "death", "treatment_related")
     assert set(related["cohort"]) == {"one", "three"}
     # Nobody printed a follow-up of the third: it is given the median of the others.
     assert set(any_cause["months"]) == {24.0}
-    table = harms.never_stated(evidence, rows).set_index(
+    table = harm_facts.never_stated(evidence, rows).set_index(
         ["event_category", "relation", "cell_class"]
     )
     assert table.loc[("death", "any", "all"), ["k_stated", "k_silent"]].tolist() == [1, 2]
@@ -217,13 +218,13 @@ def test_overlapping_cohorts_are_one_group_of_patients(real):
         [fact("one", "death", 0), fact("two", "death", 0, months=36.0)],
         {"one": {"overlaps_with": "two", "overlap_kind": "shared_patients"}},
     )
-    counted = harms.table(evidence)
+    counted = harm_facts.table(evidence)
     assert counted.rows["study_id"].tolist() == ["two"]
-    assert counted.exclusions["reason"].tolist() == [harms.SAME_PATIENTS]
-    groups = harms.patient_table(evidence)
+    assert counted.exclusions["reason"].tolist() == [harm_facts.SAME_PATIENTS]
+    groups = harm_facts.patient_table(evidence)
     assert len(groups) == 1
     assert groups["months"].tolist() == [24.0]
-    everyone = harms.never_stated(evidence, counted.rows).query("cell_class == 'all'")
+    everyone = harm_facts.never_stated(evidence, counted.rows).query("cell_class == 'all'")
     assert (everyone["k_stated"] + everyone["k_silent"] == 1).all()
 
 
@@ -236,7 +237,7 @@ def test_a_bound_from_another_report_keeps_that_reports_patients(real):
         ],
         {name: {"cohort": "same"} for name in ("early", "late")},
     )
-    row = harms.table(evidence).rows.iloc[0]
+    row = harm_facts.table(evidence).rows.iloc[0]
     assert (row["study_id"], row["bound"]) == ("late", "at_least")
     assert (row["events"], row["n_at_risk"]) == (3.0, 24.0)
     assert row["patient_years"] == pytest.approx(24 * 5)
@@ -251,17 +252,17 @@ def test_only_deaths_of_different_causes_add_up(real, category, least):
             fact("one", category, 2, relation="unrelated"),
         ],
     )
-    lower = harms.implied(evidence, harms.table(evidence).rows)
+    lower = harm_facts.implied(evidence, harm_facts.table(evidence).rows)
     assert lower["events"].tolist() == [least]
 
 
 def test_without_any_safety_row_all_are_silent(real):
     evidence = told(real, [], {"one": {"n_treated": 8.0}})
-    counted = harms.table(evidence)
+    counted = harm_facts.table(evidence)
     assert counted.rows.empty and counted.exclusions.empty
-    assert list(counted.rows.columns) == harms.COLUMNS
-    assert harms.implied(evidence, counted.rows).empty
-    assert harms.never_stated(evidence, counted.rows)["k_stated"].eq(0).all()
+    assert list(counted.rows.columns) == harm_facts.COLUMNS
+    assert harm_facts.implied(evidence, counted.rows).empty
+    assert harm_facts.never_stated(evidence, counted.rows)["k_stated"].eq(0).all()
 
 
 @pytest.mark.parametrize(
@@ -275,7 +276,7 @@ def test_without_any_safety_row_all_are_silent(real):
     ],
 )
 def test_immune_strategies_are_grouped_by_their_burden(word, group):
-    assert harms.strategy(word) == group
+    assert harm_facts.strategy(word) == group
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis import durations, harms, pipeline, registered, responders, results, store
 from analysis import evidence as ev
+from analysis import pipeline, registered, results, store
+from analysis.counting import duration_facts, harm_facts, share_facts
 from analysis.evidence.references import renamed
 from analysis.stages import harms as harms_stage
 
@@ -70,10 +71,10 @@ def _facts(read: ev.Evidence) -> dict[str, str]:
             frame = frame.sort_values(list(frame))
         return results.as_text(frame)
 
-    layer, left = durations.layer(read)
-    counts, not_counted = durations.ever_counts(read)
-    counted = responders.table(read)
-    harmed = harms.table(read)
+    layer, left = duration_facts.layer(read)
+    counts, not_counted = duration_facts.ever_counts(read)
+    counted = share_facts.table(read)
+    harmed = harm_facts.table(read)
     return {
         "durations": told(layer),
         "durations left out": told(left),
@@ -82,7 +83,7 @@ def _facts(read: ev.Evidence) -> dict[str, str]:
         "shares": told(counted.facts),
         "harms": told(harmed.rows),
         "harms left out": told(harmed.exclusions),
-        "groups of patients": harms.patient_table(read).to_csv(),
+        "groups of patients": harm_facts.patient_table(read).to_csv(),
         "harms named": pd.DataFrame(harms_stage.events(read)).to_csv(),
         "trials": registered.trials(read).drop(columns="line", errors="ignore").to_csv(),
     }

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from made_evidence import evidence_of
 
-from analysis import durations, results
+from analysis import results
+from analysis.counting import duration_facts
 from analysis.exact import survival
 from analysis.exact.facts import last_supported_month
 from analysis.report import chapters, figures
@@ -94,7 +95,7 @@ def test_one_study_tells_its_longest_patient_and_no_month_is_borne(evidence):
 def test_a_curve_of_one_approach_never_moves_with_another(evidence, three):
     other = listed("infused", (50, 60, 70), (90,))
     made = evidence_of(evidence, [*THREE, *other], {"infused": {"cell_class": "msc_umbilical"}})
-    facts = stage.with_strata(made, durations.layer(made)[0])
+    facts = stage.with_strata(made, duration_facts.layer(made)[0])
     of_each = {
         approach: set(stage.facts_of(facts, approach)["study_id"]) for approach in APPROACHES
     }
@@ -117,7 +118,9 @@ def test_a_count_that_a_landmark_implies_adds_nothing(evidence):
     found = []
     for rows in (THREE, bare):
         made = evidence_of(evidence, rows)
-        facts = stage.facts_of(stage.with_strata(made, durations.layer(made)[0]), "immune_reset")
+        facts = stage.facts_of(
+            stage.with_strata(made, duration_facts.layer(made)[0]), "immune_reset"
+        )
         kept = facts[["study_id", "kind", "low", "high", "count", "through_ever", "min_ever"]]
         found.append((kept.to_dict("records"), stage.ever_of_others(made, facts)))
     assert found[0] == found[1]
@@ -127,14 +130,14 @@ def test_a_count_that_a_landmark_implies_adds_nothing(evidence):
 def test_reports_on_the_same_patients_do_not_tell_one_another_how_many_became_free(evidence):
     twin = row("ever", "twin", n_total=15.0, k=15.0)
     made = evidence_of(evidence, [*THREE, twin], {"twin": {"cohort": "landmark"}})
-    facts = stage.facts_of(stage.with_strata(made, durations.layer(made)[0]), "immune_reset")
+    facts = stage.facts_of(stage.with_strata(made, duration_facts.layer(made)[0]), "immune_reset")
     without = stage.ever_of_others(evidence_of(evidence, THREE), facts)
     assert stage.ever_of_others(made, facts) == without
 
 
 def test_without_other_counts_the_prior_of_a_new_study_speaks(evidence):
     made = evidence_of(evidence, [row("at_time", n_total=9.0, k=4.0, months=12.0)])
-    facts = stage.with_strata(made, durations.layer(made)[0])
+    facts = stage.with_strata(made, duration_facts.layer(made)[0])
     mean, sd = stage.ever_of_others(made, facts)["one"]
     assert mean == 0.0 and sd == pytest.approx(math.hypot(1.5, 1.0))  # tau^2 has mean 1
 
@@ -186,7 +189,7 @@ def test_only_landmarks_of_the_curve_s_own_denominator_and_clock_are_drawn(three
 
 def last_of(evidence, rows) -> float:
     made = evidence_of(evidence, rows)
-    facts = stage.with_strata(made, durations.layer(made)[0])
+    facts = stage.with_strata(made, duration_facts.layer(made)[0])
     return last_supported_month(stage.facts_of(facts, "immune_reset"))
 
 
@@ -243,7 +246,7 @@ def test_each_study_is_left_out_at_each_month_and_of_the_median_duration(three):
 
 def test_of_two_studies_none_is_left_out(evidence, three):
     made = evidence_of(evidence, [*listed("a", (3, 9), (12,)), *listed("b", (5, 7), (30,))])
-    facts = stage.facts_of(stage.with_strata(made, durations.layer(made)[0]), "immune_reset")
+    facts = stage.facts_of(stage.with_strata(made, duration_facts.layer(made)[0]), "immune_reset")
     ensemble = survival.fit_all(facts, families=("exponential",))
     table = pd.DataFrame(stage.each_left_out({"approach": "immune_reset"}, facts, ensemble))
     assert set(table["left_out"]) == {"none"}

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis import harms, outcomes, responders, results
+from analysis import outcomes, results
 from analysis.cohorts import in_population
+from analysis.counting import harm_facts, share_facts
 from analysis.evidence import Evidence
 from analysis.questions import STRATA
 from analysis.stages import harms as harms_stage
@@ -32,7 +33,7 @@ class Counts:
     Attributes
     ----------
     evidence : the state.
-    shares : facts of shares (`responders.COLUMNS`).
+    shares : facts of shares (`share_facts.COLUMNS`).
     harms : facts of harms (`stages.harms.facts_of`), control arms among them.
     """
 
@@ -48,8 +49,8 @@ class Counts:
 
 def of(state: Evidence) -> Counts:
     """Every count of a state of the evidence."""
-    rows = harms.table(state).rows
-    return Counts(state, responders.table(state).facts, harms_stage.facts_of(state, rows))
+    rows = harm_facts.table(state).rows
+    return Counts(state, share_facts.table(state).facts, harms_stage.facts_of(state, rows))
 
 
 def tables(counts: Counts) -> dict[str, pd.DataFrame]:
@@ -131,7 +132,7 @@ def _touched_harms(old: Counts, new: Counts) -> Iterator[tuple[tuple, list[pd.Da
     key = ["event", "relation", "approach"]
     both = (old.treated, new.treated)
     for name in sorted(_differing(*both, names, key)):
-        if name[0] not in harms.NOT_COUNTED:
+        if name[0] not in harm_facts.NOT_COUNTED:
             yield name, [table[(table[key] == list(name)).all(axis=1)] for table in both]
 
 

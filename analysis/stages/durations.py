@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from analysis import cohorts, durations, exact, priors, responders
+from analysis import cohorts, exact, priors
 from analysis.cohorts import patient_groups
+from analysis.counting import duration_facts, share_facts
 from analysis.evidence import Evidence, label_of
 from analysis.evidence.references import reference, renamed
 from analysis.exact import bounds, survival
@@ -46,7 +47,7 @@ def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None
     duration_facts, duration_exclusions, follow_up, durability_curve, durability_families,
     durability_predictive, durability_loo, durability_landmarks, swimmer.
     """
-    layer, left_out = durations.layer(evidence)
+    layer, left_out = duration_facts.layer(evidence)
     strata = cohorts.strata(evidence.studies).set_index(evidence.studies["study_id"].to_numpy())
     facts = with_strata(evidence, layer)
     facts["source_rows"] = [renamed(evidence, names) for names in facts["source_rows"]]
@@ -126,7 +127,7 @@ def ever_of_others(evidence: Evidence, facts: pd.DataFrame) -> dict[str, tuple[f
     unknown = facts.loc[facts["through_ever"], ["study_id", "approach"]].drop_duplicates()
     if unknown.empty:
         return {}
-    counted = responders.table(evidence).facts
+    counted = share_facts.table(evidence).facts
     counted = counted[counted["outcome"].eq("ever_insulin_free")]
     groups = patient_groups(evidence.studies)
     return {
@@ -327,7 +328,7 @@ def landmarks(evidence: Evidence, facts: pd.DataFrame, strata: pd.DataFrame) -> 
         if name not in first.index or not row["n_total"] > 0 or not row["k"] >= 0:
             continue
         study, own = first.loc[name], reference("independence", row)
-        clock = durations.time_origin(row)
+        clock = duration_facts.time_origin(row)
         low, high = bounds.clopper_pearson(row["k"], row["n_total"])
         made.append({
             "approach": strata.loc[name, "approach"], "population": POPULATION,

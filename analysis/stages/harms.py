@@ -13,7 +13,8 @@ import re
 import numpy as np
 import pandas as pd
 
-from analysis import cohorts, exact, harms, outcomes, priors, vocabulary
+from analysis import cohorts, exact, outcomes, priors, vocabulary
+from analysis.counting import harm_facts
 from analysis.evidence import Evidence, label_of
 from analysis.evidence.references import reference, renamed
 from analysis.exact import bounds
@@ -46,12 +47,12 @@ def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None
     harm_facts, harm_events, harm_summary, harm_controls, harm_exclusions, evidence_needed.
     """
     progress("counting")
-    counted = harms.table(evidence)
+    counted = harm_facts.table(evidence)
     facts = facts_of(evidence, counted.rows)
     rows: list[dict] = []
     needed: list[dict] = []
     for event in vocabulary.EVENT_CATEGORIES:
-        if event in harms.NOT_COUNTED:
+        if event in harm_facts.NOT_COUNTED:
             continue
         progress(event)
         for relation in RELATIONS:
@@ -82,7 +83,7 @@ def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None
 
 def facts_of(evidence: Evidence, counted: pd.DataFrame) -> pd.DataFrame:
     """Countable harms, and lower bounds of any cause that follow from those judged."""
-    rows = pd.concat([counted, harms.implied(evidence, counted)], ignore_index=True)
+    rows = pd.concat([counted, harm_facts.implied(evidence, counted)], ignore_index=True)
     studies = evidence.studies
     strata = cohorts.strata(studies).set_index(studies["study_id"].to_numpy())
     by_id = studies.set_index("study_id", drop=False)
@@ -155,7 +156,7 @@ def rates(
 
 def posteriors(evidence: Evidence) -> dict[str, exact.CountPosterior]:
     """The rates of `THRESHOLDS` that are headlines, from any cause, by event and approach."""
-    facts = facts_of(evidence, harms.table(evidence).rows)
+    facts = facts_of(evidence, harm_facts.table(evidence).rows)
     facts = facts[facts["relation"].eq("any") & facts["arm"].eq("treated")
                   & facts["event"].isin(THRESHOLDS)]  # fmt: skip
     precise = facts[facts["patient_years"].gt(0) & facts["bound"].eq("exact")]
@@ -221,7 +222,7 @@ def events(evidence: Evidence) -> list[dict]:
 def summary(evidence: Evidence, facts: pd.DataFrame) -> list[dict]:
     """Each harm of each approach: stated exactly, as a lower bound, by nobody; and the bounds."""
     studies = evidence.studies.set_index("study_id", drop=False)
-    eligible = harms.patient_table(evidence).reset_index()
+    eligible = harm_facts.patient_table(evidence).reset_index()
     groups = cohorts.patient_groups(evidence.studies)
     names: dict[str, str] = {}
     approaches: dict[str, str] = {}
@@ -232,7 +233,7 @@ def summary(evidence: Evidence, facts: pd.DataFrame) -> list[dict]:
             approaches[group] = cohorts.approach(study["cell_class"])
     made = []
     for event in vocabulary.EVENT_CATEGORIES:
-        if event in harms.NOT_COUNTED:
+        if event in harm_facts.NOT_COUNTED:
             continue
         for relation in RELATIONS:
             for approach in APPROACHES:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis import durations, exact, outcomes, priors, responders
+from analysis import exact, outcomes, priors
 from analysis.cohorts import in_population
 from analysis.cohorts import strata as strata_of
+from analysis.counting import duration_facts, share_facts
 from analysis.evidence import Evidence
 from analysis.evidence.references import renamed
 from analysis.exact import bounds
@@ -36,7 +37,7 @@ def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None
     StageResult with estimates (pooled_share, share, share_above) and the tables share_facts,
     share_contrasts, share_exclusions.
     """
-    counted = responders.table(evidence)
+    counted = share_facts.table(evidence)
     rows: list[dict] = []
     facts = counted.facts.assign(**dict.fromkeys(SHRUNK, np.nan))
     for outcome in outcomes.of_kind(outcomes.COUNT):
@@ -71,7 +72,7 @@ def facts_and_contrasts(evidence: Evidence, facts: pd.DataFrame) -> dict[str, pd
 
     Parameters
     ----------
-    facts : counts (`responders.COLUMNS`), and each study's share given the others (`shrunk_*`)
+    facts : counts (`share_facts.COLUMNS`), and each study's share given the others (`shrunk_*`)
         where it was computed.
     """
     low, high = bounds.clopper_pearson(facts["k"].to_numpy(), facts["n"].to_numpy())
@@ -144,7 +145,7 @@ def contrasts(evidence: Evidence, facts: pd.DataFrame) -> pd.DataFrame:
     """
     studies = evidence.studies.set_index("study_id")
     strata = strata_of(evidence.studies).set_index(evidence.studies["study_id"].to_numpy())
-    free = durations.ever_contrasts(evidence).assign(outcome="ever_insulin_free")
+    free = duration_facts.ever_contrasts(evidence).assign(outcome="ever_insulin_free")
     goals = facts[facts["n_control"].gt(0) & facts["outcome"].ne("ever_insulin_free")]
     rows = []
     for row in [*free.to_dict("records"), *goals.to_dict("records")]:

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from analysis import durations, outcomes, questions, responders
+from analysis import outcomes, questions
+from analysis.counting import duration_facts, share_facts
 from analysis.evidence import Evidence
 from analysis.exact import survival
 from analysis.models import count_witness, survival_witness
@@ -91,7 +92,7 @@ def _contrasts(evidence: Evidence, seed: int, progress: Tell) -> Iterable[tuple[
 
 def _counts(evidence: Evidence, seed: int, progress: Tell) -> Iterable[tuple[str, object]]:
     """Ever insulin-free, and the rates of the gravest harms, in each approach with two cohorts."""
-    facts = responders.table(evidence).facts
+    facts = share_facts.table(evidence).facts
     facts = facts[facts["outcome"] == "ever_insulin_free"]
     posteriors = {
         f"ever insulin-free {approach}": shares.fit_shares(own)
@@ -110,7 +111,7 @@ def _counts(evidence: Evidence, seed: int, progress: Tell) -> Iterable[tuple[str
 
 def _durations(evidence: Evidence, seed: int, progress: Tell) -> Iterable[tuple[str, object]]:
     """Two families of durations in the approach with most studies: one, and the best weighted."""
-    facts = with_strata(evidence, durations.layer(evidence)[0])
+    facts = with_strata(evidence, duration_facts.layer(evidence)[0])
     of_each = {approach: facts_of(facts, approach) for approach in APPROACHES}
     approach = max(of_each, key=lambda name: of_each[name]["study_id"].nunique())
     own = of_each[approach]

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis import cohorts, durations, vocabulary
+from analysis import cohorts, vocabulary
+from analysis.counting import duration_facts
 from analysis.evidence import Evidence, label_of
 from analysis.evidence.references import reference
 from analysis.records import records
@@ -48,7 +49,7 @@ def table(evidence: Evidence) -> Counted:
     and responders.csv.
     """
     studies = _studies(evidence)
-    ever, ever_out = durations.ever_counts(evidence)
+    ever, ever_out = duration_facts.ever_counts(evidence)
     facts = [_from_ever(row, studies) for row in records(ever)]
     out = [{"source_row": f"independence:{row['line']}", "study_id": row["study_id"],
             "reason": row["reason"]} for row in records(ever_out)]  # fmt: skip

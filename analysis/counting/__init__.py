@@ -1,0 +1,5 @@
+"""From printed counts and durations to facts that may be counted, no patient twice.
+
+One room for each table of facts: `share_facts` (who became free of insulin, who responded),
+`duration_facts` (for how long), `harm_facts` (who was harmed).
+"""
