@@ -108,6 +108,8 @@ class Outcome:
         return (0.0, *(self.modelled(value) for value in self.important))
 
 
+NEAREST = "at the visit nearest 12 months"
+"""How a count at a visit is named where no rows say which month it was (`report.visits`)."""
 _C_PEPTIDE = ("c_peptide_auc", "c_peptide_stimulated", "c_peptide_fasting", "c_peptide_unstated")
 
 
@@ -178,8 +180,8 @@ _ALL = (
     ),
     _count("ever_insulin_free", ("ever",), 1, "insulin", "Ever insulin-free",
            "ever free of insulin"),
-    _count("insulin_free_12", ("at_time",), 1, "insulin", "Insulin-free at one year",
-           "free of insulin about one year after treatment"),
+    _count("insulin_free_12", ("at_time",), 1, "insulin", f"Insulin-free {NEAREST}",
+           f"free of insulin {NEAREST}"),
     _count("c_peptide_detectable", ("c_peptide_stimulated", "engraftment"), 1, "objective",
            "C-peptide detectable", "with detectable C-peptide where there was none"),
     _count("hba1c_below_7", ("hba1c",), 1, "objective", "HbA1c under 7 %", "with HbA1c under 7 %"),

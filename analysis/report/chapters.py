@@ -11,7 +11,7 @@ import math
 import pandas as pd
 
 from analysis import __version__, exchange, outcomes, risk_of_bias
-from analysis.report import directions, readings, style
+from analysis.report import directions, readings, style, visits
 from analysis.report.figures.evidence import map_counts
 from analysis.report.figures.robustness import headlines, name
 from analysis.report.results import Results
@@ -306,13 +306,13 @@ def duration(results: Results, approach: str) -> str:
         text += (f". The longest time of a single person is {count(row['longest'])} months "
                  f"({verbatim(study(row['longest_study']))})")  # fmt: skip
     parts = []
-    for month, words_ in ((12, "one year"), (60, "five years")):
+    for month in (12, 60):
         found = results.get(outcome="insulin_free_duration", approach=approach,
                             population=row["population"], quantity="survival", month=month,
                             variant="stacked", scale="share")  # fmt: skip
         if found is not None and known(row["last_month"]) and month <= row["last_month"]:
             ends = percent_interval(found["ci_low"], found["ci_high"])
-            parts.append(f"{percent(found['median'])} ({ends}) after {words_}")
+            parts.append(f"{percent(found['median'])} ({ends}) after {month} months")
     if parts:
         text += f". Of the people ever free of insulin, the share still free is {listed(parts)}"
     return text + "."
@@ -419,12 +419,14 @@ def _share(results: Results, outcome: str, approach: str, population: str) -> st
     row = results.get(**stratum, quantity="pooled_share")
     if row is None:
         return ""
+    facts = readings.counted(results, outcome, approach, population)
     seen = math.floor(row["mean"] * row["n_patients"] + 0.5)
     at_least = row["ci_high"] >= 1 and row["mean"] < 1
     ends = (f"{percent(row['ci_low'])} or more" if at_least
             else percent_interval(row["ci_low"], row["ci_high"]))  # fmt: skip
     text = (f"**{'at least ' if at_least else ''}{seen} of {count(row['n_patients'])}** "
-            f"{about.noun} ({ends}; {studies(row['k_studies'])}")  # fmt: skip
+            f"{visits.named(about.noun, outcome, facts)} ({ends}; "
+            f"{studies(row['k_studies'])}")  # fmt: skip
     model = results.get(**stratum, quantity="share")
     if model is not None:
         text += (f"; typical study {percent(model['median'])}, "

@@ -13,7 +13,7 @@ import pandas as pd
 
 from analysis import claims as room
 from analysis import escape, outcomes, verdicts, vocabulary
-from analysis.report import directions, harms, readings, words
+from analysis.report import directions, harms, readings, visits, words
 from analysis.report.page_one import CARDS, CLASS_WORDS, TYPES
 from analysis.report.tables.base import Table, grid, made_from, under_heads
 from analysis.report.text import said
@@ -241,9 +241,19 @@ def findings_of(results, approach: str, population: str) -> list[tuple[str, read
         ]
         shares = ("insulin_free_12", "ever_insulin_free")
     found += [
-        (outcomes.get(o).finding, readings.share(results, o, approach, population)) for o in shares
+        (
+            _counted_name(results, o, approach, population),
+            readings.share(results, o, approach, population),
+        )
+        for o in shares
     ]
     return [*found[: MOST_OUTCOMES - 1], _harms_row(results, approach, population)]
+
+
+def _counted_name(results, outcome: str, approach: str, population: str) -> str:
+    """A counted outcome with the visits at which it was counted."""
+    facts = readings.counted(results, outcome, approach, population)
+    return visits.named(outcomes.get(outcome).finding, outcome, facts)
 
 
 def _harms_row(results, approach: str, population: str) -> tuple[str, readings.Reading]:

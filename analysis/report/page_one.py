@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from analysis import verdicts, vocabulary
-from analysis.report import harms, readings, words
+from analysis import outcomes, verdicts, vocabulary
+from analysis.report import harms, readings, visits, words
 from analysis.report.cards import Card, Cards, Line, line
 from analysis.report.results import STRATA
 from analysis.report.text import Markdown, said, verbatim
@@ -191,8 +191,10 @@ def _compared(results, approach: str, population: str) -> tuple[Line, ...]:
 def _insulin_free(results, approach: str, population: str) -> tuple[Line, ...]:
     year = readings.share(results, "insulin_free_12", approach, population)
     ever = readings.share(results, "ever_insulin_free", approach, population)
+    facts = readings.counted(results, "insulin_free_12", approach, population)
+    about = outcomes.get("insulin_free_12")
     return (
-        line(f"Insulin-free {year.caveat or 'at about 12 months'}, of all treated", year),
+        line(f"{visits.named(about.title, about.name, facts)}, of all treated", year),
         line("Ever insulin-free", ever),
     )
 

@@ -16,7 +16,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from analysis import vocabulary
-from analysis.report import directions, harms, readings, style, words
+from analysis.report import directions, harms, readings, style, visits, words
 from analysis.report.figures import base
 from analysis.report.page_one import TYPES
 from analysis.report.text import said
@@ -116,8 +116,8 @@ def islets(results, fixed: dict) -> list[str]:
         found.append(own["none"])
     free = readings.share(results, "insulin_free_12", ISLETS, "t1d")
     if free.told == readings.SHARE:
-        month = readings.counted(results, "insulin_free_12", ISLETS, "t1d")["month"].median()
-        found.append(_capital(own["free"].format(months=f"{month:.0f}", **_number(free))))
+        months = visits.months(readings.counted(results, "insulin_free_12", ISLETS, "t1d"))
+        found.append(_capital(own["free"].format(months=months, **_number(free))))
         if free.figures["least"]:
             found.append(own["least"])
     return [*found, own["drugs"]]
@@ -241,8 +241,9 @@ def arrays(results, language: str = "en") -> list[tuple[str, int, int, bool, str
     fixed = text(language)
     found = []
 
-    def add(kind: str, approach: str, k: float, n: float, least: bool = False) -> None:
-        label = fixed["figure"][kind].format(approach=fixed["approach"][approach])
+    def add(kind: str, approach: str, k: float, n: float, least: bool = False,
+            months: str = "") -> None:  # fmt: skip
+        label = fixed["figure"][kind].format(approach=fixed["approach"][approach], months=months)
         found.append((label, int(k), int(n), least, approach))
 
     for kind, outcome, approach in (
@@ -252,7 +253,8 @@ def arrays(results, language: str = "en") -> list[tuple[str, int, int, bool, str
     ):
         reading = readings.share(results, outcome, approach, "t1d")
         if reading.told == readings.SHARE:
-            add(kind, approach, **reading.figures)
+            facts = readings.counted(results, outcome, approach, "t1d")
+            add(kind, approach, **reading.figures, months=visits.months(facts))
     for _, row in harms.died(results).iterrows():
         add("died", row["approach"], row["k"], row["n"])
     return found

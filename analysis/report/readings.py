@@ -15,7 +15,7 @@ import pandas as pd
 
 from analysis import outcomes
 from analysis.questions import MEAN, NONE, STUDY, WORDS
-from analysis.report import directions, words
+from analysis.report import directions, visits, words
 
 SHARE = "share"
 """How counts are told, beside the ways of `results.tables.headlines.TOLD`."""
@@ -311,7 +311,7 @@ def counts_of(facts: pd.DataFrame, outcome: str) -> Reading:
         short=told,
         k=len(facts),
         n=n,
-        caveat=when(facts),
+        caveat=visits.when(facts),
         figures={"k": k, "n": n, "least": least},
     )
 
@@ -328,17 +328,6 @@ def counted(
     within = {"t1d": ("t1d", "t1d_new_onset", "t1d_established")}.get(population, (population,))
     facts = facts[facts["population"].isin(within)]
     return facts if cell_class == "all" else facts[facts["cell_class"] == cell_class]
-
-
-def when(facts: pd.DataFrame) -> str:
-    """When patients were counted: `at 6 to 14 months`, or `at any time`."""
-    months = facts["month"].dropna()
-    if months.empty:
-        return "at any time"
-    low, high = months.min(), months.max()
-    if f"{low:.0f}" == f"{high:.0f}":
-        return f"at {low:.0f} months"
-    return f"at {low:.0f} to {high:.0f} months"
 
 
 def limits(facts: pd.DataFrame) -> str:

@@ -6,10 +6,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from analysis import outcomes
-from analysis.report import style
+from analysis.report import style, visits
 from analysis.report.figures import base
 from analysis.report.results import Results
-from analysis.report.words import count, short, study
+from analysis.report.words import count, known, short, study
 
 TICKS = (0, 25, 50, 75, 100)
 COUNTED, PLOT, RESULT = 150.0, (158.0, 226.0), 234.0
@@ -33,13 +33,14 @@ def shares(results: Results, approach: str, population: str, names: tuple[str, .
         own = facts[facts["outcome"] == name]
         if own.empty:
             continue
-        lines.append(("heading", outcomes.get(name).title))
+        title = visits.named(outcomes.get(name).title, name, own)
+        lines.append(("heading", title))
         lines += [("study", row) for row in
                   own.sort_values(["cell_class", "label"]).to_dict("records")]  # fmt: skip
         parts = {"outcome": name, "approach": approach, "population": population, "scale": "share"}
         pooled = results.get(**parts, quantity="pooled_share")
         least = "at least " if (own["bound"] == "at_least").any() else ""
-        said = said or (f"{outcomes.get(name).title}: {least}{count(own['k'].sum())} of "
+        said = said or (f"{title}: {least}{count(own['k'].sum())} of "
                         f"{count(own['n'].sum())} people")  # fmt: skip
         if pooled is not None and len(own) > 1:
             lines.append(("all", (own, pooled, results.get(**parts, quantity="share"))))
@@ -59,7 +60,7 @@ def shares(results: Results, approach: str, population: str, names: tuple[str, .
         elif kind == "study":
             colour, least = style.class_colour(row["cell_class"]), row["bound"] == "at_least"
             grid.put(y - 0.22, 0, study(row["label"]))
-            grid.put(y + 0.2, 0, short(row["cell_class"]), color=style.GREY)
+            grid.put(y + 0.2, 0, _cells_and_month(row), color=style.GREY)
             grid.put(y - 0.22, COUNTED, _counted(row["k"], row["n"], least), ha="right")
             grid.put(y - 0.22, RESULT, count(100 * row["k"] / row["n"]))
             grid.put(y + 0.2, RESULT, _ends(row["ci_low"], row["ci_high"], least),
@@ -88,6 +89,12 @@ def shares(results: Results, approach: str, population: str, names: tuple[str, .
                 base.diamond(axes, 100 * pooled["ci_low"], 100 * pooled["mean"],
                              100 * pooled["ci_high"], y)  # fmt: skip
     return grid.figure
+
+
+def _cells_and_month(row: dict) -> str:
+    """The class of cells, and the month of a count at a visit."""
+    month = f", month {count(row['month'])}" if known(row["month"]) else ""
+    return f"{short(row['cell_class'])}{month}"
 
 
 def _counted(k: float, n: float, least: bool) -> str:
@@ -140,17 +147,17 @@ def durability(results: Results, approach: str, denominator: str = "ever_free") 
 
 
 def _lasting(results: Results, approach: str) -> str:
-    """What the curve shows: the share still free after one year, where it was followed so far."""
+    """What the curve shows: the share still free after 12 months, where it was followed so far."""
     reach = results.rows("follow_up", approach=approach)
     row = None if reach.empty else reach.iloc[0]
     if row is None or not row["last_month"] >= 12:
-        return "Too few were followed for a year"
+        return "Too few were followed for 12 months"
     year = results.get(outcome="insulin_free_duration", approach=approach,
                        population=row["population"], quantity="survival", month=12,
                        variant="stacked", scale="share")  # fmt: skip
     if year is None:
         return f"Followed for {count(row['last_month'])} months"
-    return (f"Of 100 ever free, {count(100 * year['median'])} still were after one year; "
+    return (f"Of 100 ever free, {count(100 * year['median'])} still were after 12 months; "
             f"not known beyond month {count(row['last_month'])}")  # fmt: skip
 
 
