@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -167,11 +168,49 @@ def choice(name: str) -> str:
     return CHOICES.get(name, str(name).replace("_", " "))
 
 
+MEASURES = {
+    "MD": "mean difference",
+    "MD (text says SMD pooled)": "mean difference (its text: standardised)",
+    "SMD": "standardised mean difference",
+    "RR": "relative risk",
+    "proportion (%)": "share",
+    "n (%)": "share",
+}
+"""Measures of earlier reviews as printed, in words."""
+SHARES = ("proportion (%)", "n (%)")
+REVIEWED = {
+    r"\bT1D and T2D\b": "type 1 and type 2 diabetes",
+    r"\bT1D\b": "type 1 diabetes",
+    r"\bT2D\b": "type 2 diabetes",
+    r"\bABM-MNC\b": "patients' own marrow mononuclear cells",
+    r"\bBM-MNC\b": "marrow mononuclear cells",
+    r"\bPB-MNC\b": "blood mononuclear cells",
+    r"\bWJ-MSC\b": "umbilical cord MSC",
+    r"\bUC-MSC\b": "umbilical cord MSC",
+    r"cord blood \(UCB\)": "cord blood",
+    r"\bAHSCT\b": "immune reset",
+    r"\bHSC\b": "blood stem cell",
+    r"\bMSC\b": "mesenchymal stromal cells",
+    r"\bvs\b": "against",
+    r"\bRCTs\b": "randomised trials",
+    r"\bFPG\b": "fasting plasma glucose",
+    r"\bAUC\b": "area under the curve",
+    r"remission/benefit": "remission or benefit",
+}
+"""Short forms in the wording of earlier reviews, and what they mean."""
+
+
+def reviewed(text: str) -> str:
+    """Words of an earlier review without their short forms."""
+    for form, meaning in REVIEWED.items():
+        text = re.sub(form, meaning, text)
+    return text
+
+
 def review(row: dict) -> str:
-    """A review's author and year; from its key where no author was printed."""
+    """A review's author and year; where the pages that were read name none, the site."""
     if row["first_author"]:
         return label_of(row)
-    name = re.match(r"[a-z]+(?=\d)", row["study_id"])
-    year = re.search(r"(19|20)\d\d", row["study_id"])
-    shown = name[0].capitalize() if name else str(row["study_id"]).replace("_", " ")
-    return f"{shown} {year[0] if year else ''}".strip()
+    year = f", {row['year']:.0f}" if known(row["year"]) else ""
+    site = urlsplit(str(row["source_url"])).hostname or "address not seen"
+    return f"authors not seen{year} ({site.removeprefix('www.')})"

@@ -9,7 +9,7 @@ from analysis import outcomes
 from analysis.report import style
 from analysis.report.figures import base
 from analysis.report.results import Results
-from analysis.report.words import interval, listed, number, review, study
+from analysis.report.words import interval, listed, number, review, reviewed, study
 
 PEOPLE = {"t1d": "type 1", "t2d": "type 2"}
 OUTLINE = 120
@@ -255,19 +255,20 @@ def review_rows(results: Results) -> list[tuple[str, list[tuple[str, str, float,
     table = table[own & table["ci_low_signed"].notna() & table["ci_high_signed"].notna()]
     against = table["comparison"].str.contains("control", case=False)
     against &= ~table["comparison"].str.contains("self-control", case=False)
+    before = table["comparison"].str.contains("before|baseline", case=False)
     groups = [
-        (title, [(review(row), str(row["population"]), row["estimate_signed"],
-                  row["ci_low_signed"], row["ci_high_signed"])
+        (title, [(review(row).partition(" (")[0], reviewed(row["population"]),
+                  row["estimate_signed"], row["ci_low_signed"], row["ci_high_signed"])
                  for row in table[chosen].to_dict("records")])
-        for title, chosen in ((AGAINST, against), (BEFORE, ~against))
+        for title, chosen in ((AGAINST, against), (BEFORE, before & ~against))
     ]  # fmt: skip
     ours = []
     for approach, population, who, whom in (
-        ("all", "all", "pooled as they did", "T1D and T2D"),
-        ("all", "t1d", "pooled as they did", "T1D"),
-        ("all", "t2d", "pooled as they did", "T2D"),
-        ("cell_infusion", "t1d", HERE, "cell infusion, T1D"),
-        ("cell_infusion", "t2d", HERE, "cell infusion, T2D"),
+        ("all", "all", "pooled as they did", "type 1 and type 2 diabetes"),
+        ("all", "t1d", "pooled as they did", "type 1 diabetes"),
+        ("all", "t2d", "pooled as they did", "type 2 diabetes"),
+        ("cell_infusion", "t1d", HERE, "cell infusion, type 1"),
+        ("cell_infusion", "t2d", HERE, "cell infusion, type 2"),
     ):
         row = results.get(outcome="hba1c", approach=approach, population=population,
                           design="controlled", scale="difference")  # fmt: skip

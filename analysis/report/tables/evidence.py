@@ -10,7 +10,18 @@ from analysis.evidence import label_of
 from analysis.evidence.references import reference
 from analysis.report.results import Results
 from analysis.report.tables.base import Table, grid, link, made_from
-from analysis.report.words import count, interval, number, review, short
+from analysis.report.words import (
+    GROUP_WORDS,
+    MEASURES,
+    SHARES,
+    count,
+    interval,
+    known,
+    number,
+    review,
+    reviewed,
+    short,
+)
 
 FACT_COLUMNS = {
     "outcomes": ["study_id", "arm", "outcome", "months", "n", "statistic", "value", "spread",
@@ -49,7 +60,7 @@ def study_table(results: Results) -> Table:
         {
             "Study": link(row.source_url, _name(row)),
             "Cells": short(row.cell_class),
-            "Type": row.diabetes_type,
+            "Type": GROUP_WORDS.get(row.diabetes_type, row.diabetes_type),
             "Design": vocabulary.DESIGNS[row.design],
             "Treated": count(row.n_treated),
             "Control": count(row.n_control),
@@ -72,7 +83,7 @@ def case_reports(results: Results) -> Table:
         {
             "Report": link(row.source_url, _name(row)),
             "Cells": short(row.cell_class),
-            "Type": row.diabetes_type,
+            "Type": GROUP_WORDS.get(row.diabetes_type, row.diabetes_type),
             "Treated": count(row.n_treated),
             "Why it is not pooled": row.exclusion_reason,
         }
@@ -83,21 +94,41 @@ def case_reports(results: Results) -> Table:
 
 def published(results: Results) -> Table:
     """Earlier pooled results, as printed."""
-    rows = [
-        {
+    rows = []
+    for row in results.evidence.published.to_dict("records"):
+        signed = [row[f"{name}_signed"] for name in POOLED]
+        printed = [row[name] for name in POOLED]
+        shown = signed if known(signed[0]) else printed
+        turned = [number(value) for value in shown] != [number(value) for value in printed]
+        rows.append({
             "Review": link(row["source_url"], review(row)),
-            "Patients with": row["population"],
-            "Comparison": row["comparison"],
-            "Outcome": row["outcome"],
+            "Patients with": reviewed(row["population"]),
+            "Comparison": reviewed(row["comparison"]),
+            "Outcome": reviewed(row["outcome"]),
             "k": count(row["k_studies"]),
             "n": count(row["n_patients"]),
-            "Measure": row["measure"],
-            "Pooled": number(row["estimate"]),
-            "95 % interval": interval(row["ci_low"], row["ci_high"]),
-        }
-        for row in results.evidence.published.to_dict("records")
-    ]
+            "Measure": _measure(row),
+            "Pooled": number(shown[0]),
+            "95 % interval": interval(*shown[1:]),
+            "As printed": f"{number(printed[0])} ({interval(*printed[1:])})" if turned else "–",
+        })  # fmt: skip
     return grid(pd.DataFrame(rows), ("k", "n", "Pooled"))
+
+
+POOLED = ("estimate", "ci_low", "ci_high")
+
+
+def _measure(row: dict) -> str:
+    """What was pooled, with its unit where it has one: `mean difference, %`."""
+    if not known(row["estimate"]):
+        return "no number seen"
+    named = MEASURES.get(row["measure"], row["measure"])
+    if row["measure"] in SHARES:
+        return f"{named}, %"
+    if row["measure"].startswith("MD"):
+        unit = "percentage points" if row["unit"] == "%" else row["unit"]
+        return f"{named}, {unit or 'unit not printed'}"
+    return named
 
 
 def facts(results: Results, name: str) -> Table:
