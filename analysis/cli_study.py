@@ -280,7 +280,7 @@ def diff(
     ] = None,
 ) -> None:
     from analysis import difference, evidence
-    from analysis.difference import words
+    from analysis.difference import terminal
 
     settled(raw)
     try:
@@ -295,7 +295,7 @@ def diff(
         raise _fail(str(error)) from None
     with errors.status("exact fits before and after"):
         found = difference.conclude(difference.compare(before, after), before, after, out)
-    for line in words.lines(found, base):
+    for line in terminal.lines(found, base):
         _say(line)
     if html is not None:
         from analysis.difference import page

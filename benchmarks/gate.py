@@ -77,7 +77,7 @@ def read_rows(printed: str, code: str) -> pd.DataFrame:
 
 def gate_figures(seeds: list[int]) -> Iterator[dict]:
     """Diagnostics of one try of every headline for every seed, and how far it is from exact."""
-    from analysis.models.witness import compile_witness, try_once
+    from analysis.models.contrast_witness import compile_witness, try_once
 
     posteriors = headline_posteriors()
     sampler, sizes = compile_witness(posteriors.values())

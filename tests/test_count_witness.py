@@ -6,8 +6,8 @@ import pytest
 from scipy import special
 
 from analysis import exact
-from analysis.exact import counts, facts, survival
-from analysis.exact.facts import Reading
+from analysis.exact import counts, duration_likelihood, survival
+from analysis.exact.duration_likelihood import Reading
 from analysis.exact.families import FAMILIES
 from analysis.exact.priors import HalfCauchy, HalfNormal, Normal
 from analysis.models import count_witness, survival_witness
@@ -97,8 +97,8 @@ def test_the_graph_of_durations_is_the_likelihood_of_the_facts(family):
         known = (log_density - 0.5 * np.log1p(precision * tau**2)).sum()
         cure = special.expit(-1.5 + values["cure_z"])
         for i, own in enumerate(posterior.facts):
-            parts = facts.split_log_likelihood(
-                facts.statements(own),
+            parts = duration_likelihood.split_log_likelihood(
+                duration_likelihood.statements(own),
                 family,
                 mu + tau * u[i],
                 0.4 * values["shape_z"],

@@ -22,7 +22,7 @@ from analysis import (
 )
 from analysis import evidence as ev
 from analysis.counting import share_facts
-from analysis.difference import comparing, counted, judging, page, words
+from analysis.difference import comparing, counted, judging, page, terminal
 from analysis.questions import Question
 from analysis.stages import headlines, synthesis
 
@@ -116,7 +116,7 @@ def test_the_same_evidence_changes_nothing(base):
     same = difference.compare(base, dataclasses.replace(base))
     assert not same.facts[["added", "removed", "changed"]].to_numpy().any()
     assert same.headlines.empty and same.effects.empty
-    assert words.lines(same, "HEAD") == ["no row of evidence differs from HEAD"]
+    assert terminal.lines(same, "HEAD") == ["no row of evidence differs from HEAD"]
 
 
 def test_rows_are_counted_as_added_removed_and_changed(base, grown, found):
@@ -250,7 +250,7 @@ def test_a_first_study_is_judged_against_the_prior(base, grown):
 
 
 def test_lines_fit_a_terminal_and_name_what_is_new(found):
-    lines = words.lines(found, "HEAD")
+    lines = terminal.lines(found, "HEAD")
     assert max(map(len, lines)) <= 80
     text = "\n".join(lines)
     assert "HbA1c, percentage points: cell infusion, type 2 diabetes, against controls" in text
@@ -263,13 +263,13 @@ def test_lines_fit_a_terminal_and_name_what_is_new(found):
     [(0.0, "0.00"), (0.003, "0.003"), (-0.0004, "-0.0004"), (1.234, "1.23"), (1e-12, "1.0e-12")],
 )
 def test_a_figure_that_is_not_zero_is_not_printed_as_zero(value, text):
-    assert words.figure(value) == text
+    assert terminal.figure(value) == text
 
 
 def test_small_sizes_and_probabilities_are_bounded_in_words():
-    assert words.small(0.0) == "0" and words.small(0.001) == "less than 0.01"
-    assert words.small(0.31) == "0.31"
-    assert words.probability(1e-9) == "under 0.001" and words.probability(1.0) == "over 0.999"
+    assert terminal.small(0.0) == "0" and terminal.small(0.001) == "less than 0.01"
+    assert terminal.small(0.31) == "0.31"
+    assert terminal.probability(1e-9) == "under 0.001" and terminal.probability(1.0) == "over 0.999"
 
 
 # --- certainty and verdicts ----------------------------------------------------------------------
@@ -321,7 +321,7 @@ def test_certainty_and_verdicts_are_those_of_a_whole_run(base, grown, found, tra
     after = tables["claims"].set_index("claim_id")["verdict"]
     changed = {name for name in after.index if after[name] != before[name]}
     assert set(told.verdicts["claim_id"]) == changed
-    assert "certainty: " in "\n".join(words.lines(told, "HEAD"))
+    assert "certainty: " in "\n".join(terminal.lines(told, "HEAD"))
 
 
 def test_it_is_the_same_whichever_state_the_results_are_of(base, grown, tracked, monkeypatch):
@@ -356,7 +356,7 @@ def with_headlines(tables):
 def test_results_of_neither_state_conclude_nothing_and_that_is_said(base, grown, found, tmp_path):
     told = difference.conclude(found, base, grown, tmp_path)
     assert not told.headlines["certainty_after"].any() and told.verdicts.empty
-    text = " ".join(" ".join(words.lines(told, "HEAD")).split())
+    text = " ".join(" ".join(terminal.lines(told, "HEAD")).split())
     assert "belong to neither state" in text
 
 
@@ -421,15 +421,15 @@ def test_a_single_study_is_told_with_its_number_and_whether_a_spread_is_printed(
     """No brackets with nothing in them: a number without a test is told as the number."""
     row = {"k_after": 1, "words_after": 0, "n_after": 73.0, "told_after": questions.STUDY,
            "mean_after": 15.04, "ci_low_after": np.nan, "ci_high_after": np.nan}  # fmt: skip
-    assert words.state(row, "after") == (
+    assert terminal.state(row, "after") == (
         "one study, shown as itself: 15.04 (no spread printed); 1 study, 73 patients"
     )
     row |= {"ci_low_after": 1.0, "ci_high_after": 29.0}
-    assert "15.04 (1.00 to 29.00)" in words.state(row, "after")
+    assert "15.04 (1.00 to 29.00)" in terminal.state(row, "after")
 
 
 def test_counted_headlines_are_told_in_lines(base, freed):
-    lines = words.lines(difference.compare(base, freed), "HEAD")
+    lines = terminal.lines(difference.compare(base, freed), "HEAD")
     assert max(map(len, lines)) <= 80
     assert any(line.startswith("Ever insulin-free: cell infusion") for line in lines)
     assert any(line.startswith("Death: cell infusion") for line in lines)

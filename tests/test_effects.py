@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from analysis import effects
-from analysis.effects import Rules, contrasts, words
+from analysis.effects import Rules, contrasts, statements
 from analysis.effects.conversions import se_from_p, z_from_p
 from analysis.evidence.references import find, reference
 
@@ -215,7 +215,7 @@ def test_small_sample_correction_is_optional():
 
 
 def said(direction="decrease", significant="yes", relation="", p=NAN, caveats=""):
-    return words.statement(
+    return statements.statement(
         {"direction": direction, "significant": significant, "p_relation": relation, "p_value": p,
          "caveats": caveats}
     )  # fmt: skip
@@ -246,11 +246,11 @@ def test_words_as_bounds(statement, expected):
 
 def test_a_window_speaks_for_the_horizon():
     window = {"months": 33.0, "months_from": 3.0, "months_to": 33.0}
-    assert words.month_of(window, 12) == (12, True)
-    assert words.month_of({**window, "months_from": 24.0}, 12) == (24, True)
-    assert words.month_of({**window, "months_from": 33.0}, 12) == (33, False)
+    assert statements.month_of(window, 12) == (12, True)
+    assert statements.month_of({**window, "months_from": 24.0}, 12) == (24, True)
+    assert statements.month_of({**window, "months_from": 33.0}, 12) == (33, False)
     nothing = {"months": NAN, "months_from": NAN, "months_to": NAN}
-    assert words.month_of(nothing, 12) == (12, True)
+    assert statements.month_of(nothing, 12) == (12, True)
 
 
 # --- rules ---------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from analysis import effects, outcomes, results, vocabulary
-from analysis.effects import Rules, words
+from analysis.effects import Rules, statements
 from analysis.effects.select import mark
 from analysis.evidence.references import find, reference
 
@@ -185,13 +185,20 @@ def test_a_null_without_arm_sizes_takes_those_of_the_registration_or_a_typical_w
     ("change", "gap"),
     [
         ({}, ""),
-        ({"subgroup": words.GROUP_NOT_VISIBLE}, "the group is not visible"),
+        ({"subgroup": statements.GROUP_NOT_VISIBLE}, "the group is not visible"),
         ({"subgroup": "adults"}, ""),
         ({"months": math.nan, "months_from": math.nan}, "the time is not printed"),
         ({"caveats": "contrast_not_stated"}, "the contrast is not stated"),
         ({"caveats": "outcome_defined_group"}, ""),
-        ({"direction": "increase", "significant": "yes", "subgroup": words.GROUP_NOT_VISIBLE}, ""),
-        ({"contrast": "control_vs_baseline", "subgroup": words.GROUP_NOT_VISIBLE}, ""),
+        (
+            {
+                "direction": "increase",
+                "significant": "yes",
+                "subgroup": statements.GROUP_NOT_VISIBLE,
+            },
+            "",
+        ),
+        ({"contrast": "control_vs_baseline", "subgroup": statements.GROUP_NOT_VISIBLE}, ""),
     ],
 )
 def test_what_a_known_null_lacks(change, gap):
@@ -206,10 +213,10 @@ def test_what_a_known_null_lacks(change, gap):
         "months_from": 12.0,
     }
     study = {"include": "yes", "publication_kind": "article"}
-    assert words.gap_of_null({**row, **change}, study) == gap
+    assert statements.gap_of_null({**row, **change}, study) == gap
     press = {"include": "context", "publication_kind": "press"}
-    assert words.gap_of_null(row, press) == "no journal"
-    assert words.gap_of_null(row, study, no_size=True) == "arm sizes not printed"
+    assert statements.gap_of_null(row, press) == "no journal"
+    assert statements.gap_of_null(row, study, no_size=True) == "arm sizes not printed"
 
 
 # --- what an effect says of itself ---------------------------------------------------------------

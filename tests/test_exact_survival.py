@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scipy import integrate, interpolate, special, stats
 
 from analysis.exact import curves, survival
-from analysis.exact import facts as published
-from analysis.exact.facts import Reading
+from analysis.exact import duration_likelihood as published
+from analysis.exact.duration_likelihood import Reading
 from analysis.exact.families import FAMILIES, log_survival, log_time
 from analysis.exact.priors import Fixed, HalfCauchy, HalfNormal, Uniform
 

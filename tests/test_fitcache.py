@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from analysis import closure, fitcache
-from analysis.models import sampling, witness
+from analysis.models import contrast_witness, sampling
 
 GOOD = sampling.Diagnostics(1.001, 900.0, 800.0, 0, 8)
 BAD = sampling.Diagnostics(float("inf"), 9.0, float("nan"), 2, 8)
@@ -36,7 +36,7 @@ def sampled(monkeypatch):
 
     monkeypatch.setitem(__import__("sys").modules, "nutpie", SimpleNamespace(sample=sample))
     monkeypatch.setattr(sampling, "diagnose", lambda tree: GOOD)
-    sampler = sampling.compile_model(witness.build, "x")
+    sampler = sampling.compile_model(contrast_witness.build, "x")
     sampler._compiled = SimpleNamespace(with_data=lambda y: y.sum())
     return sampler, counted
 
@@ -79,7 +79,7 @@ def test_other_code_makes_another_fit(kept, sampled, monkeypatch):
     sampler, counted = sampled
     sampler.fit("a", seed=3, data=DATA)
     monkeypatch.setattr(sampling, "code_digest", lambda module: "another")
-    other = sampling.compile_model(witness.build, "x")
+    other = sampling.compile_model(contrast_witness.build, "x")
     other._compiled = sampler._compiled
     other.fit("a", seed=3, data=DATA)
     assert len(counted) == 2
@@ -140,8 +140,8 @@ def test_the_least_used_entries_go_when_the_folder_grows(kept, sampled, monkeypa
 def test_a_graph_of_unknown_code_is_not_kept():
     for unknown in (object(), lambda: None, partial(lambda: None)):
         assert sampling.Sampler(unknown, "x").code == ""
-    assert sampling.Sampler(partial(witness.build), "x").code.startswith(
-        closure.code_digest("analysis.models.witness")
+    assert sampling.Sampler(partial(contrast_witness.build), "x").code.startswith(
+        closure.code_digest("analysis.models.contrast_witness")
     )
 
 
@@ -149,9 +149,9 @@ def test_a_graph_of_unknown_code_is_not_kept():
 
 
 def test_a_closure_holds_what_a_module_leads_to_and_nothing_else():
-    found = closure.closure(["analysis.models.witness"])
+    found = closure.closure(["analysis.models.contrast_witness"])
     assert {
-        "analysis.models.witness",
+        "analysis.models.contrast_witness",
         "analysis.exact.contrasts",
         "analysis.models.compare",
     } <= set(found)
@@ -168,12 +168,18 @@ def test_a_module_that_is_not_there_is_named():
 
 
 def test_a_changed_module_changes_the_digest_of_all_that_lead_to_it(monkeypatch):
-    before = {m: closure.code_digest(m) for m in ("analysis.models.witness", "analysis.crosscheck")}
+    before = {
+        m: closure.code_digest(m)
+        for m in ("analysis.models.contrast_witness", "analysis.crosscheck")
+    }
     text = closure._text
     closure.code_digest.cache_clear()
     monkeypatch.setattr(
         closure, "_text", lambda m: text(m) + (b"#" if m == "analysis.models.compare" else b"")
     )
-    assert closure.code_digest("analysis.models.witness") != before["analysis.models.witness"]
+    assert (
+        closure.code_digest("analysis.models.contrast_witness")
+        != before["analysis.models.contrast_witness"]
+    )
     assert closure.code_digest("analysis.crosscheck") == before["analysis.crosscheck"]
     closure.code_digest.cache_clear()

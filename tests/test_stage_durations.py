@@ -10,7 +10,7 @@ from made_evidence import evidence_of
 from analysis import results
 from analysis.counting import duration_facts
 from analysis.exact import survival
-from analysis.exact.facts import last_supported_month
+from analysis.exact.duration_likelihood import last_supported_month
 from analysis.report import chapters, figures
 from analysis.stages import durations as stage
 from analysis.stages.result import StageResult

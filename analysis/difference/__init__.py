@@ -1,4 +1,4 @@
-"""What new evidence changes: `comparing` two states, in `words` for a terminal, as a `page`."""
+"""What new evidence changes: `comparing` two states, in words for a `terminal`, as a `page`."""
 
 from analysis.difference.comparing import (
     Difference,

@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from analysis import outcomes, questions
-from analysis.difference import words
+from analysis.difference import terminal
 from analysis.difference.comparing import Difference
 from analysis.exact.contrasts import ContrastPosterior
 from analysis.questions import Question
@@ -37,7 +37,7 @@ def page(found: Difference, base: str) -> str:
     found : the difference.
     base : what was compared with, as the person called it.
     """
-    blocks = "\n".join(words.lines(found, base)).split("\n\n")
+    blocks = "\n".join(terminal.lines(found, base)).split("\n\n")
     parts = [f"<h1>What the new evidence changes against {html.escape(base)}</h1>",
              f"<pre>{html.escape(blocks[0])}</pre>"]  # fmt: skip
     rows = found.headlines.to_dict("records")
@@ -45,7 +45,7 @@ def page(found: Difference, base: str) -> str:
         question = Question(
             *(row[name] for name in ("outcome", "approach", "population", "design"))
         )
-        parts.append(f"<h2>{html.escape(words.title(row))}</h2>")
+        parts.append(f"<h2>{html.escape(terminal.title(row))}</h2>")
         parts.append(f"<pre>{html.escape(block)}</pre>")
         before, after = found.posteriors[question]
         drawn = _densities(question, before, after, row)
@@ -96,6 +96,6 @@ def _densities(
     with matplotlib.rc_context({"svg.hashsalt": "isletmeta", "svg.fonttype": "path"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     svg = buffer.getvalue()
-    label = html.escape(f"Posterior density before and after: {words.title(row)}", quote=True)
+    label = html.escape(f"Posterior density before and after: {terminal.title(row)}", quote=True)
     start = svg.index("<svg")
     return svg[start:].replace("<svg", f'<svg role="img" aria-label="{label}"', 1)

@@ -2,17 +2,19 @@
 
 `build` is the entry; `for_stratum` gives the effects behind one answer, `teachers` those that print
 a spread, `known_nulls` those that stay out of every headline. The rooms behind: `conversions`
-(formulas of papers), `arms` (one arm), `contrasts` (numbers of one study), `words`, `build` (the
-table), `select` (which effect speaks), `strata`, `rules` (choices), `explain`, `oddities`.
+(formulas of papers), `arms` (one arm), `contrasts` (numbers of one study), `statements` (results in
+words), `build` (the
+table), `select` (which effect speaks), `strata`, `rules` (choices),
+`derivation` (an effect walked back), `oddities`.
 """
 
 from analysis.effects.build import CONTROLLED, EFFECT_COLUMNS, OUTCOMES, EffectsResult, build
-from analysis.effects.explain import explain
+from analysis.effects.derivation import explain
 from analysis.effects.oddities import oddities
 from analysis.effects.rules import Rules
+from analysis.effects.statements import BOUNDED
 from analysis.effects.strata import for_stratum, known_nulls, teachers
 from analysis.effects.tables import headline, se, variance
-from analysis.effects.words import BOUNDED
 
 __all__ = ["BOUNDED", "CONTROLLED", "EFFECT_COLUMNS", "OUTCOMES", "EffectsResult", "Rules",
            "build", "explain", "for_stratum", "headline", "known_nulls", "oddities", "se",

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import cohorts, outcomes, vocabulary
-from analysis.effects import contrasts, select, words
+from analysis.effects import contrasts, select, statements
 from analysis.effects.arms import PValue
 from analysis.effects.rules import Rules
 from analysis.evidence import Evidence, label_of
@@ -181,7 +181,7 @@ def _p_of(row: dict) -> PValue:
     if row["p_relation"] and row["p_value"] > 0:
         return PValue(row["p_relation"], row["p_value"])
     relation = {"yes": "<", "no": ">"}.get(row["significant"], "")
-    return PValue(relation, words.SIGNIFICANCE_LEVEL)
+    return PValue(relation, statements.SIGNIFICANCE_LEVEL)
 
 
 def _completes(effect: contrasts.Numeric, row: dict) -> bool:
@@ -191,7 +191,11 @@ def _completes(effect: contrasts.Numeric, row: dict) -> bool:
     of_all = "+" in effect.arm or effect.arm == "contrast"
     if row["arm"] != effect.arm and not (row["arm"] == "treated" and of_all):
         return False
-    if words.never_enters(row) or not words.is_tested(row) or effect.n_treated < contrasts.FEWEST:
+    if (
+        statements.never_enters(row)
+        or not statements.is_tested(row)
+        or effect.n_treated < contrasts.FEWEST
+    ):
         return False
     sign = {"increase": 1, "decrease": -1, "no_difference": 0}[row["direction"]]
     return sign == 0 or sign * effect.y > 0
@@ -331,12 +335,12 @@ def _word_rows(
     words say nothing more. A unit that supports ratios only leaves the words to the other scale.
     """
     targets = [outcome for outcome, _ in contrasts.TARGETS[row["outcome"]]]
-    gap = words.gap_of_null(row, study)
-    why = words.never_enters(row)
+    gap = statements.gap_of_null(row, study)
+    why = statements.never_enters(row)
     if why and not gap:
         return [], why
     controlled = row["contrast"] == "treated_vs_control"
-    whole = row["subgroup"] in ("", words.GROUP_NOT_VISIBLE) and row["arm"] == "treated"
+    whole = row["subgroup"] in ("", statements.GROUP_NOT_VISIBLE) and row["arm"] == "treated"
     n_treated, n_control = row["n_treated"], row["n_control"]
     notes = []
     if math.isnan(n_treated) and whole and study["n_treated"] > 0:
@@ -348,11 +352,11 @@ def _word_rows(
     factor = _n_factor(n_treated, n_control, controlled)
     no_size = math.isnan(factor)
     if no_size:
-        gap = gap or words.gap_of_null(row, study, no_size=True)
+        gap = gap or statements.gap_of_null(row, study, no_size=True)
     if no_size and not gap:
         return [], "number of patients not printed: no standard error can be had"
-    said = words.statement(row)
-    months, open_visit = words.month_of(row, rules.horizon)
+    said = statements.statement(row)
+    months, open_visit = statements.month_of(row, rules.horizon)
     if open_visit and not math.isnan(row["months_from"]):
         notes.append(f"one statement for months {row['months_from']:g} to {row['months_to']:g}")
     made = []

@@ -18,7 +18,7 @@ import pandas as pd
 from analysis import vocabulary
 from analysis.effects.build import EffectsResult, build, same_contrast
 from analysis.effects.contrasts import TARGETS, TWO_WAYS_DIFFER, arm_kind
-from analysis.effects.words import is_tested, never_enters
+from analysis.effects.statements import is_tested, never_enters
 from analysis.evidence import Evidence, Fault
 from analysis.evidence.references import reference
 from analysis.records import records

@@ -28,9 +28,9 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from analysis.exact import facts as published
+from analysis.exact import duration_likelihood as published
 from analysis.exact.curves import Curves, Part
-from analysis.exact.facts import Reading
+from analysis.exact.duration_likelihood import Reading
 from analysis.exact.families import FAMILIES, RESUMING
 from analysis.exact.grid import GridDistribution, Scale, multiple
 from analysis.exact.priors import Fixed, HalfNormal, Normal, TauPrior
@@ -352,7 +352,7 @@ def fit(
 
     Parameters
     ----------
-    facts : one row a statement on durations, times in months; see `facts.complete`. Studies of one
+    facts : one row a statement on durations, times in months; see `duration_likelihood.complete`. Studies of one
         approach only: their medians are taken as exchangeable.
     family : one of `families.FAMILIES`.
     priors : of location, spread, shape and cured share; `DEFAULT_PRIORS` by default.

@@ -15,7 +15,7 @@ from functools import partial
 
 import numpy as np
 
-from analysis.exact.facts import ROUNDING, SHORTEST
+from analysis.exact.duration_likelihood import ROUNDING, SHORTEST
 from analysis.exact.priors import HalfNormal
 from analysis.exact.survival import SurvivalPosterior
 from analysis.models.compare import Testimony, compare, confirmed, figures_of

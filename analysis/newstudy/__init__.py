@@ -1,22 +1,22 @@
 """Adding a study: a template to fill, one check of everything, and a write that is all or nothing.
 
-A person fills a plain-text file (`plain`), saves a spreadsheet (`spreadsheet`), or answers
+A person fills a plain-text file (`templates`), saves a spreadsheet (`spreadsheet`), or answers
 questions (`guided`). `plan` judges the rows together with all the evidence and names every fault
 and oddity at once; `write` puts the new tables in place only if all is sound, and `recover` ends
-what a killed write left behind. Rooms, in the order they build on each other: `form`, `plain`,
+what a killed write left behind. Rooms, in the order they build on each other: `form`, `templates`,
 `spreadsheet`, `likeness`, `journal`, `planning`, `dialogue`, `guided`.
 """
 
 from pathlib import Path
 
-from analysis.newstudy import plain, spreadsheet
+from analysis.newstudy import spreadsheet, templates
 from analysis.newstudy.dialogue import Quit
 from analysis.newstudy.form import FILES, Mistake, Rows, Submission
 from analysis.newstudy.guided import DRAFT, Guided
 from analysis.newstudy.journal import ChangedMeanwhile, recover
 from analysis.newstudy.likeness import rows_of
-from analysis.newstudy.plain import template, text_of
 from analysis.newstudy.planning import Plan, plan, write
+from analysis.newstudy.templates import template, text_of
 
 __all__ = [
     "DRAFT",
@@ -50,4 +50,4 @@ def read(*paths: Path) -> Submission:
         odd = next(path for path in given if not path.is_dir() and path.suffix.lower() != ".csv")
         return Submission({}, {}, odd.name, (Mistake(odd.name, "(a template)", "one template "
                           "alone; several files are csv files"),))  # fmt: skip
-    return plain.read(given[0])
+    return templates.read(given[0])

@@ -16,7 +16,7 @@ from analysis import evidence
 from analysis.newstudy import likeness
 from analysis.newstudy.dialogue import HINT, Back, Dialogue, Draft, Part, Row
 from analysis.newstudy.form import FILES, Mistake, Rows, Submission, completed, section
-from analysis.newstudy.plain import dictionary
+from analysis.newstudy.templates import dictionary
 
 DRAFT = ".draft.txt"
 """The name of the draft in the folder of the evidence."""

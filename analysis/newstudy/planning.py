@@ -17,7 +17,7 @@ from pathlib import Path
 from analysis import evidence
 from analysis.newstudy import journal, likeness
 from analysis.newstudy.form import FILES, Mistake, Rows, Submission, section
-from analysis.newstudy.plain import DICTIONARY
+from analysis.newstudy.templates import DICTIONARY
 
 CHANGES = "CHANGES.csv"
 BIBLIOGRAPHY = "references.bib"

@@ -19,7 +19,7 @@ from analysis.evidence import Evidence, label_of
 from analysis.evidence.references import reference, renamed
 from analysis.exact import bounds, survival
 from analysis.exact.curves import CENTURY
-from analysis.exact.facts import last_supported_month, longest_observed
+from analysis.exact.duration_likelihood import last_supported_month, longest_observed
 from analysis.exact.families import ENDLESS, never_resuming
 from analysis.questions import APPROACHES
 from analysis.stages.result import StageResult, Tell, stage_result

@@ -16,8 +16,7 @@ from analysis import outcomes, questions
 from analysis.counting import duration_facts, share_facts
 from analysis.evidence import Evidence
 from analysis.exact import survival
-from analysis.models import count_witness, survival_witness
-from analysis.models import witness as contrast_witness
+from analysis.models import contrast_witness, count_witness, survival_witness
 from analysis.questions import APPROACHES, DESIGNS, Body, posterior_of
 from analysis.stages import harms, shares
 from analysis.stages.durations import (

@@ -1,7 +1,6 @@
 """The declarations of every table beside the estimates, one module a stage that makes them."""
 
 from analysis.results.tables import (
-    counts,
     durations,
     effects,
     harms,
@@ -9,9 +8,10 @@ from analysis.results.tables import (
     publication,
     registered,
     robustness,
+    shares,
     synthesis,
     witness,
 )
 
-__all__ = ["counts", "durations", "effects", "harms", "headlines", "publication", "registered",
-           "robustness", "synthesis", "witness"]  # fmt: skip
+__all__ = ["durations", "effects", "harms", "headlines", "publication", "registered",
+           "robustness", "shares", "synthesis", "witness"]  # fmt: skip

@@ -11,7 +11,7 @@ from analysis import exact
 from analysis.exact import contrasts
 from analysis.exact.contrast_likelihood import Likelihood, Nuisance, Points
 from analysis.exact.contrasts import ContrastPriors
-from analysis.models import witness as room
+from analysis.models import contrast_witness as room
 from analysis.models.compare import DisagreementError
 
 NAN = np.nan

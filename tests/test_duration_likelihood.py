@@ -6,8 +6,8 @@ import pytest
 from scipy import integrate, special
 
 from analysis import priors
-from analysis.exact import facts as published
-from analysis.exact.facts import Reading
+from analysis.exact import duration_likelihood as published
+from analysis.exact.duration_likelihood import Reading
 from analysis.exact.families import FAMILIES, log_density, log_survival
 
 ETA = np.array([2.0, 3.0, 4.0])
