@@ -212,7 +212,7 @@ class Chains:
                "cell_class": ALL, "variant": "headline", "design": ALL}  # fmt: skip
         lines = [name.lower(), f"  {outcomes.get(parts[0]).title}; {_stratum(one)}"]
         if kinds[parts[0]] == outcomes.DURATION:
-            reach = self.table("follow_up")
+            reach = self.table("duration_follow_up")
             reach = reach[_same(reach, one, ("approach", "population"))]
             for row in reach.itertuples():
                 lines.append(f"  followed up to month {_text(row.last_month) or 'none'}; longest "

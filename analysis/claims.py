@@ -353,7 +353,7 @@ def _lasts(approach: str, population: str, month: int):
                  "population": population, "month": month, "variant": "stacked"}  # fmt: skip
         chance = results.get(inputs.estimates, **where, quantity="survival_above", threshold=MOST)
         share = results.get(inputs.estimates, **where, quantity="survival")
-        reach = inputs.table("follow_up")
+        reach = inputs.table("duration_follow_up")
         reach = reach[_matches(reach, {"approach": approach, "population": population})]
         last = reach["last_month"].iloc[0] if len(reach) else np.nan
         if chance is None or share is None:

@@ -298,7 +298,7 @@ def _rows() -> dict[str, list[dict]]:
                 "population": "t1d_new_onset",
             },
         ],
-        "follow_up": [
+        "duration_follow_up": [
             {
                 "approach": "islet_replacement",
                 "population": "t1d",

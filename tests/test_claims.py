@@ -155,12 +155,16 @@ def lasting(chances: dict[int, float], last: float) -> dict:
     names = [results.estimate_id({**one, "method": "exact"}) for one in estimates[::2]]
     sure = [{"estimate_id": name, "level": "low", "outcome": LASTS["outcome"],
              "approach": "immune_reset", "population": "t1d"} for name in names]  # fmt: skip
-    reach = table("follow_up", {"approach": "immune_reset", "population": "t1d",
+    reach = table("duration_follow_up", {"approach": "immune_reset", "population": "t1d",
                                 "last_month": last})  # fmt: skip
     made = results.estimates(estimates)
     sure = [row | {"estimate_id": name} for row, name in
             zip(sure, made.loc[made["quantity"] == "survival", "id"], strict=True)]  # fmt: skip
-    return {"estimates": estimates, "follow_up": reach, "certainty": table("certainty", *sure)}
+    return {
+        "estimates": estimates,
+        "duration_follow_up": reach,
+        "certainty": table("certainty", *sure),
+    }
 
 
 def test_beyond_the_follow_up_of_the_approach_a_duration_is_not_known(evidence):
@@ -245,7 +249,7 @@ def test_of_any_run_an_implied_claim_never_has_the_worse_word(
     one, two = effect(p, half, level), lasting(dict(zip((12, 60, 120), chances, strict=True)), last)
     made = claims.table(
         results.estimates([*one["estimates"], *two["estimates"]]),
-        {"headlines": one["headlines"], "follow_up": two["follow_up"],
+        {"headlines": one["headlines"], "duration_follow_up": two["duration_follow_up"],
          "certainty": pd.concat([one["certainty"], two["certainty"]], ignore_index=True),
          **({"share_facts": facts(*((k, 5, "yes") for k in counts))} if counts else {})},
         evidence,

@@ -7,7 +7,7 @@ from scipy import special
 
 from analysis import exact
 from analysis.exact import counts, duration_likelihood, survival
-from analysis.exact.duration_likelihood import Reading
+from analysis.exact.duration_likelihood import FactReading
 from analysis.exact.families import FAMILIES
 from analysis.exact.priors import HalfCauchy, HalfNormal, Normal
 from analysis.models import count_witness, survival_witness
@@ -38,7 +38,7 @@ FACTS = pd.DataFrame(
     ],
     columns=["study_id", "kind", "low", "high", "count", "time_origin", "through_ever", "min_ever"],
 )
-READING = Reading(onset=(0.3, 1.0, 3.2))
+READING = FactReading(onset=(0.3, 1.0, 3.2))
 
 
 def potentials(model, packed, values):

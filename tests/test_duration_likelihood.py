@@ -7,13 +7,13 @@ from scipy import integrate, special
 
 from analysis import priors
 from analysis.exact import duration_likelihood as published
-from analysis.exact.duration_likelihood import Reading
+from analysis.exact.duration_likelihood import FactReading
 from analysis.exact.families import FAMILIES, log_density, log_survival
 
 ETA = np.array([2.0, 3.0, 4.0])
 CURE = 0.2
 LOG2 = np.log(2)
-READING = Reading(onset=(0.31, 1.0, 3.19))
+READING = FactReading(onset=(0.31, 1.0, 3.19))
 
 
 def fact(kind, low, high=np.inf, count=1.0, origin="independence", through=False, least=0):
@@ -63,8 +63,8 @@ def test_a_gompertz_without_slope_is_exponential():
 def test_facts_are_read_with_the_onset_and_the_spread_of_the_table_of_priors():
     mean, sd = priors.get("duration", "onset").params
     nodes = np.exp(mean + sd * special.ndtri(np.array([1, 3, 5]) / 6))
-    assert Reading().onset == pytest.approx(nodes, rel=1e-3)
-    assert Reading().mean_spread == priors.get("duration", "mean_reading").scale
+    assert FactReading().onset == pytest.approx(nodes, rel=1e-3)
+    assert FactReading().mean_spread == priors.get("duration", "mean_reading").scale
 
 
 # --- pieces of the likelihood, exponential in closed form -----------------------------------------

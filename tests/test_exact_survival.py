@@ -11,7 +11,7 @@ from scipy import integrate, interpolate, special, stats
 
 from analysis.exact import curves, survival
 from analysis.exact import duration_likelihood as published
-from analysis.exact.duration_likelihood import Reading
+from analysis.exact.duration_likelihood import FactReading
 from analysis.exact.families import FAMILIES, log_survival, log_time
 from analysis.exact.priors import Fixed, HalfCauchy, HalfNormal, Uniform
 
@@ -124,7 +124,7 @@ def test_a_family_agrees_with_brute_force(family):
         for i, shape in enumerate(theta):
             for j, share in enumerate(special.expit(cure)):
                 value = published.split_log_likelihood(
-                    published.statements(own), family, eta, shape, share, Reading()
+                    published.statements(own), family, eta, shape, share, FactReading()
                 ).sure
                 joint[:, :, i, j] += special.logsumexp(value + log_u, axis=2)
     cell = np.prod([x[1] - x[0] for x in (mu, tau, theta, cure) if x.size > 1])
@@ -258,7 +258,7 @@ def test_the_probability_of_becoming_free_is_integrated_out_exactly():
     )  # fmt: skip
     own = published.statements(published.complete(rows))
     eta = np.linspace(1.5, 6.0, 10)
-    reading, ever = Reading(onset=(0.3, 1.0, 3.0)), (0.3, 1.8)
+    reading, ever = FactReading(onset=(0.3, 1.0, 3.0)), (0.3, 1.8)
     found = published.study_log_likelihood(own, "weibull", eta, 0.2, 0.0, reading, ever)
     parts = published.split_log_likelihood(own, "weibull", eta, 0.2, 0.0, reading)
     x = np.linspace(-8, 8, 20_001)
@@ -280,8 +280,10 @@ def test_two_groups_of_unresolved_patients_are_integrated_together():
     ]  # fmt: skip
     own = published.statements(published.complete(pd.DataFrame(rows)))
     eta = np.array([2.0, 4.0])
-    found = published.study_log_likelihood(own, "exponential", eta, 0.0, 0.0, Reading(), (0.0, 2.0))
-    parts = published.split_log_likelihood(own, "exponential", eta, 0.0, 0.0, Reading())
+    found = published.study_log_likelihood(
+        own, "exponential", eta, 0.0, 0.0, FactReading(), (0.0, 2.0)
+    )
+    parts = published.split_log_likelihood(own, "exponential", eta, 0.0, 0.0, FactReading())
     p = special.expit(np.linspace(-16, 16, 4001))
     weight = stats.norm.pdf(special.logit(p), 0, 2.0)
     for i in range(2):
@@ -502,4 +504,4 @@ def test_unknown_families_and_missing_columns_are_named():
         survival.fit(SMALL.drop(columns="study_id"), "weibull")
     with pytest.raises(ValueError, match="unknown kind of fact: rumour"):
         rows = published.statements(published.complete(SMALL).assign(kind="rumour"))
-        published.split_log_likelihood(rows, "weibull", 3.0, 0.0, 0.0, Reading())
+        published.split_log_likelihood(rows, "weibull", 3.0, 0.0, 0.0, FactReading())

@@ -38,7 +38,7 @@ def test_the_title_is_answered_in_one_sentence_with_counts_and_deaths(run):
 
 
 def test_without_counts_or_claims_the_answer_says_that_it_is_not_known(run):
-    bare = run.without("share_facts", "claims", "harm_events", "follow_up")
+    bare = run.without("share_facts", "claims", "harm_events", "duration_follow_up")
     answer = page_one.answer(bare)
     assert answer.startswith("**Not known") and "no death is named" in answer
     assert "lasts is not known," in answer
@@ -180,8 +180,11 @@ def test_what_words_do_to_a_mean_is_computed(run, with_words, alone, said):
 
 
 def test_a_ratio_is_never_written_like_a_probability():
-    assert readings.change(2.04) == "104\u00a0%" and readings.change(0.002) == "−100\u00a0%"
-    assert readings.change(1.995) == "100\u00a0%"
+    assert (
+        readings.percent_change(2.04) == "104\u00a0%"
+        and readings.percent_change(0.002) == "−100\u00a0%"
+    )
+    assert readings.percent_change(1.995) == "100\u00a0%"
     assert readings.figure("c_peptide_ratio", 104.0) == "104.00\u00a0times"
     assert readings.figure("insulin_dose", np.nan) == "–"
 

@@ -78,13 +78,15 @@ class Shown:
 def test_without_durations_of_two_studies_nothing_is_estimated(evidence, rows):
     found = stage.run(evidence_of(evidence, rows))
     assert found.estimates.empty
-    for name in ("durability_curve", "durability_families", "durability_loo"):
+    for name in ("duration_curve", "duration_families", "duration_leave_one_out"):
         assert found.tables[name].empty
-    assert len(found.tables["follow_up"]) == (rows[1]["fact"] == "patient")
+    assert len(found.tables["duration_follow_up"]) == (rows[1]["fact"] == "patient")
 
 
 def test_one_study_tells_its_longest_patient_and_no_month_is_borne(evidence):
-    table = stage.run(evidence_of(evidence, listed("one", (3, 5, 9), (12,)))).tables["follow_up"]
+    table = stage.run(evidence_of(evidence, listed("one", (3, 5, 9), (12,)))).tables[
+        "duration_follow_up"
+    ]
     assert table["longest"].tolist() == [12.0] and table["k_cohorts"].tolist() == [1]
     assert table["last_month"].isna().all() and table["share_beyond"].isna().all()
 
@@ -166,21 +168,21 @@ def test_a_landmark_names_its_denominator_and_its_clock(
             high=40.0),
         row(fact, n_total=n, k=5.0, months=12.0),
     ]  # fmt: skip
-    table = stage.run(evidence_of(evidence, rows)).tables["durability_landmarks"]
+    table = stage.run(evidence_of(evidence, rows)).tables["duration_landmarks"]
     found = table.loc[table["k"] == 5, ["denominator", "clock"]].to_numpy().tolist()
     assert found == [[denominator, clock]]
 
 
 def test_only_landmarks_of_the_curve_s_own_denominator_and_clock_are_drawn(three):
-    marks = three.tables["durability_landmarks"].iloc[[0, 0, 0, 0]].reset_index(drop=True)
+    marks = three.tables["duration_landmarks"].iloc[[0, 0, 0, 0]].reset_index(drop=True)
     marks["denominator"] = ["ever_free", "ever_free", "all_treated", "seen"]
     marks["clock"] = ["independence", "treatment", "independence", "treatment"]
-    shown = Shown(three, durability_landmarks=marks)
-    axes = figures.durability(shown, "immune_reset").axes[0]
+    shown = Shown(three, duration_landmarks=marks)
+    axes = figures.duration(shown, "immune_reset").axes[0]
     assert sum(line.get_marker() == "o" for line in axes.lines) == 1
     assert "1 is drawn" in chapters.landmarks(shown, "immune_reset")
     assert "the other 3: another denominator" in chapters.landmarks(shown, "immune_reset")
-    none = Shown(three, durability_landmarks=marks[1:])
+    none = Shown(three, duration_landmarks=marks[1:])
     assert chapters.landmarks(none, "immune_reset").startswith("None of the 3")
 
 
@@ -201,13 +203,13 @@ def test_follow_up_ends_where_fewer_than_ten_of_two_cohorts_are_still_free_and_s
 
 
 def test_the_longest_single_patient_is_named_with_the_report(three):
-    table = three.tables["follow_up"].iloc[0]
+    table = three.tables["duration_follow_up"].iloc[0]
     assert table["longest"] == 48.0 and table["longest_study"].startswith("Middle")
 
 
 def test_the_curve_is_drawn_as_known_up_to_the_last_month_and_no_further(three):
-    last = three.tables["follow_up"]["last_month"].iloc[0]
-    curve = three.tables["durability_curve"]
+    last = three.tables["duration_follow_up"]["last_month"].iloc[0]
+    curve = three.tables["duration_curve"]
     assert curve.loc[~curve["beyond_data"], "month"].max() == last
     assert curve["beyond_data"].eq(curve["month"] > last).all()
     told = three.estimates[three.estimates["quantity"] == "survival"]
@@ -218,9 +220,9 @@ def test_the_curve_is_drawn_as_known_up_to_the_last_month_and_no_further(three):
 
 
 def test_weights_sum_to_one_and_the_average_is_told_beside_every_family(three):
-    table = three.tables["durability_families"]
+    table = three.tables["duration_families"]
     assert table["weight"].sum() == pytest.approx(1.0)
-    scores = three.tables["durability_predictive"].pivot_table(
+    scores = three.tables["duration_predictive"].pivot_table(
         index="study_id", columns="family", values="elpd"
     )
     weights = table.set_index("family")["weight"]
@@ -231,7 +233,7 @@ def test_weights_sum_to_one_and_the_average_is_told_beside_every_family(three):
 
 
 def test_each_study_is_left_out_at_each_month_and_of_the_median_duration(three):
-    table = three.tables["durability_loo"]
+    table = three.tables["duration_leave_one_out"]
     assert set(table["left_out"]) == {"none", "short", "middle", "landmark"}
     assert table.groupby("left_out").size().eq(4).all()
     half = table[table["quantity"] == "median_duration"].set_index("left_out")
@@ -250,13 +252,13 @@ def test_of_two_studies_none_is_left_out(evidence, three):
     ensemble = survival.fit_all(facts, families=("exponential",))
     table = pd.DataFrame(stage.each_left_out({"approach": "immune_reset"}, facts, ensemble))
     assert set(table["left_out"]) == {"none"}
-    shown = Shown(three, durability_loo=table)
+    shown = Shown(three, duration_leave_one_out=table)
     assert chapters.duration_left_out(shown, "immune_reset") == ""
-    assert len(figures.durability_left_out(shown, "immune_reset").axes[0].lines) == 0
+    assert len(figures.duration_left_out(shown, "immune_reset").axes[0].lines) == 0
 
 
 def test_only_a_family_with_a_share_that_never_resumes_tells_one(three):
-    table = three.tables["durability_families"].set_index("family")
+    table = three.tables["duration_families"].set_index("family")
     assert set(table.index[table["never"].notna()]) == {"cure", "gompertz"}
     row = table.loc["cure"]
     assert 0 < row["never_low"] < row["never"] < row["never_high"] < 1
@@ -268,7 +270,7 @@ def test_only_a_family_with_a_share_that_never_resumes_tells_one(three):
 
 def test_the_sentence_on_leaving_out_names_the_study_that_moves_most(three):
     said = chapters.duration_left_out(Shown(three), "immune_reset")
-    table = three.tables["durability_loo"]
+    table = three.tables["duration_leave_one_out"]
     half = table[(table["quantity"] == "median_duration") & (table["left_out"] != "none")]
     most = half.loc[half["moved"].abs().idxmax()]
     assert f"leaving out {most['label']}" in said
@@ -278,8 +280,8 @@ def test_the_sentence_on_leaving_out_names_the_study_that_moves_most(three):
 
 def test_a_cured_share_is_told_only_where_it_predicts_clearly_better(three):
     assert "cannot be told" in chapters.never_resuming(Shown(three), "immune_reset")
-    scores = three.tables["durability_predictive"].copy()
+    scores = three.tables["duration_predictive"].copy()
     scores.loc[scores["family"] == "cure", "elpd"] += 5.0
-    better = chapters.never_resuming(Shown(three, durability_predictive=scores), "immune_reset")
+    better = chapters.never_resuming(Shown(three, duration_predictive=scores), "immune_reset")
     assert "predicts the studies better" in better and "cannot" not in better
     assert chapters.never_resuming(Shown(three), "cell_infusion") == ""

@@ -3,9 +3,8 @@
 `build` is the entry; `for_stratum` gives the effects behind one answer, `teachers` those that print
 a spread, `known_nulls` those that stay out of every headline. The rooms behind: `conversions`
 (formulas of papers), `arms` (one arm), `contrasts` (numbers of one study), `statements` (results in
-words), `build` (the
-table), `select` (which effect speaks), `strata`, `rules` (choices),
-`derivation` (an effect walked back), `oddities`.
+words), `build` (the table), `select` (which effect speaks), `strata`, `rules` (choices),
+`derivation` (from an effect back to the print), `oddities`.
 """
 
 from analysis.effects.build import CONTROLLED, EFFECT_COLUMNS, OUTCOMES, EffectsResult, build

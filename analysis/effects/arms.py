@@ -95,8 +95,8 @@ class Arm:
 
 
 @dataclass(frozen=True)
-class Change:
-    """A change within an arm by a visit, or a level after treatment (basis "follow_up").
+class ArmResult:
+    """What an arm shows at a visit: its change, or a level after treatment (basis "follow_up").
 
     basis : "change", "levels", "percent" or "follow_up": what it rests on.
     var_a, var_b : by the protocol's order within the arm: the spread of the change itself, an exact
@@ -338,7 +338,7 @@ def merge(arms: Sequence[Arm]) -> Arm:
     return Arm(tuple(name for arm in arms for name in arm.names), found)
 
 
-def merge_changes(parts: Sequence[Change]) -> Change:
+def merge_results(parts: Sequence[ArmResult]) -> ArmResult:
     """Changes of several arms, each on whatever scale it prints, as one change.
 
     The mean weighted by patients; the SD of the change pooled with the part between the arms, so
@@ -380,7 +380,7 @@ def merge_changes(parts: Sequence[Change]) -> Change:
     )
 
 
-def limited(change: Change, largest: float) -> Change:
+def limited(change: ArmResult, largest: float) -> ArmResult:
     """The change with no more patients than the study has: fewer patients, the variance as theirs.
 
     Parameters
@@ -410,7 +410,7 @@ def limited(change: Change, largest: float) -> Change:
     )
 
 
-def shared_out(change: Change, among: int) -> Change:
+def shared_out(change: ArmResult, among: int) -> ArmResult:
     """The change of a control that serves several contrasts: its patients shared out among them.
 
     Parameters
@@ -432,7 +432,7 @@ def shared_out(change: Change, among: int) -> Change:
 # --- a change within an arm ----------------------------------------------------------------------
 
 
-def changes(arm: Arm, visit: float, ratio: bool, outcome: str, rules: Rules):
+def results_of(arm: Arm, visit: float, ratio: bool, outcome: str, rules: Rules):
     """Every way in which an arm shows its change from baseline to a visit, the preferred first.
 
     Parameters
@@ -444,7 +444,7 @@ def changes(arm: Arm, visit: float, ratio: bool, outcome: str, rules: Rules):
 
     Returns
     -------
-    (list of Change, reason): the reason says why the list is empty.
+    (list of ArmResult, reason): the reason says why the list is empty.
 
     Order of preference. Absolute: a printed change, then the difference of levels (the reverse by
     `rules.printed_change`), then (HbA1c) a percent change of a known baseline. Ratio: levels, then
@@ -456,7 +456,7 @@ def changes(arm: Arm, visit: float, ratio: bool, outcome: str, rules: Rules):
     reason = "no value after treatment"
     if after is not None and before is None:
         reason = "a level without a baseline and without a control arm"
-    found: list[Change] = []
+    found: list[ArmResult] = []
 
     def attempt(make, *arguments) -> None:
         nonlocal reason
@@ -532,7 +532,7 @@ def _made(
         var_a, var_b = var_p, 0.0
         flags, lines = (*flags, "se_from_p"), (*lines, *p.lines)
         formula += "; se = |y| / t of the exact p-value against baseline"
-    return Change(
+    return ArmResult(
         basis, y, var_a, var_b, a, b, own and known, n, tuple(dict.fromkeys(lines)), y_lines,
         arm.names, unit, tuple(dict.fromkeys(flags)), formula, note, p_within=p, se_ratio=se_ratio,
     )  # fmt: skip
@@ -545,7 +545,7 @@ def _first_p(*rows: Printed | None) -> PValue:
     return (exact or found or [NO_P])[0]
 
 
-def _ratio_of_levels(arm: Arm, pair, rules: Rules) -> Change:
+def _ratio_of_levels(arm: Arm, pair, rules: Rules) -> ArmResult:
     before, after = pair[0].summary, pair[1].summary
     if math.isfinite(before.limit) or math.isfinite(after.limit):
         raise Unusable("a level below the detection limit: no ratio exists")
@@ -574,7 +574,7 @@ def _ratio_of_levels(arm: Arm, pair, rules: Rules) -> Change:
                  unit=after.unit)  # fmt: skip
 
 
-def _ratio_of_percent(arm: Arm, percent: Printed, rules: Rules) -> Change:
+def _ratio_of_percent(arm: Arm, percent: Printed, rules: Rules) -> ArmResult:
     relative = percent.summary
     if not relative.mean > NOTHING:
         raise Unusable("the printed relative change leaves nothing: no logarithm")
@@ -590,7 +590,7 @@ def _ratio_of_percent(arm: Arm, percent: Printed, rules: Rules) -> Change:
                  formula, _first_p(percent), rules)  # fmt: skip
 
 
-def _difference_of_levels(arm: Arm, pair, rules: Rules) -> Change:
+def _difference_of_levels(arm: Arm, pair, rules: Rules) -> ArmResult:
     before, after = pair[0].summary, pair[1].summary
     if not (before.absolute and after.absolute):
         raise Unusable("the unit supports ratios only")
@@ -617,7 +617,7 @@ def _difference_of_levels(arm: Arm, pair, rules: Rules) -> Change:
                  _first_p(pair[1]), rules)  # fmt: skip
 
 
-def _printed_change(arm: Arm, moved: Printed, pair, rules: Rules) -> Change:
+def _printed_change(arm: Arm, moved: Printed, pair, rules: Rules) -> ArmResult:
     summary = moved.summary
     if not summary.absolute:
         raise Unusable("the unit supports ratios only")
@@ -640,7 +640,7 @@ def _printed_change(arm: Arm, moved: Printed, pair, rules: Rules) -> Change:
                  formula, p, rules)  # fmt: skip
 
 
-def _percent_to_points(arm: Arm, percent: Printed, before: Printed, rules: Rules) -> Change:
+def _percent_to_points(arm: Arm, percent: Printed, before: Printed, rules: Rules) -> ArmResult:
     relative, start = percent.summary, before.summary
     if not math.isfinite(start.mean):
         raise Unusable("a relative change without a baseline level")
@@ -654,7 +654,7 @@ def _percent_to_points(arm: Arm, percent: Printed, before: Printed, rules: Rules
                  "percent change x baseline level / 100", _first_p(percent), rules)  # fmt: skip
 
 
-def follow_up(arm: Arm, visit: float, ratio: bool) -> Change:
+def follow_up(arm: Arm, visit: float, ratio: bool) -> ArmResult:
     """A level after treatment, to be compared with that of another arm.
 
     On the ratio scale the log of the level. Raises Unusable with the reason.
@@ -682,7 +682,7 @@ def follow_up(arm: Arm, visit: float, ratio: bool) -> Change:
     known = math.isfinite(sd) and level.n > 1
     a, b = (sd**2 / level.n, 0.0) if known else (NAN, NAN)
     formula = "log of the level after treatment" if ratio else "the level after treatment"
-    return Change(
+    return ArmResult(
         "follow_up", math.log(level.mean) if ratio else level.mean, a, b, a, b, known, level.n,
         level.lines, level.lines, arm.names, level.unit, flags, formula,
     )  # fmt: skip

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from analysis import outcomes, vocabulary
 from analysis.effects import arms as arms_room
 from analysis.effects import conversions as conv
-from analysis.effects.arms import NAN, NO_P, Arm, Change, PValue, Row, Unusable
+from analysis.effects.arms import NAN, NO_P, Arm, ArmResult, PValue, Row, Unusable
 from analysis.effects.conversions import z_from_p
 from analysis.effects.rules import Rules
 
@@ -270,18 +270,18 @@ def _side(arms: list[Arm], kind: str, visit: float) -> list[Arm]:
 
 def _ways(
     arms: list[Arm], visit: float, ratio: bool, outcome: str, rules: Rules, largest: float
-) -> tuple[dict[str, Change], str]:
+) -> tuple[dict[str, ArmResult], str]:
     """Every basis on which one side shows its change by a visit, the preferred first.
 
     Several arms are merged row by row where each prints the same scales, and else by their changes.
     """
     whole = arms_room.merge(arms)
-    found, reason = arms_room.changes(whole, visit, ratio, outcome, rules)
+    found, reason = arms_room.results_of(whole, visit, ratio, outcome, rules)
     ways = {change.basis: change for change in found}
     if not ways and len(arms) > 1:
-        singles = [arms_room.changes(arm, visit, ratio, outcome, rules) for arm in arms]
+        singles = [arms_room.results_of(arm, visit, ratio, outcome, rules) for arm in arms]
         if all(options for options, _ in singles):
-            merged = arms_room.merge_changes([options[0] for options, _ in singles])
+            merged = arms_room.merge_results([options[0] for options, _ in singles])
             ways = {merged.basis: merged}
         else:
             reason = next(why for options, why in singles if not options)
@@ -409,8 +409,8 @@ def _displaced(contrast: Numeric, printed: list[Numeric]) -> Numeric:
 
 
 def _best_contrast(
-    ways: dict[str, Change],
-    against: dict[str, Change],
+    ways: dict[str, ArmResult],
+    against: dict[str, ArmResult],
     printed: dict[str, list[PValue]],
     word: str,
     outcome: str,
@@ -441,7 +441,7 @@ def _best_contrast(
     return min(made, key=lambda c: math.isnan(c.var_a)) if ratio else made[0]
 
 
-def _single(whole: Change, word: str, outcome: str, months: float) -> Numeric:
+def _single(whole: ArmResult, word: str, outcome: str, months: float) -> Numeric:
     few = "fewer than three patients: shown beside, never pooled" if whole.n < FEWEST else ""
     low, high = _bounds(whole.y, whole.var_a, whole.p_within)
     lines = whole.lines if math.isnan(low) else (*whole.lines, *whole.p_within.lines)
@@ -463,8 +463,8 @@ def _bounds(y: float, var_a: float, p: PValue) -> tuple[float, float]:
 
 
 def _contrast(
-    treated: Change,
-    control: Change,
+    treated: ArmResult,
+    control: ArmResult,
     p: PValue,
     word: str,
     outcome: str,

@@ -20,7 +20,7 @@ import pandas as pd
 from analysis.exact.contrast_data import ContrastPriors, Contrasts
 from analysis.exact.contrast_grid import LOG_2PI, Grid, Level, Task, grid_of, lay, nuisance_of
 from analysis.exact.contrast_likelihood import Likelihood, log_sd_kernel
-from analysis.exact.contrasts import GridDistribution, GridTau, prepare, solve
+from analysis.exact.contrasts import GridTau, SlicedDistribution, prepare, solve
 from analysis.exact.posterior import MixtureDistribution
 from analysis.exact.priors import HalfNormal
 from analysis.exact.quadrature import Map
@@ -47,11 +47,11 @@ class ClassPosterior:
     k, n_patients : studies pooled and their patients.
     """
 
-    mu: GridDistribution
+    mu: SlicedDistribution
     tau: GridTau
     tau_class: GridTau
     predictive: MixtureDistribution
-    classes: dict[str, GridDistribution]
+    classes: dict[str, SlicedDistribution]
     log_marginal_likelihood: float
     k: int
     n_patients: float
@@ -125,7 +125,7 @@ def fit_classes(
     by_tau, by_spread = weight.sum(axis=(1, 2)), weight.sum(axis=(0, 2))
     sd = np.hypot(grid.tau[:, None], spread.tau)[:, :, None]
     return ClassPosterior(
-        mu=GridDistribution(Slices.even(mu[0], mu[1] - mu[0], weight.sum(axis=(0, 1)))),
+        mu=SlicedDistribution(Slices.even(mu[0], mu[1] - mu[0], weight.sum(axis=(0, 1)))),
         tau=GridTau(layout.change, grid, by_tau, np.inf),
         tau_class=GridTau(change, spread, by_spread, np.inf),
         predictive=MixtureDistribution(
@@ -134,7 +134,7 @@ def fit_classes(
             np.broadcast_to(sd, weight.shape).ravel(),
         ),
         classes={
-            name: GridDistribution(
+            name: SlicedDistribution(
                 Slices.even(
                     eta[0], eta[1] - eta[0], np.maximum(one, 0.0) / np.maximum(one, 0.0).sum()
                 )

@@ -46,7 +46,7 @@ TOLERANCE = 1e-3  # posterior SDs by which means and interval ends may still mov
 NEW_STUDY_NODES = 31
 
 
-class GridDistribution(Distribution):
+class SlicedDistribution(Distribution):
     """A quantity with even nodes for each tau (the mean effect, a coefficient)."""
 
     def __init__(self, slices: Slices, finite_moment: float = np.inf):
@@ -183,7 +183,7 @@ def _unit_pdf(z: np.ndarray, robust: bool) -> np.ndarray:
     return constant * (1 + z * z / df) ** (-(df + 1) / 2)
 
 
-class Share:
+class ISquared:
     """I^2 = tau^2 / (tau^2 + typical variance), through the distribution of tau.
 
     mean, median : numbers.      quantile, interval : as of a `Distribution`.
@@ -261,13 +261,13 @@ class ContrastPosterior:
         return Slices(start, step, weight.reshape(-1, n), centre.ravel(), width)
 
     @cached_property
-    def coef(self) -> dict[str, GridDistribution]:
+    def coef(self) -> dict[str, SlicedDistribution]:
         moment = self._moment if self._flat else np.inf
         names = ("mu", *self.task.rows.names)
-        return {name: GridDistribution(self._slices(d), moment) for d, name in enumerate(names)}
+        return {name: SlicedDistribution(self._slices(d), moment) for d, name in enumerate(names)}
 
     @property
-    def mu(self) -> GridDistribution:
+    def mu(self) -> SlicedDistribution:
         return self.coef["mu"]
 
     def plane(self) -> tuple[Slices, np.ndarray]:
@@ -337,12 +337,12 @@ class ContrastPosterior:
         return se
 
     @cached_property
-    def i_squared(self) -> Share:
+    def i_squared(self) -> ISquared:
         variance = self.standard_errors[None] ** 2
         k = len(self.task.rows)
         problem = Problem(np.zeros((1, k)), variance, np.ones((1, k), bool),
                           self.task.design[None], np.ones(k), k)  # fmt: skip
-        return Share(self.tau, float(typical_variance(problem)[0]))
+        return ISquared(self.tau, float(typical_variance(problem)[0]))
 
     def power_scaled(self, *, prior: float = 1.0, likelihood: float = 1.0) -> ContrastPosterior:
         """The posterior with p(mu, tau)^prior p(data | mu, tau)^likelihood, on the same nodes.

@@ -50,7 +50,7 @@ _DEFAULTS = {
 
 
 @dataclass(frozen=True)
-class Reading:
+class FactReading:
     """How facts are read.
 
     Attributes
@@ -129,7 +129,7 @@ class Split:
 
 
 def split_log_likelihood(
-    told: Sequence[dict], family: str, eta: Any, theta: Any, cure: Any, reading: Reading
+    told: Sequence[dict], family: str, eta: Any, theta: Any, cure: Any, reading: FactReading
 ) -> Split:
     """Log likelihood of the facts of one study; see `Split`.
 
@@ -285,7 +285,7 @@ def study_log_likelihood(
     eta: Any,
     theta: Any,
     cure: Any,
-    reading: Reading,
+    reading: FactReading,
     ever: tuple[float, float],
 ) -> np.ndarray:
     """Log likelihood of one study's facts, the probability of ever becoming free integrated out.

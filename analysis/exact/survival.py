@@ -30,7 +30,7 @@ from scipy import special
 
 from analysis.exact import duration_likelihood as published
 from analysis.exact.curves import Curves, Part
-from analysis.exact.duration_likelihood import Reading
+from analysis.exact.duration_likelihood import FactReading
 from analysis.exact.families import FAMILIES, RESUMING
 from analysis.exact.grid import GridDistribution, Scale, multiple
 from analysis.exact.priors import Fixed, HalfNormal, Normal, TauPrior
@@ -148,7 +148,7 @@ class SurvivalPosterior(Curves):
     level : levels of the grid that were needed, from 1.
     """
 
-    def __init__(self, studies: Sequence[Study], family: str, priors: Priors, reading: Reading):
+    def __init__(self, studies: Sequence[Study], family: str, priors: Priors, reading: FactReading):
         self.family, self.priors, self.reading = family, priors, reading
         self.studies = tuple(study.name for study in studies)
         self.facts = [study.facts for study in studies]
@@ -346,14 +346,15 @@ def fit(
     priors: Priors | None = None,
     *,
     ever: Ever = None,
-    reading: Reading | None = None,
+    reading: FactReading | None = None,
 ) -> SurvivalPosterior:
     """The exact posterior of one survival family.
 
     Parameters
     ----------
-    facts : one row a statement on durations, times in months; see `duration_likelihood.complete`. Studies of one
-        approach only: their medians are taken as exchangeable.
+    facts : one row a statement on durations, times in months; see
+        `duration_likelihood.complete`. Studies of one approach only: their medians are taken as
+        exchangeable.
     family : one of `families.FAMILIES`.
     priors : of location, spread, shape and cured share; `DEFAULT_PRIORS` by default.
     ever : mean and SD of the log odds of ever becoming free, for studies in which that number is
@@ -373,11 +374,11 @@ def fit(
 
 
 def _fit(
-    studies: list[Study], family: str, priors: Priors | None, reading: Reading | None
+    studies: list[Study], family: str, priors: Priors | None, reading: FactReading | None
 ) -> SurvivalPosterior:
     if family not in FAMILIES:
         raise ValueError(f"no family {family!r}; known are {', '.join(FAMILIES)}")
-    return SurvivalPosterior(studies, family, priors or DEFAULT_PRIORS, reading or Reading())
+    return SurvivalPosterior(studies, family, priors or DEFAULT_PRIORS, reading or FactReading())
 
 
 @dataclass(frozen=True)
@@ -453,7 +454,7 @@ def fit_all(
     *,
     families: Sequence[str] = FAMILIES,
     ever: Ever = None,
-    reading: Reading | None = None,
+    reading: FactReading | None = None,
 ) -> Ensemble:
     """Every family, weighed by how it predicts each study from the others.
 

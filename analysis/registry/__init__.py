@@ -6,10 +6,10 @@ writes what is new, all or nothing.
 """
 
 from analysis.registry.export import Export, Problem, Record, read
-from analysis.registry.update import Change, Comparison, Plan, compare, plan, write
+from analysis.registry.update import CellChange, Comparison, Plan, compare, plan, write
 
 __all__ = [
-    "Change",
+    "CellChange",
     "Comparison",
     "Export",
     "Plan",

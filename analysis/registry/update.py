@@ -50,7 +50,7 @@ Row = dict[str, str]
 
 
 @dataclass(frozen=True)
-class Change:
+class CellChange:
     """One cell: what stands in the table and what the record says."""
 
     registry_id: str
@@ -73,8 +73,8 @@ class Comparison:
     """
 
     new: tuple[Record, ...] = ()
-    changes: tuple[Change, ...] = ()
-    kept: tuple[Change, ...] = ()
+    changes: tuple[CellChange, ...] = ()
+    kept: tuple[CellChange, ...] = ()
     same: tuple[str, ...] = ()
     passed: Mapping[str, str] = field(default_factory=dict)
 
@@ -133,8 +133,8 @@ def compare(export: Export, rows: list[Row]) -> Comparison:
     by_number = {row["registry_id"]: row for row in rows}
     elsewhere = {number: row["registry_id"] for row in rows for number in row["other_ids"].split()}
     new: list[Record] = []
-    changes: list[Change] = []
-    kept: list[Change] = []
+    changes: list[CellChange] = []
+    kept: list[CellChange] = []
     same: list[str] = []
     passed: dict[str, str] = {}
     for record in export.records:
@@ -165,12 +165,12 @@ def _older(one: str, other: str) -> bool:
     return known > 0 and one[:known] < other[:known]
 
 
-def _differences(record: Record, row: Row) -> tuple[list[Change], list[Change]]:
+def _differences(record: Record, row: Row) -> tuple[list[CellChange], list[CellChange]]:
     cells, number = dict(record.cells), record.registry_id
     if "status" in cells:
         cells.setdefault("last_known_status", "")
-    changes: list[Change] = []
-    kept: list[Change] = []
+    changes: list[CellChange] = []
+    kept: list[CellChange] = []
     for column in FACTS:
         old, new = row[column], cells.get(column)
         if new is None or new == old or (column in DATES and _same_date(old, new)):
@@ -179,13 +179,13 @@ def _differences(record: Record, row: Row) -> tuple[list[Change], list[Change]]:
             continue
         if new == "" and column != "last_known_status":
             continue
-        changes.append(Change(number, column, old, new))
+        changes.append(CellChange(number, column, old, new))
     for column in FILLED:
         old, new = row[column], cells.get(column, "")
         if not new or new == "not_stated" or _plain(new) == _plain(old):
             continue
         known = old not in ("", "not_stated")
-        (kept if known else changes).append(Change(number, column, old, new))
+        (kept if known else changes).append(CellChange(number, column, old, new))
     return changes, kept
 
 
@@ -257,7 +257,7 @@ def _planned(export, found, added, classes, raw: Path, read_on: str) -> Plan:
             ("read_on", day),
         ):
             if row[column] != new:
-                extra.append(Change(number, column, row[column], new))
+                extra.append(CellChange(number, column, row[column], new))
     reason = f"registry export {export.source}"
     for change in sorted((*found.changes, *extra), key=lambda c: touched.index(c.registry_id)):
         by_number[change.registry_id][change.column] = change.new

@@ -289,7 +289,7 @@ def _left_out(results: Results, one: dict) -> str:
 @said
 def duration(results: Results, approach: str) -> str:
     """How long freedom from insulin lasts, within the follow-up of an approach."""
-    reach = results.rows("follow_up", approach=approach)
+    reach = results.rows("duration_follow_up", approach=approach)
     if reach.empty:
         return "How long freedom from insulin lasts was not estimated: too few durations."
     row = reach.iloc[0]
@@ -321,8 +321,8 @@ def duration(results: Results, approach: str) -> str:
 @said
 def duration_left_out(results: Results, approach: str) -> str:
     """What leaving out each study does to the duration, within the follow-up of an approach."""
-    table = results.rows("durability_loo", approach=approach)
-    reach = results.rows("follow_up", approach=approach)
+    table = results.rows("duration_leave_one_out", approach=approach)
+    reach = results.rows("duration_follow_up", approach=approach)
     without = table[table["left_out"] != "none"]
     if without.empty or reach.empty or not known(reach["last_month"].iloc[0]):
         return ""
@@ -359,8 +359,8 @@ CLEARLY = 2
 @said
 def never_resuming(results: Results, approach: str) -> str:
     """Whether the studies can tell that some never need insulin again."""
-    families = results.rows("durability_families", approach=approach, family="cure")
-    scores = results.rows("durability_predictive", approach=approach)
+    families = results.rows("duration_families", approach=approach, family="cure")
+    scores = results.rows("duration_predictive", approach=approach)
     scores = scores.pivot_table(index="study_id", columns="family", values="elpd")
     if families.empty or not {"cure", "weibull"} <= set(scores.columns):
         return ""
@@ -383,7 +383,7 @@ def never_resuming(results: Results, approach: str) -> str:
 @said
 def landmarks(results: Results, approach: str) -> str:
     """Which published counts at a month cannot stand on the curve of the ever free, and why."""
-    table = results.rows("durability_landmarks", approach=approach)
+    table = results.rows("duration_landmarks", approach=approach)
     if table.empty:
         return ""
     on = table["denominator"].eq("ever_free") & table["clock"].eq("independence")

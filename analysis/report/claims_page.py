@@ -183,7 +183,7 @@ def value_of(row) -> str:
     if row.unit == "share":
         return f"{readings.of_100(row.value)} of 100"
     if row.unit == "ratio" and "insulin dose" in row.estimand:
-        return readings.change(row.value)
+        return readings.percent_change(row.value)
     if row.unit in ("ratio", "risk ratio"):
         return f"{words.number(row.value, 1 if row.value >= 10 else 2)} times"
     whole = float(row.value).is_integer() and row.kind == "description"

@@ -98,7 +98,7 @@ def _by_class(results, outcome: str) -> list[str]:
 
 def _lasting(results) -> str:
     """How far people given new islets were followed, in few words."""
-    table = readings.rows_of(results, "follow_up", **readings.where(ISLETS, "t1d"))
+    table = readings.rows_of(results, "duration_follow_up", **readings.where(ISLETS, "t1d"))
     months = table["last_month"].dropna()
     return f"not known beyond {months.max():.0f} months" if len(months) else "not known"
 

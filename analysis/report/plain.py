@@ -170,7 +170,7 @@ def _points(value: float, own: dict) -> str:
 def lasts(results, fixed: dict) -> list[str]:
     """How long people were watched, approach by approach."""
     own = fixed["lasts"]
-    table = results.table("follow_up")
+    table = results.table("duration_follow_up")
     found = []
     for approach in vocabulary.APPROACHES:
         rows = table[(table["approach"] == approach) & (table["population"].isin(TYPES))]

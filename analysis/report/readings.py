@@ -93,7 +93,7 @@ def why_so_sure(row: pd.Series) -> str:
 # --- numbers in the unit of the outcome --------------------------------------------------------
 
 
-def change(ratio: float) -> str:
+def percent_change(ratio: float) -> str:
     """A ratio of doses as a change in percent: 0.7 is `−30 %`. No rule of probabilities."""
     if not words.known(ratio):
         return "–"
@@ -104,7 +104,7 @@ def figure(outcome: str, value: float) -> str:
     """A number as readers see it (ratios as ratios), with its unit."""
     about = outcomes.get(outcome)
     if outcome == "insulin_dose":
-        return change(value)
+        return percent_change(value)
     unit = {"hba1c": " points", "c_peptide_ratio": " times"}.get(outcome, about.suffix)
     return f"{words.number(value, about.digits)}{unit.replace(' ', words.SPACE)}"
 
@@ -114,7 +114,7 @@ def span(outcome: str, low: float, high: float) -> str:
     if not (words.known(low) and words.known(high)):
         return ""
     if outcome == "insulin_dose":
-        return f"{change(low)} to {change(high)}"
+        return f"{percent_change(low)} to {percent_change(high)}"
     return words.interval(low, high, outcomes.get(outcome).digits)
 
 
@@ -378,7 +378,7 @@ def standing(results, outcome: str, approach: str, population: str) -> Standing 
 
 def how_long(results, approach: str, population: str) -> tuple[str, str]:
     """How far freedom from insulin was followed, and what is known until then."""
-    found = rows_of(results, "follow_up", **where(approach, population))
+    found = rows_of(results, "duration_follow_up", **where(approach, population))
     if found.empty:
         return "not known", "no group was followed far enough"
     row = found.iloc[0]

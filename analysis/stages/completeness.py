@@ -86,7 +86,7 @@ def expected(tables: Tables) -> dict[Key, set[Member]]:
 
 
 FACTS = {outcomes.CONTINUOUS: "headlines", outcomes.COUNT: "share_facts",
-         outcomes.HARM: "harm_facts", outcomes.DURATION: "durability_families"}  # fmt: skip
+         outcomes.HARM: "harm_facts", outcomes.DURATION: "duration_families"}  # fmt: skip
 """Kind of outcome -> the table that tells which of its estimates there are."""
 
 
@@ -252,7 +252,7 @@ def _durations(tables: Tables) -> Iterator[tuple[Key, set[Member]]]:
     told: set[Member] = {("median_duration", NONE, NONE, "months")}
     told |= {("survival", month, NONE, "share") for month in durations.MONTHS}
     told |= {("survival_above", month, durations.MOST, "probability") for month in durations.MONTHS}
-    strata = tables["durability_families"][["approach", "population"]].drop_duplicates()
+    strata = tables["duration_families"][["approach", "population"]].drop_duplicates()
     for row in strata.itertuples():
         for family in (*FAMILIES, "stacked"):
             place = ("insulin_free_duration", row.approach, row.population, ALL, ALL)

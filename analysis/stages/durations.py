@@ -44,16 +44,16 @@ def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None
     Returns
     -------
     StageResult with estimates (survival, survival_above, median_duration) and the tables
-    duration_facts, duration_exclusions, follow_up, durability_curve, durability_families,
-    durability_predictive, durability_loo, durability_landmarks, swimmer.
+    duration_facts, duration_exclusions, duration_follow_up, duration_curve, duration_families,
+    duration_predictive, duration_leave_one_out, duration_landmarks, swimmer.
     """
     layer, left_out = duration_facts.layer(evidence)
     strata = cohorts.strata(evidence.studies).set_index(evidence.studies["study_id"].to_numpy())
     facts = with_strata(evidence, layer)
     facts["source_rows"] = [renamed(evidence, names) for names in facts["source_rows"]]
     rows: list[dict] = []
-    names = ("follow_up", "durability_curve", "durability_families", "durability_predictive",
-             "durability_loo")  # fmt: skip
+    names = ("duration_follow_up", "duration_curve", "duration_families", "duration_predictive",
+             "duration_leave_one_out")  # fmt: skip
     tables: dict[str, list] = {name: [] for name in names}
     for approach in APPROACHES:
         own = facts_of(facts, approach)
@@ -66,18 +66,18 @@ def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None
             progress(approach)
             ensemble = survival.fit_all(own, PRIORS, ever=ever_of_others(evidence, own))
             rows += _estimates(who, own, ensemble, last)
-            tables["durability_curve"] += _curve(who, ensemble, last)
-            tables["durability_families"] += _families(who, ensemble)
-            tables["durability_predictive"] += _predictive(who, own, ensemble)
-            tables["durability_loo"] += each_left_out(who, own, ensemble)
+            tables["duration_curve"] += _curve(who, ensemble, last)
+            tables["duration_families"] += _families(who, ensemble)
+            tables["duration_predictive"] += _predictive(who, own, ensemble)
+            tables["duration_leave_one_out"] += each_left_out(who, own, ensemble)
             if np.isfinite(last):
                 share = ensemble.average.share_beyond(last, WINDOW)
-        tables["follow_up"].append(_follow_up(who, own, last, share))
+        tables["duration_follow_up"].append(_follow_up(who, own, last, share))
     tables["duration_facts"] = facts[facts["approach"].isin(APPROACHES)].drop(
         columns=["diabetes_type", "through_ever", "min_ever"]
     )
     tables["duration_exclusions"] = _exclusions(evidence, left_out)
-    tables["durability_landmarks"] = landmarks(evidence, facts, strata)
+    tables["duration_landmarks"] = landmarks(evidence, facts, strata)
     tables["swimmer"] = swimmer(evidence, facts, strata)
     return stage_result(rows, tables)
 

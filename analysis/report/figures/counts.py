@@ -109,10 +109,10 @@ def _ends(low: float, high: float, least: bool = False) -> str:
     return f"({count(100 * low)} to {count(100 * high)})"
 
 
-def durability(results: Results, approach: str, denominator: str = "ever_free") -> Figure:
+def duration(results: Results, approach: str, denominator: str = "ever_free") -> Figure:
     """Share still insulin-free over time with its band, and landmarks of the same denominator and
     clock."""
-    curve = results.rows("durability_curve", approach=approach, denominator=denominator,
+    curve = results.rows("duration_curve", approach=approach, denominator=denominator,
                          family="stacked")  # fmt: skip
     if curve.empty:
         return base.in_words("Too few durations for a curve.")
@@ -132,7 +132,7 @@ def durability(results: Results, approach: str, denominator: str = "ever_free") 
             axes.text(beyond["month"].min() + 1, 97, "beyond the data", fontsize=style.SMALL,
                       color=style.GREY, va="top")  # fmt: skip
         break
-    marks = results.rows("durability_landmarks", approach=approach, denominator=denominator,
+    marks = results.rows("duration_landmarks", approach=approach, denominator=denominator,
                          clock=CLOCKS[denominator])  # fmt: skip
     for row in marks.to_dict("records"):
         axes.plot(row["month"], 100 * row["share"], "o", ms=2 + np.sqrt(row["n"]) / 1.6,
@@ -148,7 +148,7 @@ def durability(results: Results, approach: str, denominator: str = "ever_free") 
 
 def _lasting(results: Results, approach: str) -> str:
     """What the curve shows: the share still free after 12 months, where it was followed so far."""
-    reach = results.rows("follow_up", approach=approach)
+    reach = results.rows("duration_follow_up", approach=approach)
     row = None if reach.empty else reach.iloc[0]
     if row is None or not row["last_month"] >= 12:
         return "Too few were followed for 12 months"
@@ -165,10 +165,10 @@ ENDS = {"resumed": ("|", "insulin resumed"), "ongoing": (">", "still free"),
         "censored": (">", "at least"), "died": ("x", "died")}  # fmt: skip
 
 
-def durability_left_out(results: Results, approach: str) -> Figure:
+def duration_left_out(results: Results, approach: str) -> Figure:
     """Share still insulin-free at some months without each study in turn."""
-    table = results.rows("durability_loo", approach=approach, quantity="survival")
-    reach = results.rows("follow_up", approach=approach)
+    table = results.rows("duration_leave_one_out", approach=approach, quantity="survival")
+    reach = results.rows("duration_follow_up", approach=approach)
     if table["left_out"].nunique() < 2 or reach.empty:
         return base.in_words("Too few studies to leave one out.")
     last = reach["last_month"].iloc[0]

@@ -76,7 +76,7 @@ def clear(low: float, high: float) -> bool:
     return bool(low > 0 or high < 0)
 
 
-def changed(results: Results, table: str, one: dict, *, last: bool = False) -> bool:
+def concludes_otherwise(results: Results, table: str, one: dict, *, last: bool = False) -> bool:
     """Whether any refit of a table (or the last one before all) is clear where the headline is not,
     or the other way round."""
     whole = results.one(**one, design="controlled", scale=outcomes.get(one["outcome"]).scale)
@@ -88,11 +88,11 @@ def changed(results: Results, table: str, one: dict, *, last: bool = False) -> b
                for low, high in zip(found["ci_low"], found["ci_high"], strict=True))  # fmt: skip
 
 
-def changed_in(results: Results, table: str, *, last: bool = False) -> str:
-    """`4 of 6 headlines`: in how many the conclusion changes (`changed`)."""
+def other_conclusions(results: Results, table: str, *, last: bool = False) -> str:
+    """`4 of 6 headlines`: in how many the conclusion changes (`concludes_otherwise`)."""
     parts = [one for one in headlines(results) if len(results.rows(table, **one))]
-    return (f"{sum(changed(results, table, one, last=last) for one in parts) or 'none'} of "
-            f"{len(parts)} headlines")  # fmt: skip
+    other = sum(concludes_otherwise(results, table, one, last=last) for one in parts)
+    return f"{other or 'none'} of {len(parts)} headlines"
 
 
 def _panels(results: Results, table: str, label, order: list[str], finding: str) -> Figure:
@@ -127,14 +127,14 @@ def leave_one_out(results: Results) -> Figure:
     return _panels(results, "leave_one_out", lambda row: f"without {study(row['label'])}",
                    ["mean", "left_out"],
                    "Leaving one study out changes the conclusion of "
-                   f"{changed_in(results, 'leave_one_out')}")  # fmt: skip
+                   f"{other_conclusions(results, 'leave_one_out')}")  # fmt: skip
 
 
 def cumulative(results: Results) -> Figure:
     """Each controlled mean as studies were published."""
     return _panels(results, "cumulative", lambda row: f"+ {study(row['label'])}", ["place"],
                    "The last study added changed the conclusion of "
-                   f"{changed_in(results, 'cumulative', last=True)}")  # fmt: skip
+                   f"{other_conclusions(results, 'cumulative', last=True)}")  # fmt: skip
 
 
 @base.drawn_from("prior_grid")
@@ -147,7 +147,7 @@ def prior_grid(results: Results) -> Figure:
     figure, panels = base.stack(
         [46.0] * len(parts),
         36,
-        f"Other priors change the conclusion of {changed_in(results, 'prior_grid')}",
+        f"Other priors change the conclusion of {other_conclusions(results, 'prior_grid')}",
         foot=50,
     )
     for axes, one in zip(panels, parts, strict=True):

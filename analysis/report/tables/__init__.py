@@ -2,8 +2,8 @@
 
 from analysis.report.tables.base import Table, grid
 from analysis.report.tables.checks import (
-    changes,
     choices,
+    corrections,
     judgements,
     nullify,
     power,
@@ -23,7 +23,7 @@ from analysis.report.tables.evidence import (
     study_table,
 )
 
-__all__ = ["Table", "case_reports", "changes", "choices", "exclusions", "facts", "grid",
+__all__ = ["Table", "case_reports", "choices", "corrections", "exclusions", "facts", "grid",
            "judgements", "nullify", "numbers", "power", "prior_table", "publication", "published",
            "small_study", "standing", "study_table", "told", "versions",
            "witnesses"]  # fmt: skip

@@ -170,7 +170,7 @@ def judgements(results: Results) -> Table:
     return grid(table.set_axis(["Cohort", "Not judged for"], axis=1))
 
 
-def changes(results: Results) -> Table:
+def corrections(results: Results) -> Table:
     """Corrections of the evidence, counted by table."""
     table = results.evidence.changes
     counted = table.groupby("file").size().reset_index(name="cells")

@@ -43,8 +43,8 @@ DURATION_EXCLUSIONS = declare(
     ("source_row",),
 )
 
-FOLLOW_UP = declare(
-    "follow_up",
+DURATION_FOLLOW_UP = declare(
+    "duration_follow_up",
     "How far the durations of each approach were followed.",
     (
         *WHO,
@@ -60,8 +60,8 @@ FOLLOW_UP = declare(
     ("approach", "population"),
 )  # fmt: skip
 
-DURABILITY_CURVE = declare(
-    "durability_curve",
+DURATION_CURVE = declare(
+    "duration_curve",
     "Share of the ever insulin-free who still are, month by month, with its band.",
     (
         *WHO,
@@ -77,8 +77,8 @@ DURABILITY_CURVE = declare(
     ("approach", "population", "denominator", "family", "month"),
 )  # fmt: skip
 
-DURABILITY_FAMILIES = declare(
-    "durability_families",
+DURATION_FAMILIES = declare(
+    "duration_families",
     "Families of survival curves: how well each predicts, and what each says.",
     (
         *WHO,
@@ -102,8 +102,8 @@ DURABILITY_FAMILIES = declare(
     ("approach", "population", "family"),
 )
 
-DURABILITY_PREDICTIVE = declare(
-    "durability_predictive",
+DURATION_PREDICTIVE = declare(
+    "duration_predictive",
     "How well each family predicts the facts of each study from the other studies (exact).",
     (
         *WHO,
@@ -115,8 +115,8 @@ DURABILITY_PREDICTIVE = declare(
     ("approach", "population", "study_id", "family"),
 )
 
-DURABILITY_LOO = declare(
-    "durability_loo",
+DURATION_LEAVE_ONE_OUT = declare(
+    "duration_leave_one_out",
     "The stacked curve refitted without each study in turn, its weights too.",
     (
         *WHO,
@@ -134,8 +134,8 @@ DURABILITY_LOO = declare(
     ("approach", "population", "left_out", "quantity", "month"),
 )  # fmt: skip
 
-DURABILITY_LANDMARKS = declare(
-    "durability_landmarks",
+DURATION_LANDMARKS = declare(
+    "duration_landmarks",
     "Published counts of patients free of insulin at a time, each with its denominator and clock.",
     (
         *WHO,
