@@ -17,6 +17,7 @@ from scipy import special
 
 from analysis import effects as effects_room
 from analysis import outcomes, vocabulary
+from analysis.central import HIGH
 from analysis.effects import Rules
 from analysis.effects.rules import SELECTING
 from analysis.effects.select import Candidates
@@ -33,7 +34,7 @@ REVIEW_STRATA = (("cell_infusion", "all"), ("all", "t1d"), ("all", "t2d"), ("all
 DESIGNS = vocabulary.CONTRASTED
 REGISTERED = ("prospective", "retrospective", "timing_not_seen", "none_found")
 """How a trial was registered, best first."""
-SIGNIFICANT = float(special.ndtri(0.975))
+SIGNIFICANT = float(special.ndtri(HIGH))
 MEAN, STUDY, WORDS, NONE = "mean", "study", "words", "none"
 
 

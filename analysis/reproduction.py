@@ -3,7 +3,7 @@
 What no sampler had a part in must be the same to `EXACT` relative. A figure from draws may differ
 by `ALLOWED` Monte-Carlo standard errors of the difference of two runs. The error of a mean is its
 posterior SD over the root of the effective sample size (the least of the stage's fits, which the
-manifest records); of the end of a 95 % interval sqrt(0.025 * 0.975) / f over the same root, with f
+manifest records); of the end of a 95 % interval sqrt(LOW * HIGH) / f over the same root, with f
 the density there, taken as that of a normal distribution with the half-width of that side, wider by
 the ratio of the sides (a long tail has the larger error). Counts and words must be equal.
 
@@ -22,12 +22,13 @@ import numpy as np
 import pandas as pd
 
 from analysis import store
+from analysis.central import HIGH, LOW
 from analysis.pipeline import read_table, read_text
 
 EXACT = 1e-6
 ALLOWED = 4.0
 LEAST_ESS = 400.0
-END = 1.3 * np.sqrt(0.025 * 0.975) / 0.05844507
+END = 1.3 * np.sqrt(LOW * HIGH) / 0.05844507
 """Standard error of a 2.5 % point in units of that of the mean: for a normal distribution, and 1.3
 times that for the longer tails of what is estimated here (a t with 4 degrees of freedom has it)."""
 

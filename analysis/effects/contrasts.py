@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from analysis import outcomes, vocabulary
+from analysis.central import HIGH
 from analysis.effects import arms as arms_room
 from analysis.effects import conversions as conv
 from analysis.effects.arms import NAN, NO_P, Arm, ArmResult, PValue, Row, Unusable
@@ -589,7 +590,7 @@ def _printed_difference(
         formula += "; variance SD^2 (1 / n + 1 / n_control) from its printed SD"
         note = "printed with an SD: read as the SD between patients"
     elif kind == "ci95" and math.isfinite(low) and math.isfinite(high) and df >= 1:
-        found = (factor * (high - low) / 2 / conv.t_quantile(0.975, df)) ** 2
+        found = (factor * (high - low) / 2 / conv.t_quantile(HIGH, df)) ** 2
         flags = (*flags, "ci_sd")
         formula += " with its own interval"
     found = found if found > 0 else NAN

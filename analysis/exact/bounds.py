@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-ONE_SIDED = (0.95, 0.975)
+from analysis.central import HIGH
+
+ONE_SIDED = (0.95, HIGH)
 
 
 def clopper_pearson(events: Any, total: Any, level: float = 0.95) -> tuple[Any, Any]:
@@ -85,7 +87,7 @@ def garwood(events: Any, exposure: Any, level: float = 0.95) -> tuple[Any, Any]:
     return _like(k, low / t), _like(k, special.gammaincinv(k + 1.0, 1.0 - tail) / t)
 
 
-def upper_share(events: Any, total: Any, level: float = 0.975) -> Any:
+def upper_share(events: Any, total: Any, level: float = HIGH) -> Any:
     """One-sided exact upper bound of a share (Clopper & Pearson 1934).
 
     Parameters
@@ -106,7 +108,7 @@ def upper_share(events: Any, total: Any, level: float = 0.975) -> Any:
     return _like(k, _upper_share(k, n, _level(level)))
 
 
-def upper_rate(events: Any, exposure: Any, level: float = 0.975) -> Any:
+def upper_rate(events: Any, exposure: Any, level: float = HIGH) -> Any:
     """One-sided exact upper bound of a Poisson rate per unit of exposure (Garwood 1936).
 
     Parameters
@@ -193,7 +195,7 @@ def share_from_data_alone(events: Any, totals: Any, *, at_least: Any = None) -> 
     return row | values | {"label": "from the data alone: exact, no prior, no shrinkage"}
 
 
-def exposure_in_all(threshold: Any, events: Any = 0, level: float = 0.975) -> Any:
+def exposure_in_all(threshold: Any, events: Any = 0, level: float = HIGH) -> Any:
     """Exposure at which the bound from the data alone reaches `threshold` with so many events.
 
     Without an event -ln(1 - level) / threshold: 369 patient-years for 1 per 100 at 97.5 %, 300 for
@@ -209,9 +211,7 @@ def exposure_in_all(threshold: Any, events: Any = 0, level: float = 0.975) -> An
     return _like(k + rate, special.gammaincinv(k + 1.0, _level(level)) / rate)
 
 
-def exposure_needed(
-    threshold: float, events: float, exposure: float, level: float = 0.975
-) -> float:
+def exposure_needed(threshold: float, events: float, exposure: float, level: float = HIGH) -> float:
     """Further exposure without another event until the bound from the data alone is under it.
 
     What `exposure_in_all` asks less what was observed; 0 where the bound is under it already.

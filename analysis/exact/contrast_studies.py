@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from analysis.central import HIGH, LOW
 from analysis.exact import mixture
 from analysis.exact.contrast_grid import Evaluation
 
@@ -95,7 +96,7 @@ def study_table(evaluation: Evaluation) -> pd.DataFrame:
     for i in range(k):
         weight, mean, sd = parts[i].joined()
         centre, deviation = mixture.moments(weight, mean, sd)
-        low, high = (mixture.quantile(weight, mean, sd, np.array([p]))[0] for p in (0.025, 0.975))
+        low, high = (mixture.quantile(weight, mean, sd, np.array([p]))[0] for p in (LOW, HIGH))
         records.append(
             {
                 "mean": centre[0],

@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import gammaln, ndtr, stdtr
 
+from analysis.central import central
 from analysis.exact.contrast_data import ContrastPriors, Contrasts
 from analysis.exact.contrast_grid import (
     Evaluation,
@@ -365,7 +366,7 @@ class ContrastPosterior:
         record: dict[str, float] = {"k": self.k, "n_patients": self.n_patients}
         for name in ("mu", "tau", "predictive"):
             one = getattr(self, name)
-            low, median, high = one.quantile(np.array([0.025, 0.5, 0.975]))
+            low, median, high = central(one)
             record |= {f"{name}_mean": one.mean, f"{name}_sd": one.sd, f"{name}_median": median,
                        f"{name}_low": low, f"{name}_high": high}  # fmt: skip
         record["log_marginal_likelihood"] = self.log_marginal_likelihood
@@ -379,7 +380,7 @@ def _key_figures(posterior: ContrastPosterior) -> tuple[np.ndarray, np.ndarray]:
     """What must not move any more, and the posterior SDs that say how much is much."""
     figures, scales = [], []
     for one in (posterior.mu, posterior.tau):
-        low, high = one.quantile(np.array([0.025, 0.975]))
+        low, _, high = central(one)
         sd = one.sd if 0 < one.sd < np.inf else max(high - low, 1e-300) / 4
         middle = one.mean if np.isfinite(one.mean) else one.median
         figures += [middle, low, high]

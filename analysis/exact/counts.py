@@ -27,6 +27,7 @@ import pandas as pd
 from scipy import special
 from scipy.interpolate import CubicHermiteSpline
 
+from analysis.central import HIGH
 from analysis.exact.bounds import upper_rate
 from analysis.exact.grid import SHARE, GridDistribution, Scale, multiple
 from analysis.exact.hierarchy import Hierarchy
@@ -401,7 +402,7 @@ def bound_curve(
     patients: Any = None,
     at_least: Any = None,
     per: float = 1.0,
-    level: float = 0.975,
+    level: float = HIGH,
 ) -> pd.DataFrame:
     """How the bounds fall as exposure is added in which nobody has the event.
 

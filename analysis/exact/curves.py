@@ -19,6 +19,7 @@ import pandas as pd
 from scipy import optimize, special
 from scipy.optimize import elementwise
 
+from analysis.central import LEVELS
 from analysis.exact.families import ENDLESS, RESUMING, log_survival, log_time
 from analysis.exact.grid import cumulative, denser
 
@@ -186,7 +187,7 @@ class Curves:
         """
         t = np.atleast_1d(np.asarray(months, dtype=float))
         mean, square = self._moments(t, which)
-        low, median, high = self._quantiles(t, (0.025, 0.5, 0.975), which)
+        low, median, high = self._quantiles(t, LEVELS, which)
         return pd.DataFrame(
             {
                 "months": t,
@@ -248,7 +249,7 @@ class Curves:
             return float(self._cdf(np.exp([log_t]), at, which)[0]) - p
 
         found = {}
-        for name, p in (("median", 0.5), ("ci_low", 0.025), ("ci_high", 0.975)):
+        for name, p in zip(("ci_low", "median", "ci_high"), LEVELS, strict=True):
             beyond = gap(high, p) < 0
             found[name] = (
                 float("inf") if beyond else float(np.exp(optimize.brentq(gap, low, high, (p,))))

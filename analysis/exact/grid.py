@@ -17,6 +17,7 @@ from scipy import fft
 from scipy.interpolate import CubicSpline
 from scipy.special import expit, logit
 
+from analysis.central import HIGH, LOW
 from analysis.exact.posterior import Distribution
 
 DENSER = 8
@@ -150,7 +151,7 @@ class GridDistribution(Distribution):
         `upper95` and `upper975` are the one-sided 95 % and 97.5 % bounds; the latter is the upper
         end of the two-sided 95 % interval.
         """
-        levels = np.array([0.025, 0.5, 0.95, 0.975])
+        levels = np.array([LOW, 0.5, 0.95, HIGH])
         low, median, upper95, high = (float(q) for q in self.quantile(levels))
         row = {
             "mean": self.mean,

@@ -22,6 +22,7 @@ import numpy as np
 from scipy import fft, special
 from scipy.special import logsumexp
 
+from analysis.central import central
 from analysis.exact.grid import GridDistribution, Scale
 from analysis.exact.priors import Fixed, Normal, TauPrior
 from analysis.exact.quadrature import Map
@@ -363,7 +364,7 @@ class Hierarchy:
         sds = [self.mu.sd] * 4
         for part in (self.new, self.tau):
             if part is not None:  # moments need not exist where tau has a heavy tail
-                low, middle, high = part.quantile(np.array([0.025, 0.5, 0.975]))
+                low, middle, high = central(part)
                 found += [low, middle, high]
                 sds += [(high - low) / 3.92] * 3
         return np.array(found), np.array(sds)

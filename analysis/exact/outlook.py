@@ -24,6 +24,7 @@ from functools import cached_property
 import numpy as np
 from scipy.special import ndtr, ndtri
 
+from analysis.central import HIGH, LOW
 from analysis.exact.contrasts import ContrastPosterior
 
 POINTS = 241
@@ -137,19 +138,17 @@ class Outlook:
         of_mu = weight.sum(axis=1)
         mean = of_mu @ self.mu
         cdf = np.cumsum(of_mu, axis=1) - 0.5 * of_mu
-        low, high = self._quantiles(self.mu, cdf, (0.025, 0.975))
+        low, high = self._quantiles(self.mu, cdf, (LOW, HIGH))
         below = self._at(self.mu, cdf, threshold)
         x, kernel = self._new_study
-        pred_low, pred_high = self._quantiles(
-            x, weight.reshape(len(y), -1) @ kernel, (0.025, 0.975)
-        )
+        pred_low, pred_high = self._quantiles(x, weight.reshape(len(y), -1) @ kernel, (LOW, HIGH))
         return mean, low, high, below, pred_low, pred_high
 
     @cached_property
     def _new_study(self) -> tuple[np.ndarray, np.ndarray]:
         """Points (X,), and P(a further study's effect <= point) from each node, (nodes, X)."""
         by_tau = np.cumsum(self.mass.sum(axis=1))
-        furthest = min(int(np.searchsorted(by_tau, 0.975)), self.tau.size - 1)
+        furthest = min(int(np.searchsorted(by_tau, HIGH)), self.tau.size - 1)
         reach = 6.0 * self.tau[furthest]
         x = np.linspace(self.mu[0] - reach, self.mu[-1] + reach, POINTS)
         own = np.hypot(self.tau, 0.3 * (self.mu[1] - self.mu[0]))

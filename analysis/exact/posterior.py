@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
 
+from analysis.central import LOW
 from analysis.exact import mixture
 from analysis.exact.data import Design, problem_of
 from analysis.exact.model import Problem, condition, typical_variance
@@ -342,7 +343,7 @@ class ExactPosterior:
             rows = np.arange(first, min(first + size, self.k))
             mean, sd = self._effects(rows)
             weight = np.broadcast_to(self._posterior.weight, mean.shape)
-            level = np.full(rows.size, 0.025)
+            level = np.full(rows.size, LOW)
             centre, spread = mixture.moments(weight, mean, sd)
             parts.append(
                 pd.DataFrame(

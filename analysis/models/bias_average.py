@@ -29,6 +29,7 @@ from scipy import special, stats
 from scipy.interpolate import CubicSpline
 
 from analysis import exact, priors
+from analysis.central import HIGH, LOW
 
 LOG_2PI = np.log(2 * np.pi)
 TAU_NODES, MU_NODES, SLOPE_NODES = 28, 48, 52
@@ -627,7 +628,7 @@ def _summarise(parts: list[_Part], log_weight: np.ndarray, side: int) -> Summary
     def cdf(at: np.ndarray) -> np.ndarray:
         return sum(w * part.cdf(at) for w, part in used)
 
-    wanted = np.array([0.025, 0.975])
+    wanted = np.array([LOW, HIGH])
     reach = max((abs(part.mean) + 12 * part.sd for _, part in used), default=0.0) + 1e-12
     low, high = np.full(2, -reach), np.full(2, reach)
     for _ in range(60):

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from analysis.central import HIGH, LOW, central_of_draws
 from analysis.exact import Distribution
 from analysis.models.sampling import Diagnostics
 
@@ -103,17 +104,18 @@ def compare(exact: Mapping[str, float], draws: ArrayLike, name: str = "") -> Com
         options = {} if prob is None else {"prob": prob}
         return float(array_stats.mcse(values, -2, -1, method=method, **options))
 
+    low, _, high = central_of_draws(values)
     sampled = {
         "mean": float(values.mean()),
         "sd": float(values.std(ddof=1)),
-        "q025": float(np.quantile(values, 0.025)),
-        "q975": float(np.quantile(values, 0.975)),
+        "q025": low,
+        "q975": high,
     }
     mcse = {
         "mean": error("mean"),
         "sd": error("sd"),
-        "q025": error("quantile", 0.025),
-        "q975": error("quantile", 0.975),
+        "q025": error("quantile", LOW),
+        "q975": error("quantile", HIGH),
     }
     known = {figure: float(exact[figure]) for figure in FIGURES}
     gaps = {

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from analysis.central import LOW
+
 MIN_STUDIES = 3
 MAX_ROUNDS = 100
 NO_FUNNEL = "all standard errors are equal: no funnel to look at"
@@ -164,7 +166,7 @@ def trim_and_fill(y, se, *, side: int) -> Filled:
     mirrored = side * (mean - centred[k - missing :])
     copied = errors[k - missing :]
     full, error = random_effects(np.append(y, mirrored), np.append(se, copied))
-    half = stats.norm.isf(0.025) * error
+    half = stats.norm.isf(LOW) * error
     p_value = 2 * float(stats.norm.sf(abs(full) / error))
     return Filled(
         Asymmetry(full, float(full - half), float(full + half), p_value, k), mirrored, copied

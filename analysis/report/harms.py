@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis import vocabulary
+from analysis.central import HIGH
 from analysis.report import style, words
 from analysis.report.figures import base
 from analysis.report.tables.base import Table, grid, made_from
@@ -321,7 +322,7 @@ def reconciled(results) -> str:
 # --- evidence needed ---------------------------------------------------------------------------
 
 
-TWO_SIDED, ONE_SIDED = 0.975, 0.95
+TWO_SIDED, ONE_SIDED = HIGH, 0.95
 """Levels of a bound: the upper end of a two-sided 95 % interval, and a one-sided 95 % bound."""
 
 

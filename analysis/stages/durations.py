@@ -13,6 +13,7 @@ import pandas as pd
 from scipy import special
 
 from analysis import cohorts, exact, priors
+from analysis.central import LEVELS
 from analysis.cohorts import patient_groups
 from analysis.counting import duration_facts, share_facts
 from analysis.evidence import Evidence, label_of
@@ -233,8 +234,8 @@ def _families(who: dict, ensemble: survival.Ensemble) -> list[dict]:
 
 def _never(post: survival.SurvivalPosterior) -> dict:
     """The share that never resumes, and what the prior alone says of it."""
-    levels = np.array([0.5, 0.025, 0.975])
-    names = ("never", "never_low", "never_high", "never_prior", "never_prior_low",
+    levels = np.array(LEVELS)
+    names = ("never_low", "never", "never_high", "never_prior_low", "never_prior",
              "never_prior_high")  # fmt: skip
     endless = ENDLESS.get(post.family)
     if endless is None:

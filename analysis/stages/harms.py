@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import cohorts, exact, outcomes, priors, vocabulary
+from analysis.central import HIGH, central_of_draws
 from analysis.counting import harm_facts
 from analysis.evidence import Evidence, label_of
 from analysis.evidence.references import reference, renamed
@@ -31,7 +32,7 @@ THRESHOLDS = {
     for event in vocabulary.GRAVE_EVENTS
 }
 """Rates per 100 patient-years to fall under."""
-LEVELS = (0.975, 0.95)
+LEVELS = (HIGH, 0.95)
 RELATIONS = ("any", "treatment_related")
 PER = 100.0
 FEWEST = 2
@@ -124,7 +125,7 @@ def rates(
         rows += [
             {**own, "quantity": "rate_bound", "threshold": level, "mean": bound, "median": bound,
              "note": "one-sided upper bound from the data alone"}
-            for level, bound in ((0.975, alone["upper975"]), (0.95, alone["upper95"]))
+            for level, bound in zip(LEVELS, (alone["upper975"], alone["upper95"]), strict=True)
         ]  # fmt: skip
     if event in NO_RATE:
         return rows, None
@@ -275,13 +276,14 @@ def controls(facts: pd.DataFrame) -> list[dict]:
             stats.beta(row["k"] + 0.5, row["n"] - row["k"] + 0.5).ppf(u)
             for row in (treated, control)
         )
-        low, middle, high = np.quantile((p1[:, None] - p0[None, :]).ravel(), [0.025, 0.5, 0.975])
+        difference = central_of_draws(p1[:, None] - p0[None, :])
         made.append({
             "event": event, "relation": relation, "cohort": cohort,
             "study_id": treated["study_id"], "label": treated["label"],
             "approach": treated["approach"], "k": treated["k"], "n": treated["n"],
-            "k_control": control["k"], "n_control": control["n"], "risk_difference": middle,
-            "rd_low": low, "rd_high": high,
+            "k_control": control["k"], "n_control": control["n"],
+            "risk_difference": difference.median, "rd_low": difference.low,
+            "rd_high": difference.high,
             "source_rows": f"{treated['source_rows']};{control['source_rows']}",
         })  # fmt: skip
     return made

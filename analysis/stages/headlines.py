@@ -17,6 +17,7 @@ import pandas as pd
 
 from analysis import effects as effects_room
 from analysis import exact, outcomes, risk_of_bias
+from analysis.central import central
 from analysis.effects import Rules
 from analysis.evidence import Evidence
 from analysis.exact import contrast_classes
@@ -136,11 +137,9 @@ def figures(
         **question.parts, "variant": variant, "method": "exact", "k_studies": len(rows),
         "n_patients": float(rows["n_patients"].sum()), "note": note(rows, told),
     }  # fmt: skip
-    tau_low, tau, tau_high = posterior.tau.quantile(np.array([0.025, 0.5, 0.975]))
+    tau_low, tau, tau_high = central(posterior.tau)
     middle = {"mean": posterior.mu.mean}
-    middle["ci_low"], middle["median"], middle["ci_high"] = posterior.mu.quantile(
-        np.array([0.025, 0.5, 0.975])
-    )
+    middle["ci_low"], middle["median"], middle["ci_high"] = central(posterior.mu)
     middle["pred_low"], middle["pred_high"] = posterior.predictive.interval()
     made = [
         {**base, "scale": scale, "unit": unit, "tau": tau if scale == about.scale else np.nan,
@@ -270,7 +269,7 @@ def _classes(body: Body, question: Question, rows: pd.DataFrame) -> list[dict]:
     found = contrast_classes.fit_classes(rows, prior, teachers=body.teachers(question))
     made = figures(question, found, rows, MEAN, "classes")
     spread = found.tau_class
-    low, middle, high = spread.quantile(np.array([0.025, 0.5, 0.975]))
+    low, middle, high = central(spread)
     made.append({**question.parts, "variant": "classes", "quantity": "tau_class",
                  "scale": about.scale, "unit": about.unit, "mean": spread.mean, "median": middle,
                  "sd": spread.sd, "ci_low": low, "ci_high": high, "k_studies": len(rows),
@@ -279,7 +278,7 @@ def _classes(body: Body, question: Question, rows: pd.DataFrame) -> list[dict]:
         if told_as(question.outcome, own) != MEAN:
             continue
         mean = found.classes[str(word)]
-        low, middle, high = mean.quantile(np.array([0.025, 0.5, 0.975]))
+        low, middle, high = central(mean)
         figures_of = {"mean": mean.mean, "median": middle, "ci_low": low, "ci_high": high}
         made += [
             {**question.parts, "variant": "classes", "cell_class": word, "scale": scale,

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import exact, outcomes, priors
+from analysis.central import LEVELS
 from analysis.cohorts import in_population
 from analysis.cohorts import strata as strata_of
 from analysis.counting import duration_facts, share_facts
@@ -187,5 +188,6 @@ def ratio_of_shares(k: float, n: float, k_control: float, n_control: float) -> d
             return RATIOS[1]
         return float(np.exp(optimize.brentq(lambda x: below(x) - level, least, most, xtol=1e-10)))
 
-    return {"risk_ratio": quantile(0.5), "rr_low": quantile(0.025), "rr_high": quantile(0.975),
+    low, median, high = (quantile(level) for level in LEVELS)
+    return {"risk_ratio": median, "rr_low": low, "rr_high": high,
             "probability_higher": 1 - below(0.0)}  # fmt: skip
