@@ -81,7 +81,7 @@ EXCLUSION_COLUMNS = ["table", "line", "study_id", "arm", "fact", "stage", "reaso
 
 EVER_COLUMNS = [
     "study_id", "label", "cohort", "cell_class", "diabetes_type", "design", "controlled", "onset",
-    "conditioning", "k", "n", "bound", "k_control", "n_control", "source_rows",
+    "conditioning", "k", "n", "bound", "k_control", "n_control", "source_rows", "seen_in",
 ]  # fmt: skip
 
 
@@ -161,20 +161,23 @@ def layer(evidence: Evidence) -> tuple[pd.DataFrame, pd.DataFrame]:
     return facts, _exclusion_table(rows, used, notes, "durations")
 
 
-def ever_counts(evidence: Evidence) -> tuple[pd.DataFrame, pd.DataFrame]:
+def ever_counts(
+    evidence: Evidence, overlaps: str = "declared"
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """One count of ever independent for the same patients.
 
     `bound` is `exact` or `at_least` (the count is a lower bound). `onset` is `new` where the
     study states that diabetes was new (words, or at most 6 months), `longstanding` where it states
     at least a year, else `unstated`. Of reports on the same patients the primary one counts, then
-    the one with most patients, then an exact count, then the latest.
+    the one with most patients, then an exact count, then the latest. `overlaps` says which declared
+    overlaps make reports ones on the same patients (`cohorts.OVERLAPS`).
 
     Returns
     -------
     counts : `EVER_COLUMNS`, one row a cohort.
     exclusions : `EXCLUSION_COLUMNS`, one row for each `ever` row not used.
     """
-    studies = _studies(evidence)
+    studies = _studies(evidence, overlaps)
     rows = evidence.independence[evidence.independence["fact"] == "ever"]
     notes: dict[int, str] = {}
     offered: dict[str, list[tuple[tuple, dict, dict]]] = {}
@@ -210,7 +213,7 @@ def ever_counts(evidence: Evidence) -> tuple[pd.DataFrame, pd.DataFrame]:
             if study["study_id"] != speaker:
                 notes[row["line"]] = f"same patients as {speaker}, whose count is used"
     counts = pd.DataFrame(
-        [_ever_row(study, row, evidence) for _, study, row in best.values()], columns=EVER_COLUMNS
+        [_ever_row(study, row, rows) for _, study, row in best.values()], columns=EVER_COLUMNS
     )
     used = _lines(counts["source_rows"])
     return counts, _exclusion_table(rows, used, notes, "ever")
@@ -234,7 +237,7 @@ def ever_contrasts(evidence: Evidence) -> pd.DataFrame:
         if not usable:
             continue
         main = _main_arm(usable)
-        row = _ever_row(study, next(r for r in usable if r["arm"] == main), evidence)
+        row = _ever_row(study, next(r for r in usable if r["arm"] == main), rows)
         if row["controlled"]:
             found.append(row)
     columns = [
@@ -732,8 +735,8 @@ def _number(value) -> float:
 # --- cohorts ----------------------------------------------------------------------------------
 
 
-def _studies(evidence: Evidence) -> dict[str, dict]:
-    groups = patient_groups(evidence.studies)
+def _studies(evidence: Evidence, overlaps: str = "declared") -> dict[str, dict]:
+    groups = patient_groups(evidence.studies, overlaps)
     return {
         s["study_id"]: {**s, "patients": groups[s["study_id"]], "label": label_of(s)}
         for s in records(evidence.studies)
@@ -843,14 +846,10 @@ def _exclusion_table(rows, used, notes, stage) -> pd.DataFrame:
     )
 
 
-def _ever_row(study: dict, row: dict, evidence: Evidence) -> dict:
-    rows = evidence.independence
-    control = rows[
-        (rows["study_id"] == study["study_id"])
-        & (rows["fact"] == "ever")
-        & rows["arm"].str.startswith("control")
-    ]
-    control_rows = records(control)
+def _ever_row(study: dict, row: dict, ever: pd.DataFrame) -> dict:
+    """`row` of a study and the control arm beside it; `ever` are all rows of that fact."""
+    own = ever[ever["study_id"] == study["study_id"]]
+    control_rows = [r for r in records(own) if r["arm"].startswith("control")]
     lines = [row["line"], *(r["line"] for r in control_rows[:1])]
     return {
         "study_id": study["study_id"],
@@ -868,6 +867,7 @@ def _ever_row(study: dict, row: dict, evidence: Evidence) -> dict:
         "k_control": control_rows[0]["k"] if control_rows else math.nan,
         "n_control": control_rows[0]["n_total"] if control_rows else math.nan,
         "source_rows": _references(lines),
+        "seen_in": row["seen_in"],
     }
 
 

@@ -6,6 +6,7 @@ a source counts fewer (those seen at a visit), its count is a lower bound among 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,9 +23,35 @@ HORIZON, FIRST, LAST, TOLERANCE = 12.0, 6.0, 18.0, 0.5
 """Months: the visit nearest to the horizon within the window, with its tolerance at both ends."""
 UNDER_SEVEN = r"HbA1c\s*<\s*7(\.0)?\s*%?(\s+maintained)?"
 NO_HYPOGLYCAEMIA = r"free of severe hypoglyc"
-COLUMNS = ["outcome", "study_id", "patients", "cohort", "label", "year", "cell_class", "approach",
-           "population", "criterion", "month", "k", "n", "bound", "undetectable_at_entry",
-           "k_control", "n_control", "randomised", "source_rows"]  # fmt: skip
+EVER = "ever_insulin_free"
+ANY_TIME = ("free_of_severe_hypoglycaemia", "c_peptide_detectable")
+"""Shares that are read at any time, not at the visit nearest to the horizon."""
+COLUMNS = [
+    "outcome",
+    "study_id",
+    "patients",
+    "cohort",
+    "label",
+    "year",
+    "cell_class",
+    "approach",
+    "population",
+    "criterion",
+    "month",
+    "k",
+    "n",
+    "bound",
+    "undetectable_at_entry",
+    "k_control",
+    "n_control",
+    "randomised",
+    "source_rows",
+    "n_seen",
+    "bound_seen",
+    "seen_in",
+]
+"""One count; `n_seen` of them were counted, `bound_seen` says what k is among those, `seen_in`
+where the number was read."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +62,34 @@ class Counted:
     exclusions: pd.DataFrame
 
 
-def table(evidence: Evidence) -> Counted:
+@dataclass(frozen=True)
+class Reading:
+    """How counts are chosen; as they stand, the protocol's way.
+
+    Attributes
+    ----------
+    window : months within which a visit counts, for outcomes read at a visit.
+    tolerance : months by which a visit may lie outside of it.
+    any_time : whether outcomes that are read at any time are; else at a visit of the window.
+    overlaps : which declared overlaps make cohorts one group (`cohorts.OVERLAPS`).
+    """
+
+    window: tuple[float, float] = (FIRST, LAST)
+    tolerance: float = TOLERANCE
+    any_time: bool = True
+    overlaps: str = "declared"
+
+
+PROTOCOL = Reading()
+
+
+def table(evidence: Evidence, reading: Reading = PROTOCOL) -> Counted:
     """Every count of the shares of `analysis.outcomes`, one row a group of patients and outcome.
 
     Parameters
     ----------
     evidence : the validated tables.
+    reading : how counts are chosen.
 
     Returns
     -------
@@ -48,18 +97,67 @@ def table(evidence: Evidence) -> Counted:
     exclusions with source_row, study_id and reason, for rows of independence.csv (ever, at_time)
     and responders.csv.
     """
-    studies = _studies(evidence)
-    ever, ever_out = duration_facts.ever_counts(evidence)
-    facts = [_from_ever(row, studies) for row in records(ever)]
-    out = [{"source_row": f"independence:{row['line']}", "study_id": row["study_id"],
-            "reason": row["reason"]} for row in records(ever_out)]  # fmt: skip
-    at_time = evidence.independence[evidence.independence["fact"] == "at_time"]
-    visits = at_time.rename(columns={"k": "n_responders"}).assign(
-        criterion="free of insulin at the visit", outcome="insulin_free_12"
-    )
-    found, left = _best(visits, "insulin_free_12", studies, "independence", lambda row: True)
-    facts, out = facts + found, out + left
-    goals: dict[str, Callable[[dict], bool]] = {
+    offered = Offered(evidence, reading.overlaps)
+    facts: list[dict] = []
+    left: list[dict] = []
+    for outcome in (EVER, *offered.rows):
+        found, notes = offered.counts(outcome, reading)
+        facts, left = facts + found, left + notes
+    frame = pd.DataFrame(facts, columns=COLUMNS)
+    frame = frame.sort_values(["outcome", "study_id"], ignore_index=True)
+    left += offered.of_no_share()
+    return Counted(frame, pd.DataFrame(left, columns=["source_row", "study_id", "reason"]))
+
+
+class Offered:
+    """The rows that may speak for each share, and which of them do under a reading.
+
+    Parameters
+    ----------
+    evidence : the validated tables.
+    overlaps : which declared overlaps make cohorts one group (`cohorts.OVERLAPS`).
+    """
+
+    def __init__(self, evidence: Evidence, overlaps: str = "declared"):
+        self._evidence, self._overlaps = evidence, overlaps
+        self._studies = _studies(evidence, overlaps)
+        responders = records(evidence.responders)
+        visits = [
+            {**row, "n_responders": row["k"], "criterion": "free of insulin at the visit"}
+            for row in records(evidence.independence)
+            if row["fact"] == "at_time"
+        ]
+        self.rows: dict[str, list[dict]] = {"insulin_free_12": visits}
+        for outcome, wanted in _goals(self._studies).items():
+            self.rows[outcome] = [row for row in responders if wanted(row)]
+        self._responders = responders
+
+    def counts(self, outcome: str, reading: Reading = PROTOCOL) -> tuple[list[dict], list[dict]]:
+        """Facts (`COLUMNS`) of an outcome, and the rows left out with their reasons."""
+        if outcome == EVER:
+            ever, left = duration_facts.ever_counts(self._evidence, self._overlaps)
+            facts = [_from_ever(row, self._studies) for row in records(ever)]
+            notes = [{"source_row": f"independence:{row['line']}", "study_id": row["study_id"],
+                      "reason": row["reason"]} for row in records(left)]  # fmt: skip
+            return facts, notes
+        name = "independence" if outcome == "insulin_free_12" else "responders"
+        any_time = outcome in ANY_TIME and reading.any_time
+        return _best(self.rows[outcome], outcome, self._studies, name, reading, any_time)
+
+    def of_no_share(self) -> list[dict]:
+        """Rows of responders.csv whose criterion is none of the shares, with that reason."""
+        used = {row["line"] for outcome, rows in self.rows.items() if outcome != "insulin_free_12"
+                for row in rows}  # fmt: skip
+        return [
+            {"source_row": f"responders:{row['line']}", "study_id": row["study_id"],
+             "reason": "shown beside: its criterion is none of the shares that are pooled"}
+            for row in self._responders if row["line"] not in used
+        ]  # fmt: skip
+
+
+def _goals(studies: dict[str, dict]) -> dict[str, Callable[[dict], bool]]:
+    """Which rows of responders.csv speak for which share."""
+    return {
         "hba1c_below_7": lambda row: row["outcome"] == "hba1c" and _says(row, UNDER_SEVEN),
         "free_of_severe_hypoglycaemia": lambda row: (
             row["outcome"] == "severe_hypoglycaemia" and _says(row, NO_HYPOGLYCAEMIA)
@@ -69,37 +167,18 @@ def table(evidence: Evidence) -> Counted:
             and studies[row["study_id"]]["c_peptide_at_entry"] == "undetectable"
         ),
     }
-    used: set[int] = set()
-    left_out: list[dict] = []
-    for outcome, wanted in goals.items():
-        mine = [row for row in records(evidence.responders) if wanted(row)]
-        rows = pd.DataFrame(mine, columns=evidence.responders.columns)
-        found, left = _best(rows, outcome, studies, "responders", lambda row: True,
-                            any_time=outcome != "hba1c_below_7")  # fmt: skip
-        facts, left_out = facts + found, left_out + left
-        used |= {int(row["line"]) for row in mine}
-    others = evidence.responders[~evidence.responders["line"].isin(used)]
-    left_out += [
-        {"source_row": f"responders:{row['line']}", "study_id": row["study_id"],
-         "reason": "shown beside: its criterion is none of the shares that are pooled"}
-        for row in records(others)
-    ]  # fmt: skip
-    frame = pd.DataFrame(facts, columns=COLUMNS)
-    frame = frame.sort_values(["outcome", "study_id"], ignore_index=True)
-    return Counted(frame, pd.DataFrame(out + left_out, columns=["source_row", "study_id",
-                                                                "reason"]))  # fmt: skip
 
 
 def _says(row: dict, pattern: str) -> bool:
-    return bool(pd.Series([row["criterion"]]).str.match(pattern, case=False).iloc[0])
+    return re.match(pattern, row["criterion"], re.IGNORECASE) is not None
 
 
-def _studies(evidence: Evidence) -> dict[str, dict]:
-    groups = cohorts.patient_groups(evidence.studies)
-    strata = cohorts.strata(evidence.studies).set_index(evidence.studies["study_id"].to_numpy())
+def _studies(evidence: Evidence, overlaps: str) -> dict[str, dict]:
+    groups = cohorts.patient_groups(evidence.studies, overlaps)
     found = {}
-    for row in records(evidence.studies):
-        own = strata.loc[row["study_id"]]
+    for row, own in zip(
+        records(evidence.studies), records(cohorts.strata(evidence.studies)), strict=True
+    ):
         found[row["study_id"]] = {**row, "patients": groups[row["study_id"]],
                                   "approach": own["approach"],
                                   "population": own["population"]}  # fmt: skip
@@ -121,28 +200,31 @@ def _common(study: dict, outcome: str) -> dict:
 
 def _from_ever(row: dict, studies: dict[str, dict]) -> dict:
     study = studies[row["study_id"]]
-    k, n, bound = _of_all_treated(row["k"], row["n"], row["bound"], study)
-    return {**_common(study, "ever_insulin_free"), "criterion": "ever free of insulin",
-            "month": np.nan, "k": k, "n": n, "bound": bound, "k_control": row["k_control"],
-            "n_control": row["n_control"], "source_rows": row["source_rows"]}  # fmt: skip
+    return {**_common(study, EVER), "criterion": "ever free of insulin", "month": np.nan,
+            **_of_all_treated(row["k"], row["n"], row["bound"], study),
+            "k_control": row["k_control"], "n_control": row["n_control"],
+            "source_rows": row["source_rows"], "seen_in": row["seen_in"]}  # fmt: skip
 
 
-def _of_all_treated(k: float, n: float, bound: str, study: dict) -> tuple[float, float, str]:
+def _of_all_treated(k: float, seen: float, bound: str, study: dict) -> dict:
     """The count among all treated: a lower bound where the source counts fewer than that."""
-    treated = study["n_treated"]
-    if treated > n:
-        return k, treated, "at_least"
-    return k, n, "at_least" if bound == "at_least" else "exact"
+    bound_seen = "at_least" if bound == "at_least" else "exact"
+    fewer = study["n_treated"] > seen
+    return {"k": k, "n": study["n_treated"] if fewer else seen,
+            "bound": "at_least" if fewer else bound_seen, "n_seen": seen,
+            "bound_seen": bound_seen}  # fmt: skip
 
 
 def _best(
-    rows: pd.DataFrame, outcome: str, studies: dict, name: str, wanted, *, any_time: bool = False
+    rows: list[dict], outcome: str, studies: dict, name: str, reading: Reading, any_time: bool
 ) -> tuple[list[dict], list[dict]]:
     """The one count that speaks for each group of patients, and the reasons of the others.
 
     Of several: within the window nearest to the horizon (or at any time), then the largest group,
     then an exact count, then the most patients who reached it (the lowest bar).
     """
+    first, last = reading.window
+    slack = reading.tolerance + 1e-9
     notes: list[dict] = []
     offered: dict[str, list[tuple[tuple, dict]]] = {}
 
@@ -150,10 +232,9 @@ def _best(
         notes.append({"source_row": f"{name}:{row['line']}", "study_id": row["study_id"],
                       "reason": reason})  # fmt: skip
 
-    for row in records(rows):
+    for row in rows:
         study = studies[row["study_id"]]
         months, k = row["months"], row["n_responders"]
-        slack = TOLERANCE + 1e-9
         if study["include"] != "yes":
             left(row, "the study is not eligible")
         elif study["approach"] not in vocabulary.APPROACHES:
@@ -164,8 +245,8 @@ def _best(
             left(row, "a group defined by its outcome")
         elif not (k >= 0 and row["n_total"] > 0):
             left(row, "no number of patients is printed")
-        elif not any_time and not FIRST - slack <= months <= LAST + slack:
-            left(row, "no visit between 6 and 18 months")
+        elif not any_time and not first - slack <= months <= last + slack:
+            left(row, f"no visit between {first:g} and {last:g} months")
         else:
             distance = abs(months - HORIZON) if months >= 0 else np.inf
             rank = (0.0 if any_time else -distance, row["n_total"], k, reference(name, row))
@@ -180,21 +261,22 @@ def _best(
     return facts, notes
 
 
-def _fact(row: dict, outcome: str, study: dict, rows: pd.DataFrame, name: str) -> dict:
-    control = rows[
-        rows["study_id"].eq(row["study_id"])
-        & rows["arm"].str.startswith("control")
-        & rows["criterion"].eq(row["criterion"])
-        & (rows["months"].eq(row["months"]) | (rows["months"].isna() & pd.isna(row["months"])))
-        & rows["n_responders"].notna()
-        & rows["n_total"].gt(0)
+def _fact(row: dict, outcome: str, study: dict, rows: list[dict], name: str) -> dict:
+    control = [
+        other
+        for other in rows
+        if other["study_id"] == row["study_id"]
+        and other["arm"].startswith("control")
+        and other["criterion"] == row["criterion"]
+        and (other["months"] == row["months"] or pd.isna([other["months"], row["months"]]).all())
+        and other["n_responders"] >= 0
+        and other["n_total"] > 0
     ]
-    lines = [row["line"], *control["line"]]
-    k, n, bound = _of_all_treated(row["n_responders"], row["n_total"], "exact", study)
+    lines = [row["line"], *(other["line"] for other in control)]
     return {
         **_common(study, outcome), "criterion": row["criterion"], "month": row["months"],
-        "k": k, "n": n, "bound": bound,
-        "k_control": control["n_responders"].sum() if len(control) else np.nan,
-        "n_control": control["n_total"].sum() if len(control) else np.nan,
-        "source_rows": ";".join(f"{name}:{line}" for line in lines),
+        **_of_all_treated(row["n_responders"], row["n_total"], "exact", study),
+        "k_control": sum(other["n_responders"] for other in control) if control else np.nan,
+        "n_control": sum(other["n_total"] for other in control) if control else np.nan,
+        "source_rows": ";".join(f"{name}:{line}" for line in lines), "seen_in": row["seen_in"],
     }  # fmt: skip

@@ -199,6 +199,14 @@ class Curves:
             }
         )
 
+    def median_survival(self, months: Sequence[float], which: str = "mean_study") -> np.ndarray:
+        """The median of S at each month: that of `survival`, alone and in less time."""
+        return self._quantiles(np.asarray(months, dtype=float), (0.5,), which)[0]
+
+    def median_time_to(self, level: float = 0.5, which: str = "mean_study") -> float:
+        """Median of the months until S has fallen to `level`; beyond a century it is inf."""
+        return self._time_to(level, 0.5, which)
+
     def _moments(self, months: np.ndarray, which: str) -> tuple[np.ndarray, np.ndarray]:
         found = np.sum([part.moments(which, months) for part in self.parts], axis=0)
         return found[0], found[1]
@@ -242,19 +250,21 @@ class Curves:
 
         `p_never` is the probability that it never falls so far; a quantile beyond a century is inf.
         """
+        found = {
+            name: self._time_to(level, p, which)
+            for name, p in zip(("ci_low", "median", "ci_high"), LEVELS, strict=True)
+        }
+        return found | {"p_never": sum(part.never(which, level) for part in self.parts)}
+
+    def _time_to(self, level: float, p: float, which: str) -> float:
+        """The p-quantile of the months until S has fallen to `level`."""
         at = np.array([level])
         low, high = -8.0, float(np.log(CENTURY))
 
-        def gap(log_t: float, p: float) -> float:
+        def gap(log_t: float) -> float:
             return float(self._cdf(np.exp([log_t]), at, which)[0]) - p
 
-        found = {}
-        for name, p in zip(("ci_low", "median", "ci_high"), LEVELS, strict=True):
-            beyond = gap(high, p) < 0
-            found[name] = (
-                float("inf") if beyond else float(np.exp(optimize.brentq(gap, low, high, (p,))))
-            )
-        return found | {"p_never": sum(part.never(which, level) for part in self.parts)}
+        return float("inf") if gap(high) < 0 else float(np.exp(optimize.brentq(gap, low, high)))
 
     def share_beyond(self, month: float, limit: float, step: float = 0.5) -> float:
         """Share of the years under the printed curve, to `limit`, that lie beyond `month`.

@@ -125,7 +125,28 @@ class Study:
     ever: tuple[float, float]
 
 
-def _studies(facts: pd.DataFrame, ever: Ever) -> list[Study]:
+READ = ("kind", "low", "high", "count", "time_origin", "through_ever", "min_ever")
+"""What a likelihood reads of a fact."""
+
+
+def _alike(one: list[dict], other: list[dict]) -> bool:
+    """Whether two lists of statements have one likelihood."""
+    return [[fact[name] for name in READ] for fact in one] == [
+        [fact[name] for name in READ] for fact in other
+    ]
+
+
+def studies_of(facts: pd.DataFrame, ever: Ever = None) -> list[Study]:
+    """Facts and what is known of ever becoming free, study by study.
+
+    Parameters
+    ----------
+    facts, ever : as in `fit`.
+
+    Raises
+    ------
+    ValueError : there is no fact, or a row is none.
+    """
     rows = published.complete(facts)
     if rows.empty:
         raise ValueError("no fact on durations: nothing can be estimated")
@@ -168,24 +189,85 @@ class SurvivalPosterior(Curves):
             "another more than the priors allow"
         )
 
-    def _tables(self, axes: Axes) -> tuple[np.ndarray, np.ndarray]:
+    def _tables(
+        self, axes: Axes, told: Sequence | None = None, ever: Sequence | None = None,
+        reading: Reading | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
         """(k, n, q) each study's likelihood over its largest value, and the logs of those."""
         eta, theta = axes.eta[:, None, None], axes.theta_axis[:, None]
         cure = special.expit(axes.cure_axis)
         values = np.array(
             [
                 published.study_log_likelihood(
-                    told, self.family, eta, theta, cure, self.reading, ever
+                    facts, self.family, eta, theta, cure, reading or self.reading, odds
                 ).reshape(axes.eta.size, -1)
-                for told, ever in zip(self._told, self.ever, strict=True)
+                for facts, odds in zip(told or self._told, ever or self.ever, strict=True)
             ]
         )
         top = values.max(axis=(1, 2))
         return np.exp(values - top[:, None, None]), top
 
-    def _log_a(self, axes: Axes) -> np.ndarray:
+    @property
+    def each(self) -> np.ndarray:
         """(k, m, t, q) log likelihood of each study given mu, tau and the shape."""
-        tables, top = self._tables(axes)
+        return self._each
+
+    def log_prior(self) -> np.ndarray:
+        """(m, t, q) log prior density times the cell of the grid."""
+        return self._log_prior(self.axes)
+
+    def reread(self, studies: Sequence[Study], reading: Reading | None = None) -> list[np.ndarray]:
+        """The likelihoods of `each` with the same studies told otherwise, on the same grid.
+
+        Parameters
+        ----------
+        studies : those of this posterior, see `studies_of`.
+        reading : as in `fit`; the posterior's own by default.
+
+        Returns
+        -------
+        (m, t, q) by study; of those that are told as before the array that is there already.
+
+        Raises
+        ------
+        ValueError : other studies than those of the posterior.
+        """
+        told = {study.name: study for study in studies}
+        if set(told) != set(self.studies):
+            raise ValueError("facts of other studies than those of the posterior")
+        reading = reading or self.reading
+        found = []
+        for i, name in enumerate(self.studies):
+            study = told[name]
+            clocks = {fact["time_origin"] for fact in study.told}
+            same = _alike(study.told, self._told[i]) and study.ever == self.ever[i]
+            if same and (reading == self.reading or clocks == {"independence"}):
+                found.append(self._each[i])
+            else:
+                found.append(self._log_a(self.axes, [study.told], [study.ever], reading)[0])
+        return found
+
+    def typical(self, weight: np.ndarray) -> Part:
+        """The curves of the typical study under probabilities (m, q) of mu and the shapes.
+
+        Of a new study they say nothing.
+        """
+        axes = self.axes
+        mean_study = np.zeros((axes.theta.size, axes.eta.size))
+        mean_study[:, axes.of_mu] = weight.T / weight.sum()
+        shape = (axes.theta_axis.size, axes.cure_axis.size, axes.eta.size)
+        return Part(
+            self.family, axes.eta, axes.theta_axis,
+            axes.cure_axis if self.family in RESUMING else None, mean_study.reshape(shape),
+            np.zeros(shape),
+        )  # fmt: skip
+
+    def _log_a(
+        self, axes: Axes, told: Sequence | None = None, ever: Sequence | None = None,
+        reading: Reading | None = None,
+    ) -> np.ndarray:  # fmt: skip
+        """(k, m, t, q) log likelihood of each study given mu, tau and the shape."""
+        tables, top = self._tables(axes, told, ever, reading)
         found = np.array([axes.kernel @ table for table in tables])
         with np.errstate(divide="ignore"):
             np.log(found, out=found)
@@ -370,7 +452,7 @@ def fit(
     ValueError : there is no fact (no duration is known: there is nothing to estimate), or a row is
         none; an unknown family.
     """
-    return _fit(_studies(facts, ever), family, priors, reading)
+    return _fit(studies_of(facts, ever), family, priors, reading)
 
 
 def _fit(
@@ -463,7 +545,7 @@ def fit_all(
     facts, priors, ever, reading : as in `fit`, which also says what is refused.
     families : the families to be weighed.
     """
-    studies = _studies(facts, ever)
+    studies = studies_of(facts, ever)
     posteriors = {name: _fit(studies, name, priors, reading) for name in families}
     elpd = np.column_stack([post.elpd for post in posteriors.values()])
     weights = dict(zip(posteriors, stacking(elpd).tolist(), strict=True))

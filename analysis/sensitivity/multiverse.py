@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from functools import lru_cache
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -128,6 +129,11 @@ def specifications(offered: dict[str, list[str]], n: int = N_SPECS) -> pd.DataFr
     n : number of specifications, or all combinations where these are fewer.
     """
     possible = math.prod(len(levels) for levels in offered.values())
+    if possible <= n:
+        every = product(*offered.values())
+        whole = pd.DataFrame(every, columns=list(offered))
+        differing = (whole != whole.iloc[0]).sum(axis=1)
+        return whole.iloc[np.argsort(differing.to_numpy(), kind="stable")].reset_index(drop=True)
     default = {choice: levels[0] for choice, levels in offered.items()}
     near = [{**default, choice: level} for choice, levels in offered.items()
             for level in levels[1:]]  # fmt: skip

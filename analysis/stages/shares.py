@@ -24,6 +24,8 @@ from analysis.stages.result import StageResult, Tell, stage_result
 THRESHOLDS = (0.1, 0.5)
 FEWEST = 2
 SHRUNK = ["shrunk_median", "shrunk_low", "shrunk_high"]
+UNSHOWN = ["patients", "randomised", "n_seen", "bound_seen", "seen_in"]
+"""What a fact of `responders.COLUMNS` has for the analyses beside the headline."""
 DRAWS = 4001
 """Points of the grid on which two Beta posteriors are compared."""
 RATIOS = (1e-3, 1e4)
@@ -85,7 +87,7 @@ def facts_and_contrasts(evidence: Evidence, facts: pd.DataFrame) -> dict[str, pd
     absent = [name for name in SHRUNK if name not in facts]
     shown = facts.assign(**dict.fromkeys(absent, np.nan))
     return {
-        "share_facts": shown.drop(columns=["patients", "randomised"]),
+        "share_facts": shown.drop(columns=UNSHOWN),
         "share_contrasts": contrasts(evidence, facts),
     }
 

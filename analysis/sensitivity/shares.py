@@ -1,0 +1,332 @@
+"""The multiverse of shares: every defensible count of one share, and where the headline stands.
+
+The same idea as `multiverse`, for counts of patients: lower bounds as bounds or as exact counts,
+those not seen in or out of the denominator, visits, overlaps, classes of cells, risk of bias,
+priors, and each study left out. Random effects only. Where one cohort alone counts, its exact
+binomial share stands, by Clopper and Pearson or by Jeffreys. The first specification is the
+headline: the share in a typical study, or of the one cohort, as the estimates tell it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from scipy import special
+
+from analysis import exact, outcomes, priors, responders, risk_of_bias
+from analysis.cohorts import OVERLAPS, POPULATION_PARTS
+from analysis.evidence import Evidence
+from analysis.exact import bounds
+from analysis.sensitivity.count_plane import Count, CountPlane
+from analysis.sensitivity.multiverse import SEEN_FIRST_HAND, specifications
+
+N_SPECS = 300
+DECIMALS = 5
+NOBODY = "none"
+"""In the place of the study left out: all are in."""
+HALF = 0.5
+READINGS = {
+    "window": {
+        "protocol": ("visits as the protocol says", {}),
+        "9-15": ("visits within 9 to 15 months", {"window": (9.0, 15.0)}),
+        "3-24": ("visits within 3 to 24 months", {"window": (3.0, 24.0)}),
+    },
+    "tolerance": {
+        "half_month": ("visits up to half a month outside count", {}),
+        "none": ("no tolerance at the ends of the window", {"tolerance": 0.0}),
+    },
+    "any_time": {
+        "any": ("what may be counted at any time is", {}),
+        "visit": ("counted at a visit within 6 to 18 months only", {"any_time": False}),
+    },
+    "overlaps": {
+        "declared": ("possibly shared patients counted once", {}),
+        "shared": ("only surely shared patients counted once", {"overlaps": "shared"}),
+    },
+}
+"""Choices of which counts speak: level -> meaning, changes of `responders.Reading`."""
+COUNTS = {
+    "not_seen": {"not_reached": "treated but not seen: in the denominator, not counted as reached",
+                 "left_out": "treated but not seen: left out of the denominator"},
+    "lower_bounds": {"bounds": "lower bounds as bounds", "exact": "lower bounds as exact counts"},
+    "cells": {"all": "all cell classes of the approach",
+              "islets": "finished islets alone, progenitors left out",
+              "msc": "mesenchymal stromal cells alone"},
+    "risk_of_bias": {"any": "any risk of bias", "low": "without high, serious or critical risk"},
+    "sources": {"any": "facts wherever seen", "first_hand": "no fact seen second-hand only"},
+}  # fmt: skip
+CELLS = {"islets": ("psc_islet", "endoderm_islet"), "msc": ("msc_",)}
+"""How the words of the classes begin that a level of `cells` keeps."""
+MODEL = {
+    "tau_prior": {"half_normal": "prior of tau as in the headline", "narrow": "its scale halved",
+                  "wide": "its scale doubled"},
+    "mu_prior": {"normal": "prior of the mean as in the headline", "wide": "its SD doubled"},
+    "alone": {"clopper_pearson": "one cohort alone: k of n with its exact interval",
+              "jeffreys": "one cohort alone: median and interval of the Jeffreys posterior"},
+}  # fmt: skip
+CHOICES = {
+    **{choice: {level: what for level, (what, _) in levels.items()}
+       for choice, levels in READINGS.items()},
+    **COUNTS,
+    **MODEL,
+}  # fmt: skip
+"""Choices that are combined. Leaving a study out is combined with none of them."""
+DEFAULT = {choice: next(iter(levels)) for choice, levels in CHOICES.items()}
+FACTORS = {"half_normal": 1.0, "normal": 1.0, "narrow": 0.5, "wide": 2.0}
+CONCLUSIONS = ("above_half", "open", "below_half", "no_study")
+Results = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
+
+
+class Shares:
+    """The counts of all shares under any reading, and the plane they are pooled on.
+
+    Parameters
+    ----------
+    evidence : the validated tables.
+    """
+
+    def __init__(self, evidence: Evidence):
+        self.evidence = evidence
+        self.plane = CountPlane()
+        self._offered = {word: responders.Offered(evidence, word) for word in OVERLAPS}
+        self._judged = risk_of_bias.lookup(evidence.risk_of_bias)
+        self._read: dict[tuple[str, responders.Reading], list[dict]] = {}
+        mu, tau = (priors.get("ever_independent", name) for name in ("mu", "tau"))
+        self._mu, self._tau = mu.params, tau.scale
+
+    def facts(self, outcome: str, reading: responders.Reading) -> list[dict]:
+        """Counts of an outcome (`responders.COLUMNS`), with the `risk` of bias of each."""
+        if outcome == responders.EVER:  # counted at no visit
+            reading = responders.Reading(overlaps=reading.overlaps)
+        key = (outcome, reading)
+        if key not in self._read:
+            found, _ = self._offered[reading.overlaps].counts(outcome, reading)
+            risk = risk_of_bias.of_studies(
+                self.evidence, [fact["study_id"] for fact in found],
+                outcomes.get(outcome).family, self._judged,
+            )  # fmt: skip
+            rows = [{**fact, "risk": word} for fact, word in zip(found, risk, strict=True)]
+            self._read[key] = sorted(rows, key=lambda row: row["study_id"])
+        return self._read[key]
+
+    def priors_of(self, spec: dict) -> tuple[exact.Normal, exact.HalfNormal]:
+        """The priors of a specification: of the log odds, and of their SD between studies."""
+        mean, sd = self._mu
+        return (exact.Normal(mean, FACTORS[spec["mu_prior"]] * sd),
+                exact.HalfNormal(FACTORS[spec["tau_prior"]] * self._tau))  # fmt: skip
+
+
+class Fork:
+    """One share with the counts of any specification.
+
+    Parameters
+    ----------
+    shares : the counts of all shares.
+    stratum : outcome, approach, population and cell_class (`all` where not split).
+    """
+
+    def __init__(self, shares: Shares, stratum: dict[str, str]):
+        self.shares, self.stratum = shares, stratum
+        self._of_stratum: dict[tuple, list[dict]] = {}
+        self.own = self.rows(DEFAULT)
+
+    def rows(self, spec: dict, left_out: str = NOBODY) -> list[dict]:
+        """The counts that a specification pools."""
+        levels = tuple(spec[choice] for choice in READINGS)
+        if levels not in self._of_stratum:
+            changes: dict = {}
+            for meanings, level in zip(READINGS.values(), levels, strict=True):
+                changes |= meanings[level][1]
+            read = self.shares.facts(self.stratum["outcome"], responders.Reading(**changes))
+            self._of_stratum[levels] = [row for row in read if self._of(row)]
+        rows = self._of_stratum[levels]
+        return [row for row in rows if row["study_id"] != left_out and _wanted(row, spec)]
+
+    def _of(self, row: dict) -> bool:
+        """Whether a count belongs to the stratum."""
+        stratum = self.stratum
+        return (
+            row["approach"] == stratum["approach"]
+            and row["population"] in POPULATION_PARTS[stratum["population"]]
+            and stratum["cell_class"] in ("all", row["cell_class"])
+        )
+
+    def counts(self, spec: dict, left_out: str = NOBODY) -> list[Count]:
+        """k, n and bound of each study as a specification reads them."""
+        seen = spec["not_seen"] == "left_out"
+        told = []
+        for row in self.rows(spec, left_out):
+            n, bound = (row["n_seen"], row["bound_seen"]) if seen else (row["n"], row["bound"])
+            told.append((row["k"], n, "exact" if spec["lower_bounds"] == "exact" else bound))
+        return told
+
+    def offered(self) -> dict[str, list[str]]:
+        """Levels that change something in this share, the headline's own first."""
+        own = self._content(DEFAULT)
+        kept = {}
+        for choice, levels in CHOICES.items():
+            first, *others = levels
+            if choice not in MODEL:
+                read = {level: self._content({**DEFAULT, choice: level}) for level in others}
+                others = [level for level, counts in read.items() if counts and counts != own]
+            kept[choice] = [first, *others]
+        sizes = {len(self.rows({**DEFAULT, choice: level}))
+                 for choice, levels in kept.items() for level in levels}  # fmt: skip
+        if sizes == {1}:
+            kept["tau_prior"], kept["mu_prior"] = kept["tau_prior"][:1], kept["mu_prior"][:1]
+        elif 1 not in sizes:
+            kept["alone"] = kept["alone"][:1]
+        return kept
+
+    def _content(self, spec: dict) -> list[tuple]:
+        names = [row["study_id"] for row in self.rows(spec)]
+        return list(zip(names, self.counts(spec), strict=True))
+
+    def specifications(self, offered: dict[str, list[str]], n: int) -> pd.DataFrame:
+        """The headline, combinations of the choices, and the headline without each study."""
+        combined = specifications(offered, n).assign(left_out=NOBODY)
+        if len(self.own) <= 2:  # one alone is no mean of a typical study
+            return combined
+        without = [{**DEFAULT, "left_out": row["study_id"]} for row in self.own]
+        return pd.concat([combined, pd.DataFrame(without)], ignore_index=True)
+
+
+def _wanted(row: dict, spec: dict) -> bool:
+    return (
+        (spec["cells"] == "all" or row["cell_class"].startswith(CELLS[spec["cells"]]))
+        and (spec["risk_of_bias"] == "any" or row["risk"] not in risk_of_bias.HIGH)
+        and (spec["sources"] == "any" or row["seen_in"] in SEEN_FIRST_HAND)
+    )
+
+
+def explore(shares: Shares, stratum: dict[str, str], n: int = N_SPECS) -> Results:
+    """Every specification of a share with its result, the levels, and the headline's standing.
+
+    Of specifications that come down to the same counts and priors one is kept.
+
+    Parameters
+    ----------
+    shares : the counts of all shares.
+    stratum : outcome, approach, population and cell_class.
+    n : how many combinations are looked at, at most.
+
+    Returns
+    -------
+    The declared tables share_multiverse, share_multiverse_levels and share_standing.
+    """
+    fork = Fork(shares, stratum)
+    offered = fork.offered()
+    specs: list[dict] = []
+    counts: list[list[Count]] = []
+    different: set[tuple] = set()
+    for spec in fork.specifications(offered, n).to_dict("records"):
+        each = fork.counts(spec, spec["left_out"])
+        key = _key(spec, each)
+        if key not in different:
+            different.add(key)
+            specs.append(spec)
+            counts.append(each)
+    table = pd.DataFrame(specs).assign(
+        **stratum, spec=np.arange(len(specs)), k_studies=[len(each) for each in counts],
+        n_patients=[sum(total for _, total, _ in each) for each in counts],
+    )  # fmt: skip
+    found = _answers(shares, specs, counts)
+    for place, name in enumerate(("share", "ci_low", "ci_high")):
+        table[name] = np.round(found[:, place], DECIMALS)
+    table["conclusion"] = np.select(
+        [table["k_studies"] == 0, table["ci_low"] > HALF, table["ci_high"] < HALF],
+        ["no_study", "above_half", "below_half"], "open",
+    )  # fmt: skip
+    return table, _levels(stratum, offered, table, fork), _standing(stratum, table, fork)
+
+
+def _key(spec: dict, counts: list[Count]) -> tuple:
+    """What tells apart specifications that come down to different analyses."""
+    model = (spec["alone"],) if len(counts) == 1 else (spec["mu_prior"], spec["tau_prior"])
+    return (tuple(sorted(counts)), *(model if counts else ()))
+
+
+def _answers(shares: Shares, specs: list[dict], counts: list[list[Count]]) -> np.ndarray:
+    """(specifications, 3) share and ends of its interval; NaN where no study is left."""
+    found = np.full((len(specs), 3), np.nan)
+    for place, (spec, each) in enumerate(zip(specs, counts, strict=True)):
+        if len(each) == 1:
+            found[place] = alone(*each[0], spec["alone"])
+    several = [place for place, each in enumerate(counts) if len(each) > 1]
+    if several:
+        found[several] = shares.plane.shares(
+            [counts[place] for place in several],
+            [shares.priors_of(specs[place]) for place in several],
+        )
+    return found
+
+
+def alone(k: float, n: float, bound: str, way: str) -> tuple[float, float, float]:
+    """Share and 95 % interval of one cohort; a lower bound has no upper end.
+
+    Parameters
+    ----------
+    way : clopper_pearson (k / n, exact interval) or jeffreys (median and interval of the Beta
+        posterior under Jeffreys' prior).
+    """
+    if way == "clopper_pearson":
+        low, high = (float(end) for end in bounds.clopper_pearson(k, n))
+        middle = k / n
+    else:
+        levels = np.array([0.5, 0.025, 0.975])
+        middle, low, high = (float(x) for x in special.betaincinv(k + 0.5, n - k + 0.5, levels))
+    return middle, low, 1.0 if bound == "at_least" else high
+
+
+def _usable(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table["conclusion"] != "no_study"]
+
+
+def _levels(stratum: dict, offered: dict, table: pd.DataFrame, fork: Fork) -> pd.DataFrame:
+    """The choices with their levels, and how the usable specifications with each come out."""
+    usable = _usable(table)
+    labels = {NOBODY: "all studies"}
+    labels |= {row["study_id"]: f"without {row['label']}" for row in fork.own}
+    named = {**CHOICES, "left_out": labels}
+    offered = {**offered, "left_out": [NOBODY, *sorted(set(table["left_out"]) - {NOBODY})]}
+    return pd.DataFrame(_each_level(stratum, named, offered, usable))
+
+
+def _each_level(stratum: dict, named: dict, offered: dict, usable: pd.DataFrame) -> Iterator[dict]:
+    share = usable["share"].to_numpy()
+    for choice, meanings in named.items():
+        levels = usable[choice].to_numpy()
+        for level, meaning in meanings.items():
+            part = share[levels == level]
+            yield {
+                **stratum,
+                "choice": choice,
+                "level": level,
+                "meaning": meaning,
+                "offered": level in offered[choice],
+                "default": level == offered[choice][0],
+                "n": len(part),
+                "median_share": np.median(part) if len(part) else np.nan,
+            }
+
+
+def _standing(stratum: dict, table: pd.DataFrame, fork: Fork) -> pd.DataFrame:
+    """Where the headline stands among all defensible counts of its share: one row."""
+    usable = _usable(table)
+    share, own = usable["share"], table["share"].iloc[0]
+    good = outcomes.get(stratum["outcome"]).good
+    spread = {choice: usable.groupby(choice)["share"].mean().var(ddof=0)
+              for choice in [*CHOICES, "left_out"]}  # fmt: skip
+    strongest = max(spread, key=lambda name: spread[name] if spread[name] > 0 else 0.0)
+    k, n = (sum(row[name] for row in fork.own) for name in ("k", "n"))
+    return pd.DataFrame([{
+        **stratum, "n_specs": len(table), "n_usable": len(usable), "headline": own,
+        "counted": k / n, "median": share.median(), "low": share.quantile(0.05),
+        "high": share.quantile(0.95), "least": share.min(), "most": share.max(),
+        "share_as_favourable": float((good * share >= good * own - 1e-9).mean()),
+        "share_above_half": float((usable["conclusion"] == "above_half").mean()),
+        "share_below_half": float((usable["conclusion"] == "below_half").mean()),
+        "strongest_choice": strongest,
+    }])  # fmt: skip
