@@ -1,6 +1,8 @@
 """The stage of durations: approaches apart, nothing twice, no prior for an estimate."""
 
 import math
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -9,9 +11,11 @@ from made_evidence import evidence_of
 
 from analysis import results
 from analysis.counting import duration_facts
-from analysis.exact import survival
+from analysis.exact import HalfNormal, duration_likelihood, survival
 from analysis.exact.duration_likelihood import last_supported_month
 from analysis.report import chapters, figures
+from analysis.sensitivity import duration_multiverse
+from analysis.stages import completeness
 from analysis.stages import durations as stage
 from analysis.stages.result import StageResult
 from analysis.vocabulary import APPROACHES
@@ -285,3 +289,104 @@ def test_a_cured_share_is_told_only_where_it_predicts_clearly_better(three):
     better = chapters.never_resuming(Shown(three, duration_predictive=scores), "immune_reset")
     assert "predicts the studies better" in better and "cannot" not in better
     assert chapters.never_resuming(Shown(three), "cell_infusion") == ""
+
+
+# --- the multiverse ------------------------------------------------------------------------------
+
+
+def test_the_headline_and_every_family_are_among_their_own_specifications(three):
+    table = three.tables["duration_multiverse"].query(
+        "reading == 'protocol' and tau_prior == 'half_normal' and left_out == 'none'"
+    )
+    assert table["family"].tolist() == list(duration_multiverse.CHOICES["family"])
+    for row in table.to_dict("records"):
+        own = three.estimates[three.estimates["variant"] == row["family"]]
+        survival_at = own[own["quantity"] == "survival"].set_index("month")["median"]
+        half = own.loc[own["quantity"] == "median_duration", "median"].iloc[0]
+        assert [row["s_12"], row["s_60"]] == pytest.approx(survival_at[[12.0, 60.0]], abs=1e-5)
+        assert row["half"] == pytest.approx(half, rel=1e-5)
+
+
+def test_each_study_left_out_is_a_specification(three):
+    table = three.tables["duration_multiverse"].query("left_out != 'none'")
+    told = three.tables["duration_leave_one_out"].query("left_out != 'none'")
+    assert set(table["left_out"]) == set(told["left_out"])
+    at_12 = told[told["month"] == 12].set_index("left_out")["median"]
+    assert table.set_index("left_out")["s_12"].to_dict() == pytest.approx(at_12.to_dict(), abs=1e-5)
+
+
+@pytest.mark.parametrize("reading", ["ever_unknown", "longest_ended", "onset_at_once"])
+def test_another_reading_on_the_grid_is_the_fit_of_facts_so_read(reading):
+    facts = pd.DataFrame([
+        {"study_id": "one", "kind": "order_longest", "low": 3.0, "high": 30.0, "count": 8},
+        {"study_id": "one", "kind": "order_statistic", "low": 3.0, "high": 3.0},
+        {"study_id": "two", "kind": "landmark", "low": 12.0, "high": np.inf, "count": 9,
+         "time_origin": "treatment", "through_ever": True},
+        {"study_id": "two", "kind": "unresolved", "low": 0.0, "high": 12.0, "count": 4,
+         "time_origin": "treatment", "through_ever": True},
+    ])  # fmt: skip
+    facts = duration_likelihood.complete(facts)
+    told = duration_multiverse.readings(facts, {"two": (0.7, 0.4)})
+    first, other = told["protocol"], told[reading]
+    fitted = survival.fit(first.facts, "exponential", stage.PRIORS, ever=first.ever)
+    studies = survival.studies_of(other.facts, other.ever)
+    part, _ = duration_multiverse.OneFamily(fitted, studies, other).weighed(1.0)
+    anew = survival.fit(
+        other.facts, "exponential", stage.PRIORS, ever=other.ever, reading=other.reading
+    )
+    months = (6.0, 12.0, 60.0)
+    on_grid = survival.Curves([part]).median_survival(months)
+    assert on_grid == pytest.approx(anew.median_survival(months), abs=1e-4)
+    assert np.abs(on_grid - fitted.median_survival(months)).max() > 1e-3
+
+
+def test_another_prior_of_tau_on_the_grid_is_the_fit_under_it(evidence):
+    made = evidence_of(evidence, THREE)
+    facts = stage.facts_of(stage.with_strata(made, duration_facts.layer(made)[0]), "immune_reset")
+    ever = stage.ever_of_others(made, facts)
+    fitted = survival.fit(facts, "weibull", stage.PRIORS, ever=ever)
+    told = duration_multiverse.readings(facts, ever)["protocol"]
+    family = duration_multiverse.OneFamily(fitted, survival.studies_of(facts, ever), told)
+    assert family.weighed(1.0)[1] - fitted.elpd == pytest.approx(0.0, abs=1e-9)
+    narrow = HalfNormal(0.5 * float(stage.PRIORS.tau.scale))
+    anew = survival.fit(facts, "weibull", replace(stage.PRIORS, tau=narrow), ever=ever)
+    part, elpd = family.weighed(0.5)
+    assert survival.Curves([part]).median_time_to() == pytest.approx(
+        anew.median_time_to(), rel=1e-3
+    )
+    assert elpd == pytest.approx(anew.elpd, abs=1e-3)
+
+
+def test_facts_of_other_studies_are_no_reading_of_a_posterior(evidence):
+    facts = pd.DataFrame({"study_id": ["one", "two"], "kind": "exact", "low": [6.0, 12.0]})
+    fitted = survival.fit(facts, "exponential", stage.PRIORS)
+    with pytest.raises(ValueError, match="other studies"):
+        fitted.reread(survival.studies_of(facts.assign(study_id="three")))
+
+
+def test_the_standing_says_what_lies_beyond_the_follow_up(three):
+    table = three.tables["duration_standing"]
+    last = three.tables["duration_follow_up"]["last_month"].iloc[0]
+    specs = three.tables["duration_multiverse"]
+    assert len(table) == len(duration_multiverse.QUANTITIES)
+    assert completeness.without_standing(three.tables) == []
+    assert completeness.without_standing({**three.tables, "duration_standing": table.iloc[1:]})
+    for row in table.to_dict("records"):
+        name = "half" if np.isnan(row["month"]) else f"s_{row['month']:g}"
+        reach = row["headline"] if name == "half" else row["month"]
+        assert row["beyond_data"] == (not reach <= last)
+        assert row["headline"] == specs[name].iloc[0]
+        assert row["share_as_favourable"] == pytest.approx(
+            (specs[name].dropna() >= row["headline"] - 1e-9).mean()
+        )
+        assert row["least"] <= row["low"] <= row["median"] <= row["high"] <= row["most"]
+
+
+def test_where_no_month_is_borne_there_is_no_multiverse(evidence, monkeypatch):
+    one_family = partial(survival.fit_all, families=("exponential",))
+    monkeypatch.setattr(stage.survival, "fit_all", one_family)
+    few = [*listed("one", (3, 5, 9), (12,)), *listed("two", (3, 5), (12,))]
+    found = stage.run(evidence_of(evidence, few))
+    assert found.tables["duration_follow_up"]["last_month"].isna().all()
+    assert not found.estimates.empty
+    assert found.tables["duration_multiverse"].empty and found.tables["duration_standing"].empty

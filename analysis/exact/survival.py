@@ -191,7 +191,7 @@ class SurvivalPosterior(Curves):
 
     def _tables(
         self, axes: Axes, told: Sequence | None = None, ever: Sequence | None = None,
-        reading: Reading | None = None,
+        reading: FactReading | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
         """(k, n, q) each study's likelihood over its largest value, and the logs of those."""
         eta, theta = axes.eta[:, None, None], axes.theta_axis[:, None]
@@ -216,7 +216,9 @@ class SurvivalPosterior(Curves):
         """(m, t, q) log prior density times the cell of the grid."""
         return self._log_prior(self.axes)
 
-    def reread(self, studies: Sequence[Study], reading: Reading | None = None) -> list[np.ndarray]:
+    def reread(
+        self, studies: Sequence[Study], reading: FactReading | None = None
+    ) -> list[np.ndarray]:
         """The likelihoods of `each` with the same studies told otherwise, on the same grid.
 
         Parameters
@@ -264,7 +266,7 @@ class SurvivalPosterior(Curves):
 
     def _log_a(
         self, axes: Axes, told: Sequence | None = None, ever: Sequence | None = None,
-        reading: Reading | None = None,
+        reading: FactReading | None = None,
     ) -> np.ndarray:  # fmt: skip
         """(k, m, t, q) log likelihood of each study given mu, tau and the shape."""
         tables, top = self._tables(axes, told, ever, reading)

@@ -23,6 +23,7 @@ from analysis.exact.families import FAMILIES
 from analysis.questions import APPROACHES, MEAN, REVIEW_STRATA, STRATA, WORDS
 from analysis.results import ALL
 from analysis.risk_of_bias import HIGH
+from analysis.sensitivity import duration_multiverse, share_multiverse
 from analysis.stages import durations, effects, harms, headlines, shares
 
 Key = tuple[str, str, str, str, str, str, str]
@@ -50,7 +51,39 @@ def faults(estimates: pd.DataFrame, tables: Tables) -> list[str]:
     """
     kinds = {kind for kind, name in FACTS.items() if name in tables}
     own = [outcomes.get(name).kind in kinds for name in estimates["outcome"]]
-    return compared(estimates[own], expected(tables))
+    return compared(estimates[own], expected(tables)) + without_standing(tables)
+
+
+def without_standing(tables: Tables) -> list[str]:
+    """Headline shares and durations whose place among all analyses is not told, one line each."""
+    found = []
+    if "share_standing" in tables:
+        facts = tables["share_facts"]
+        asked = {tuple(each.values()) for each in share_multiverse.strata(facts)}
+        told = tables["share_standing"][["outcome", "approach", "population", "cell_class"]]
+        found += _apart("share_standing", asked, set(told.itertuples(index=False, name=None)))
+    if "duration_standing" in tables:
+        borne = tables["duration_follow_up"].dropna(subset="last_month")
+        modelled = set(zip(tables["duration_families"]["approach"],
+                           tables["duration_families"]["population"], strict=True))  # fmt: skip
+        asked = {(*who, quantity, _shown_month(month))
+                 for who in zip(borne["approach"], borne["population"], strict=True)
+                 if who in modelled
+                 for quantity, month in duration_multiverse.QUANTITIES}  # fmt: skip
+        told = tables["duration_standing"]
+        told = told[["approach", "population", "quantity", "month"]]
+        found += _apart("duration_standing", asked, {(*row[:3], _shown_month(row[3]))
+                        for row in told.itertuples(index=False, name=None)})  # fmt: skip
+    return found
+
+
+def _shown_month(month: float) -> str:
+    return "" if np.isnan(month) else f"{month:g}"
+
+
+def _apart(table: str, asked: set[tuple], told: set[tuple]) -> list[str]:
+    return [f"{table}: {':'.join(each)}: {'absent' if each in asked else 'nobody asked for it'}"
+            for each in sorted(asked ^ told)]  # fmt: skip
 
 
 def compared(estimates: pd.DataFrame, wanted: Mapping[Key, set[Member]]) -> list[str]:

@@ -23,6 +23,7 @@ from analysis.exact.curves import CENTURY
 from analysis.exact.duration_likelihood import last_supported_month, longest_observed
 from analysis.exact.families import ENDLESS, never_resuming
 from analysis.questions import APPROACHES
+from analysis.sensitivity import duration_multiverse
 from analysis.stages.result import StageResult, Tell, stage_result
 
 MONTHS = (12.0, 24.0, 36.0, 60.0, 120.0)
@@ -37,6 +38,7 @@ WINDOW = 60.0
 POPULATION = "t1d"
 """Durations are told of type 1 but for a few patients; each approach has one curve."""
 FEWEST = 2
+MULTIVERSE = ("duration_multiverse", "duration_levels", "duration_standing")
 
 
 def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None) -> StageResult:
@@ -46,7 +48,8 @@ def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None
     -------
     StageResult with estimates (survival, survival_above, median_duration) and the tables
     duration_facts, duration_exclusions, duration_follow_up, duration_curve, duration_families,
-    duration_predictive, duration_leave_one_out, duration_landmarks, swimmer.
+    duration_predictive, duration_leave_one_out, duration_landmarks, swimmer,
+    duration_multiverse, duration_levels, duration_standing.
     """
     layer, left_out = duration_facts.layer(evidence)
     strata = cohorts.strata(evidence.studies).set_index(evidence.studies["study_id"].to_numpy())
@@ -54,7 +57,7 @@ def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None
     facts["source_rows"] = [renamed(evidence, names) for names in facts["source_rows"]]
     rows: list[dict] = []
     names = ("duration_follow_up", "duration_curve", "duration_families", "duration_predictive",
-             "duration_leave_one_out")  # fmt: skip
+             "duration_leave_one_out", *MULTIVERSE)  # fmt: skip
     tables: dict[str, list] = {name: [] for name in names}
     for approach in APPROACHES:
         own = facts_of(facts, approach)
@@ -65,13 +68,19 @@ def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None
         share = np.nan
         if own["study_id"].nunique() >= FEWEST:
             progress(approach)
-            ensemble = survival.fit_all(own, PRIORS, ever=ever_of_others(evidence, own))
+            ever = ever_of_others(evidence, own)
+            ensemble = survival.fit_all(own, PRIORS, ever=ever)
             rows += _estimates(who, own, ensemble, last)
             tables["duration_curve"] += _curve(who, ensemble, last)
             tables["duration_families"] += _families(who, ensemble)
             tables["duration_predictive"] += _predictive(who, own, ensemble)
-            tables["duration_leave_one_out"] += each_left_out(who, own, ensemble)
-            if np.isfinite(last):
+            without = each_left_out(who, own, ensemble)
+            tables["duration_leave_one_out"] += without
+            if np.isfinite(last):  # where no month is borne there is no headline to stand anywhere
+                progress(f"multiverse of {approach}")
+                found = duration_multiverse.explore(who, own, ensemble, ever, without, last)
+                for name, table in zip(MULTIVERSE, found, strict=True):
+                    tables[name] += table.to_dict("records")
                 share = ensemble.average.share_beyond(last, WINDOW)
         tables["duration_follow_up"].append(_follow_up(who, own, last, share))
     tables["duration_facts"] = facts[facts["approach"].isin(APPROACHES)].drop(

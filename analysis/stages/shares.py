@@ -19,6 +19,7 @@ from analysis.evidence import Evidence
 from analysis.evidence.references import renamed
 from analysis.exact import bounds
 from analysis.questions import STRATA
+from analysis.sensitivity import share_multiverse
 from analysis.stages.result import StageResult, Tell, stage_result
 
 THRESHOLDS = (0.1, 0.5)
@@ -38,7 +39,7 @@ def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None
     Returns
     -------
     StageResult with estimates (pooled_share, share, share_above) and the tables share_facts,
-    share_contrasts, share_exclusions.
+    share_contrasts, share_exclusions, share_multiverse, share_levels, share_standing.
     """
     counted = share_facts.table(evidence)
     rows: list[dict] = []
@@ -66,8 +67,24 @@ def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None
     tables = {
         **facts_and_contrasts(evidence, facts),
         "share_exclusions": left.drop_duplicates("source_row"),
+        **multiverse(evidence, facts, progress),
     }
     return stage_result(rows, tables)
+
+
+def multiverse(
+    evidence: Evidence, facts: pd.DataFrame, progress: Tell = lambda part: None
+) -> dict[str, pd.DataFrame]:
+    """The tables share_multiverse, share_levels and share_standing of every headline share."""
+    shares = share_multiverse.Shares(evidence)
+    names = ("share_multiverse", "share_levels", "share_standing")
+    found: dict[str, list[pd.DataFrame]] = {name: [] for name in names}
+    for stratum in share_multiverse.strata(facts):
+        progress(f"multiverse of {stratum['outcome']}")
+        for name, table in zip(names, share_multiverse.explore(shares, stratum), strict=True):
+            found[name].append(table)
+    return {name: pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+            for name, parts in found.items()}  # fmt: skip
 
 
 def facts_and_contrasts(evidence: Evidence, facts: pd.DataFrame) -> dict[str, pd.DataFrame]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from analysis.results.contract import COUNT, FLAG, NUMBER, TEXT, WORD, column, declare
 from analysis.results.estimates import APPROACHES, POPULATIONS
+from analysis.sensitivity import duration_multiverse
 
 WHO = (
     column("approach", WORD, "what is done", words=APPROACHES),
@@ -173,3 +176,65 @@ SWIMMER = declare(
     ),
     ("source_row",),
 )
+
+FIGURES = (
+    column("s_12", NUMBER, "median share still free at 12 months"),
+    column("s_60", NUMBER, "median share still free at 60 months"),
+    column("half", NUMBER, "median time by which half have resumed; blank beyond a century",
+           "months"),
+)  # fmt: skip
+
+DURATION_MULTIVERSE = declare(
+    "duration_multiverse",
+    "Every defensible curve of an approach whose follow-up bears a month; spec 0 is the headline.",
+    (
+        *WHO,
+        column("spec", COUNT, "number of the specification"),
+        *(column(choice, WORD, f"level of the choice {choice}", words=levels)
+          for choice, levels in duration_multiverse.CHOICES.items()),
+        column("left_out", WORD, "the study left out; none for all studies"),
+        *FIGURES,
+    ),
+    ("approach", "population", "spec"),
+)  # fmt: skip
+
+DURATION_LEVELS = declare(
+    "duration_levels",
+    "The choices of the multiverse of durations: their levels, and what each does.",
+    (
+        *WHO,
+        column("choice", WORD, "the choice"),
+        column("level", WORD, "its level"),
+        column("meaning", WORD, "what it means"),
+        column("offered", FLAG, "whether it changes these durations"),
+        column("default", FLAG, "whether it is the headline's own"),
+        column("n", COUNT, "specifications with it"),
+        *(replace(each, name=f"median_{each.name}", meaning=f"median over them of {each.name}")
+          for each in FIGURES),
+    ),
+    ("approach", "population", "choice", "level"),
+)  # fmt: skip
+
+DURATION_STANDING = declare(
+    "duration_standing",
+    "Where each duration of the headline stands among all specifications.",
+    (
+        *WHO,
+        column("quantity", WORD, "share still free at a month, or months by which half resumed",
+               words=("survival", "median_duration")),
+        column("month", NUMBER, "months since insulin was stopped; blank for the median duration",
+               "months"),
+        column("n_specs", COUNT, "specifications"),
+        column("n_usable", COUNT, "of them with a figure"),
+        column("headline", NUMBER, "the figure of the headline: a share, or months"),
+        column("median", NUMBER, "median of the figures"),
+        column("low", NUMBER, "5 % point of the figures"),
+        column("high", NUMBER, "95 % point of the figures"),
+        column("least", NUMBER, "lowest figure"),
+        column("most", NUMBER, "highest figure"),
+        column("share_as_favourable", NUMBER, "share at least as favourable as the headline"),
+        column("beyond_data", FLAG, "whether it lies beyond the follow-up: an extrapolation"),
+        column("strongest_choice", TEXT, "the choice that moves the figures most"),
+    ),
+    ("approach", "population", "quantity", "month"),
+)  # fmt: skip

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from analysis.results.contract import COUNT, NUMBER, TEXT, WORD, column, declare
-from analysis.results.estimates import STRATUM
+from analysis.results.contract import COUNT, FLAG, NUMBER, TEXT, WORD, column, declare
+from analysis.results.estimates import ALL, STRATUM
+from analysis.sensitivity import share_multiverse
+from analysis.vocabulary import CELL_CLASSES
 
 SHARE_FACTS = declare(
     "share_facts",
@@ -66,3 +68,70 @@ SHARE_EXCLUSIONS = declare(
     ),
     ("source_row",),
 )
+
+WHICH = (
+    *STRATUM,
+    column("cell_class", WORD, "class of cells, or all pooled", words=(ALL, *CELL_CLASSES)),
+)
+WHOSE = tuple(part.name for part in WHICH)
+
+SHARE_MULTIVERSE = declare(
+    "share_multiverse",
+    "Every defensible count of each headline share with its result; spec 0 is the headline.",
+    (
+        *WHICH,
+        column("spec", COUNT, "number of the specification"),
+        *(column(choice, WORD, f"level of the choice {choice}", words=levels)
+          for choice, levels in share_multiverse.CHOICES.items()),
+        column("left_out", WORD, "the study left out; none for all studies"),
+        column("k_studies", COUNT, "cohorts counted"),
+        column("n_patients", COUNT, "patients of the denominator"),
+        column("share", NUMBER, "posterior median of the share in a typical study; of one cohort "
+               "alone its own share"),
+        column("ci_low", NUMBER, "lower end of the 95 % interval"),
+        column("ci_high", NUMBER, "upper end of the 95 % interval"),
+        column("conclusion", WORD, "interval above one half, below it, open, or no study left",
+               words=share_multiverse.CONCLUSIONS),
+    ),
+    (*WHOSE, "spec"),
+)  # fmt: skip
+
+SHARE_LEVELS = declare(
+    "share_levels",
+    "The choices of the multiverse of shares: their levels, and what each does.",
+    (
+        *WHICH,
+        column("choice", WORD, "the choice"),
+        column("level", WORD, "its level"),
+        column("meaning", WORD, "what it means"),
+        column("offered", FLAG, "whether it changes this share and leaves a study"),
+        column("default", FLAG, "whether it is the headline's own"),
+        column("n", COUNT, "usable specifications with it"),
+        column("median_share", NUMBER, "median of their shares"),
+    ),
+    (*WHOSE, "choice", "level"),
+)
+
+SHARE_STANDING = declare(
+    "share_standing",
+    "Where each headline share stands among all defensible counts of it.",
+    (
+        *WHICH,
+        column("n_specs", COUNT, "different specifications"),
+        column("n_usable", COUNT, "of them with a study"),
+        column("headline", NUMBER, "share in a typical study (of one cohort alone: its own share) "
+               "as the estimates tell it"),
+        column("counted", NUMBER, "all patients counted together, as cards tell it"),
+        column("median", NUMBER, "median of the shares"),
+        column("low", NUMBER, "5 % point of the shares"),
+        column("high", NUMBER, "95 % point of the shares"),
+        column("least", NUMBER, "lowest share"),
+        column("most", NUMBER, "highest share"),
+        column("share_as_favourable", NUMBER, "share of the specifications at least as favourable "
+               "as the headline"),
+        column("share_above_half", NUMBER, "share of them whose interval is above one half"),
+        column("share_below_half", NUMBER, "share of them whose interval is below one half"),
+        column("strongest_choice", TEXT, "the choice that moves the shares most"),
+    ),
+    WHOSE,
+)  # fmt: skip

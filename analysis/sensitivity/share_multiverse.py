@@ -15,17 +15,19 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from analysis import exact, outcomes, priors, responders, risk_of_bias
-from analysis.cohorts import OVERLAPS, POPULATION_PARTS
+from analysis import exact, outcomes, priors, risk_of_bias
+from analysis.cohorts import OVERLAPS, POPULATION_PARTS, in_population
+from analysis.counting import share_facts
 from analysis.evidence import Evidence
 from analysis.exact import bounds
+from analysis.questions import STRATA
 from analysis.sensitivity.count_plane import Count, CountPlane
 from analysis.sensitivity.multiverse import SEEN_FIRST_HAND, specifications
 
 N_SPECS = 300
 DECIMALS = 5
-NOBODY = "none"
-"""In the place of the study left out: all are in."""
+ALL, NOBODY = "all", "none"
+"""In the place of the class: all are pooled; in that of the study left out: all are in."""
 HALF = 0.5
 READINGS = {
     "window": {
@@ -46,7 +48,7 @@ READINGS = {
         "shared": ("only surely shared patients counted once", {"overlaps": "shared"}),
     },
 }
-"""Choices of which counts speak: level -> meaning, changes of `responders.Reading`."""
+"""Choices of which counts speak: level -> meaning, changes of `share_facts.Reading`."""
 COUNTS = {
     "not_seen": {"not_reached": "treated but not seen: in the denominator, not counted as reached",
                  "left_out": "treated but not seen: left out of the denominator"},
@@ -76,6 +78,9 @@ CHOICES = {
 DEFAULT = {choice: next(iter(levels)) for choice, levels in CHOICES.items()}
 FACTORS = {"half_normal": 1.0, "normal": 1.0, "narrow": 0.5, "wide": 2.0}
 CONCLUSIONS = ("above_half", "open", "below_half", "no_study")
+POPULATIONS = ("t1d", "t2d")
+SPLIT = ("islet_replacement",)
+"""Approaches whose classes of cells are told apart as headlines of their own."""
 Results = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
 
 
@@ -90,16 +95,16 @@ class Shares:
     def __init__(self, evidence: Evidence):
         self.evidence = evidence
         self.plane = CountPlane()
-        self._offered = {word: responders.Offered(evidence, word) for word in OVERLAPS}
+        self._offered = {word: share_facts.Offered(evidence, word) for word in OVERLAPS}
         self._judged = risk_of_bias.lookup(evidence.risk_of_bias)
-        self._read: dict[tuple[str, responders.Reading], list[dict]] = {}
+        self._read: dict[tuple[str, share_facts.Reading], list[dict]] = {}
         mu, tau = (priors.get("ever_independent", name) for name in ("mu", "tau"))
         self._mu, self._tau = mu.params, tau.scale
 
-    def facts(self, outcome: str, reading: responders.Reading) -> list[dict]:
-        """Counts of an outcome (`responders.COLUMNS`), with the `risk` of bias of each."""
-        if outcome == responders.EVER:  # counted at no visit
-            reading = responders.Reading(overlaps=reading.overlaps)
+    def facts(self, outcome: str, reading: share_facts.Reading) -> list[dict]:
+        """Counts of an outcome (`share_facts.COLUMNS`), with the `risk` of bias of each."""
+        if outcome == share_facts.EVER:  # counted at no visit
+            reading = share_facts.Reading(overlaps=reading.overlaps)
         key = (outcome, reading)
         if key not in self._read:
             found, _ = self._offered[reading.overlaps].counts(outcome, reading)
@@ -116,6 +121,27 @@ class Shares:
         mean, sd = self._mu
         return (exact.Normal(mean, FACTORS[spec["mu_prior"]] * sd),
                 exact.HalfNormal(FACTORS[spec["tau_prior"]] * self._tau))  # fmt: skip
+
+
+def strata(facts: pd.DataFrame) -> list[dict[str, str]]:
+    """The shares that are headlines: outcome, approach, population and cell_class of each.
+
+    Parameters
+    ----------
+    facts : the counts (`share_facts.COLUMNS`).
+    """
+    found = []
+    for outcome in outcomes.of_kind(outcomes.COUNT):
+        for approach, population in STRATA:
+            own = facts[facts["outcome"].eq(outcome) & facts["approach"].eq(approach)]
+            own = own[in_population(own["population"], population)]
+            if own.empty or population not in POPULATIONS:
+                continue
+            classes = sorted(set(own["cell_class"]))
+            split = classes if approach in SPLIT and len(classes) > 1 else []
+            found += [{"outcome": outcome, "approach": approach, "population": population,
+                       "cell_class": word} for word in (ALL, *split)]  # fmt: skip
+    return found
 
 
 class Fork:
@@ -139,7 +165,7 @@ class Fork:
             changes: dict = {}
             for meanings, level in zip(READINGS.values(), levels, strict=True):
                 changes |= meanings[level][1]
-            read = self.shares.facts(self.stratum["outcome"], responders.Reading(**changes))
+            read = self.shares.facts(self.stratum["outcome"], share_facts.Reading(**changes))
             self._of_stratum[levels] = [row for row in read if self._of(row)]
         rows = self._of_stratum[levels]
         return [row for row in rows if row["study_id"] != left_out and _wanted(row, spec)]
@@ -150,7 +176,7 @@ class Fork:
         return (
             row["approach"] == stratum["approach"]
             and row["population"] in POPULATION_PARTS[stratum["population"]]
-            and stratum["cell_class"] in ("all", row["cell_class"])
+            and stratum["cell_class"] in (ALL, row["cell_class"])
         )
 
     def counts(self, spec: dict, left_out: str = NOBODY) -> list[Count]:
@@ -214,7 +240,7 @@ def explore(shares: Shares, stratum: dict[str, str], n: int = N_SPECS) -> Result
 
     Returns
     -------
-    The declared tables share_multiverse, share_multiverse_levels and share_standing.
+    The declared tables share_multiverse, share_levels and share_standing.
     """
     fork = Fork(shares, stratum)
     offered = fork.offered()

@@ -21,7 +21,7 @@ import pandas as pd
 from analysis import exact
 from analysis.exact import survival
 from analysis.exact.curves import Curves, Part
-from analysis.exact.facts import Reading
+from analysis.exact.duration_likelihood import FactReading
 from analysis.exact.families import FAMILIES, LABELS
 
 MONTHS = (12.0, 60.0)
@@ -58,7 +58,7 @@ class Told(NamedTuple):
 
     facts: pd.DataFrame
     ever: dict[str, tuple[float, float]]
-    reading: Reading = Reading()
+    reading: FactReading = FactReading()
     unheard: frozenset[str] = frozenset()
 
 
@@ -81,13 +81,21 @@ def readings(facts: pd.DataFrame, ever: dict[str, tuple[float, float]]) -> dict[
         for level, kind in (("longest_unfinished", "order_top"), ("longest_ended", "order_ended")):
             found[level] = Told(facts.assign(kind=facts["kind"].mask(longest, kind)), ever)
     if (facts["time_origin"] == "treatment").any():
-        found["onset_at_once"] = Told(facts, ever, Reading(onset=(0.0,)))
+        found["onset_at_once"] = Told(facts, ever, FactReading(onset=(0.0,)))
     return found
 
 
-class _Family:
+class OneFamily:
     """One family under one reading: the posterior on its grid, and without each study.
 
+    Parameters
+    ----------
+    post : the family's posterior under the protocol's reading, for its grid.
+    studies : the same studies as they are read, see `survival.studies_of`.
+    told : the reading; says which studies are not heard.
+
+    Attributes
+    ----------
     whole : (m, t, q) up to a constant; without : (k, m, t), the same with each study left out and
     the shape summed out, up to the same constant but for `top` of the study.
     """
@@ -136,12 +144,12 @@ def explore(
     who : approach and population.
     facts, ever : what the ensemble was fitted to.
     ensemble : the headline's fits.
-    left_out : the average without each study (rows of the table durability_loo).
+    left_out : the average without each study (rows of the table duration_leave_one_out).
     last : the last month that the follow-up bears; NaN where none is.
 
     Returns
     -------
-    The declared tables duration_multiverse, duration_multiverse_levels and duration_standing.
+    The declared tables duration_multiverse, duration_levels and duration_standing.
     """
     told = readings(facts, ever)
     studies = {name: survival.studies_of(how.facts, how.ever) for name, how in told.items()}
@@ -153,8 +161,8 @@ def explore(
         return of(family, reading).weighed(FACTORS[tau_prior])
 
     @cache
-    def of(family: str, reading: str) -> _Family:
-        return _Family(ensemble.posteriors[family], studies[reading], told[reading])
+    def of(family: str, reading: str) -> OneFamily:
+        return OneFamily(ensemble.posteriors[family], studies[reading], told[reading])
 
     rows = []
     for reading in told:
@@ -197,7 +205,7 @@ def _rounded(figures: dict[str, float]) -> dict[str, float]:
 
 
 def _told_already(left_out: list[dict], study: str) -> dict[str, float]:
-    """The figures of the average without a study, from rows of durability_loo."""
+    """The figures of the average without a study, from rows of duration_leave_one_out."""
     own = {row["quantity"] + f"{row['month']:g}": row["median"]
            for row in left_out if row["left_out"] == study}  # fmt: skip
     shares = {f"s_{month:g}": own[f"survival{month:g}"] for month in MONTHS}

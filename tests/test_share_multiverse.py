@@ -1,0 +1,176 @@
+"""The multiverse of shares: the headline is in it, choices move it the way they must."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from analysis import exact
+from analysis.counting import share_facts
+from analysis.sensitivity import share_multiverse as multiverse
+from analysis.sensitivity.count_plane import CountPlane
+from analysis.stages import completeness, shares
+from analysis.stages.result import StageResult
+
+PRIORS = (exact.Normal(0.0, 1.5), exact.HalfNormal(1.0))
+COUNTS = [(20, 23, "exact"), (0, 26, "exact"), (10, 12, "at_least"), (71, 128, "at_least")]
+HEADLINE = ["outcome", "approach", "population", "cell_class"]
+
+
+@pytest.fixture(scope="module")
+def run(evidence) -> StageResult:
+    """The stage of shares on the tracked evidence."""
+    return shares.run(evidence)
+
+
+@pytest.fixture(scope="module")
+def tables(run) -> dict[str, pd.DataFrame]:
+    return run.tables
+
+
+def of_counts(*counts) -> np.ndarray:
+    return CountPlane().shares([counts], [PRIORS])[0]
+
+
+# --- the plane -----------------------------------------------------------------------------------
+
+
+def test_the_plane_gives_the_posterior_of_the_fit_of_shares():
+    k, n, bound = zip(*COUNTS, strict=True)
+    fit = exact.fit_shares(
+        k, n, mu_prior=PRIORS[0], tau_prior=PRIORS[1], at_least=np.array(bound) == "at_least"
+    ).mean_study
+    assert of_counts(*COUNTS) == pytest.approx([fit.median, *fit.interval()], abs=2e-5)
+
+
+def test_many_alike_cohorts_are_one_large_one():
+    """With tau near nothing the median is that of the conjugate posterior on all patients."""
+    none = (exact.Normal(0.0, 50.0), exact.HalfNormal(1e-3))
+    median = CountPlane().shares([[(12, 40, "exact"), (18, 60, "exact")]], [none])[0, 0]
+    assert median == pytest.approx(stats.beta(30, 70).median(), abs=1e-3)  # flat on log odds
+
+
+def test_one_patient_more_raises_the_share_and_a_bound_is_above_its_exact_count():
+    base = of_counts((5, 10, "exact"), (8, 20, "exact"))
+    assert (of_counts((6, 10, "exact"), (8, 20, "exact")) > base).all()
+    assert of_counts((5, 10, "at_least"), (8, 20, "exact"))[0] > base[0]
+
+
+def test_at_least_none_says_nothing():
+    alone = of_counts((5, 10, "exact"), (8, 20, "exact"))
+    beside = of_counts((5, 10, "exact"), (8, 20, "exact"), (0, 30, "at_least"))
+    assert beside == pytest.approx(alone, abs=1e-9)
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 14), (10, 14), (14, 14)])
+def test_one_cohort_alone_is_told_by_its_named_interval(k, n):
+    share, low, high = multiverse.alone(k, n, "exact", "clopper_pearson")
+    interval = stats.binomtest(k, n).proportion_ci(method="exact")
+    assert (share, low, high) == pytest.approx((k / n, interval.low, interval.high))
+    jeffreys = stats.beta(k + 0.5, n - k + 0.5)
+    assert multiverse.alone(k, n, "exact", "jeffreys") == pytest.approx(
+        [jeffreys.median(), *jeffreys.interval(0.95)]
+    )
+    assert multiverse.alone(k, n, "at_least", "jeffreys")[2] == 1.0
+
+
+# --- the tracked evidence ------------------------------------------------------------------------
+
+
+def test_the_headline_is_the_first_of_its_own_specifications(run, tables):
+    told = run.estimates
+    whole = told[told["quantity"].isin(["share", "pooled_share"])].set_index(
+        [*HEADLINE, "quantity"]
+    )
+    first = tables["share_multiverse"].query("spec == 0")
+    assert len(first) == len(tables["share_standing"])
+    for row in first.to_dict("records"):
+        stratum = tuple(row[name] for name in HEADLINE)
+        several = row["k_studies"] > 1
+        if several and row["cell_class"] != "all":
+            continue  # estimates of a class alone are counts without a model
+        own = whole.loc[(*stratum, "share" if several else "pooled_share")]
+        figures = [own["median"], own["ci_low"], own["ci_high"]]
+        assert [row["share"], row["ci_low"], row["ci_high"]] == pytest.approx(figures, abs=1e-4)
+        assert row["n_patients"] == own["n_patients"]
+
+
+def test_the_first_specification_is_at_the_first_level_of_every_choice(tables):
+    first = tables["share_multiverse"].query("spec == 0")
+    for choice, levels in multiverse.CHOICES.items():
+        assert (first[choice] == next(iter(levels))).all()
+    assert (first["left_out"] == multiverse.NOBODY).all()
+
+
+def test_no_analysis_is_counted_twice(tables):
+    table = tables["share_multiverse"].query("k_studies > 1")
+    figures = ["k_studies", "n_patients", "share", "ci_low", "ci_high", "mu_prior", "tau_prior"]
+    assert not table.duplicated([*HEADLINE, *figures]).any()
+
+
+def test_each_study_is_left_out_once_where_three_or_more_are_pooled(tables):
+    for _, own in tables["share_multiverse"].groupby(HEADLINE):
+        without = own[own["left_out"] != multiverse.NOBODY]
+        k = own.loc[own["spec"] == 0, "k_studies"].iloc[0]
+        assert len(without) <= (k if k > 2 else 0)
+        assert (without["k_studies"] == k - 1).all() and without["left_out"].is_unique
+
+
+def test_leaving_those_not_seen_out_of_the_denominator_never_lowers_a_share(evidence):
+    counts = multiverse.Shares(evidence)
+    seen = 0
+    for stratum in multiverse.strata(share_facts.table(evidence).facts):
+        fork = multiverse.Fork(counts, stratum)
+        if "left_out" not in fork.offered()["not_seen"]:
+            continue
+        spec = {**multiverse.DEFAULT, "lower_bounds": "exact"}
+        treated, those_seen = (fork.counts({**spec, "not_seen": level})
+                               for level in ("not_reached", "left_out"))  # fmt: skip
+        assert [k for k, _, _ in treated] == [k for k, _, _ in those_seen]
+        assert sum(n for _, n, _ in those_seen) < sum(n for _, n, _ in treated)
+        seen += 1
+    assert seen
+
+
+def test_a_level_is_offered_only_where_it_changes_the_counts(evidence):
+    fork = multiverse.Fork(
+        multiverse.Shares(evidence),
+        dict(zip(HEADLINE, ("c_peptide_detectable", "islet_replacement", "t1d", "psc_islet"),
+                 strict=True)),
+    )  # fmt: skip
+    assert len(fork.own) == 1
+    offered = fork.offered()
+    assert offered["tau_prior"] == ["half_normal"] and offered["cells"] == ["all"]
+    assert offered["alone"] == ["clopper_pearson", "jeffreys"]
+
+
+def test_standing_counts_what_is_at_least_as_favourable(tables):
+    for row in tables["share_standing"].to_dict("records"):
+        own = tables["share_multiverse"]
+        for name in HEADLINE:
+            own = own[own[name] == row[name]]
+        usable = own[own["conclusion"] != "no_study"]
+        assert row["n_specs"] == len(own) and row["n_usable"] == len(usable)
+        assert row["share_as_favourable"] == pytest.approx(
+            (usable["share"] >= row["headline"] - 1e-9).mean()
+        )
+        assert row["least"] <= row["low"] <= row["median"] <= row["high"] <= row["most"]
+        assert row["least"] <= row["headline"] <= row["most"]
+
+
+def test_the_word_of_a_specification_follows_its_interval(tables):
+    table = tables["share_multiverse"]
+    assert set(table["conclusion"]) <= set(multiverse.CONCLUSIONS)
+    assert (table.query("conclusion == 'above_half'")["ci_low"] > 0.5).all()
+    assert (table.query("conclusion == 'below_half'")["ci_high"] < 0.5).all()
+    assert table.query("conclusion == 'no_study'")["share"].isna().all()
+
+
+def test_a_standing_that_is_missing_is_a_fault(tables):
+    assert completeness.without_standing(tables) == []
+    told = completeness.without_standing(
+        {**tables, "share_standing": tables["share_standing"].iloc[1:]}
+    )
+    assert len(told) == 1 and told[0].endswith("absent")
