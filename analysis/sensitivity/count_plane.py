@@ -49,7 +49,7 @@ class CountPlane:
         new = [count for count in dict.fromkeys(counts) if count not in self._tables]
         if not new:
             return
-        likelihood = np.exp([log_likelihood(count, self._theta) for count in new]).T
+        likelihood = np.exp([_log_likelihood(count, self._theta) for count in new]).T
         shift = np.arange(self.mu.size)[:, None]
         apart = np.arange(self._theta.size)[None, :] - shift
         centre = (self._theta.size - self.mu.size) // 2
@@ -91,7 +91,7 @@ class CountPlane:
         return special.expit(np.array(found).reshape(-1, len(LEVELS)))
 
 
-def log_likelihood(count: Count, theta: np.ndarray) -> np.ndarray:
+def _log_likelihood(count: Count, theta: np.ndarray) -> np.ndarray:
     """Log probability of a count at log odds theta."""
     k, n, bound = count
     share = Share(k, n)

@@ -296,6 +296,10 @@ def alone(k: float, n: float, bound: str, way: str) -> tuple[float, float, float
     ----------
     way : clopper_pearson (k / n, exact interval) or jeffreys (median and interval of the Beta
         posterior under Jeffreys' prior).
+
+    Returns
+    -------
+    share, low, high.
     """
     if way == "clopper_pearson":
         low, high = (float(end) for end in bounds.clopper_pearson(k, n))
