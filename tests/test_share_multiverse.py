@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from analysis import exact
+from analysis.central import LEVELS, central
 from analysis.counting import share_facts
 from analysis.sensitivity import share_multiverse as multiverse
 from analysis.sensitivity.count_plane import CountPlane
@@ -42,20 +43,20 @@ def test_the_plane_gives_the_posterior_of_the_fit_of_shares():
     fit = exact.fit_shares(
         k, n, mu_prior=PRIORS[0], tau_prior=PRIORS[1], at_least=np.array(bound) == "at_least"
     ).mean_study
-    assert of_counts(*COUNTS) == pytest.approx([fit.median, *fit.interval()], abs=2e-5)
+    assert of_counts(*COUNTS) == pytest.approx(central(fit), abs=2e-5)
 
 
 def test_many_alike_cohorts_are_one_large_one():
     """With tau near nothing the median is that of the conjugate posterior on all patients."""
     none = (exact.Normal(0.0, 50.0), exact.HalfNormal(1e-3))
-    median = CountPlane().shares([[(12, 40, "exact"), (18, 60, "exact")]], [none])[0, 0]
+    median = CountPlane().shares([[(12, 40, "exact"), (18, 60, "exact")]], [none])[0, 1]
     assert median == pytest.approx(stats.beta(30, 70).median(), abs=1e-3)  # flat on log odds
 
 
 def test_one_patient_more_raises_the_share_and_a_bound_is_above_its_exact_count():
     base = of_counts((5, 10, "exact"), (8, 20, "exact"))
     assert (of_counts((6, 10, "exact"), (8, 20, "exact")) > base).all()
-    assert of_counts((5, 10, "at_least"), (8, 20, "exact"))[0] > base[0]
+    assert of_counts((5, 10, "at_least"), (8, 20, "exact"))[1] > base[1]
 
 
 def test_at_least_none_says_nothing():
@@ -66,13 +67,11 @@ def test_at_least_none_says_nothing():
 
 @pytest.mark.parametrize(("k", "n"), [(0, 14), (10, 14), (14, 14)])
 def test_one_cohort_alone_is_told_by_its_named_interval(k, n):
-    share, low, high = multiverse.alone(k, n, "exact", "clopper_pearson")
+    low, share, high = multiverse.alone(k, n, "exact", "clopper_pearson")
     interval = stats.binomtest(k, n).proportion_ci(method="exact")
     assert (share, low, high) == pytest.approx((k / n, interval.low, interval.high))
     jeffreys = stats.beta(k + 0.5, n - k + 0.5)
-    assert multiverse.alone(k, n, "exact", "jeffreys") == pytest.approx(
-        [jeffreys.median(), *jeffreys.interval(0.95)]
-    )
+    assert multiverse.alone(k, n, "exact", "jeffreys") == pytest.approx(jeffreys.ppf(LEVELS))
     assert multiverse.alone(k, n, "at_least", "jeffreys")[2] == 1.0
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from scipy import special
 
+from analysis.central import LEVELS
 from analysis.exact.counts import Share
 from analysis.exact.grid import cumulative, denser
 from analysis.exact.priors import Normal, TauPrior
@@ -24,7 +25,6 @@ REACH, BEYOND = 15.0, 60.0
 TAU_NODES, TAU_END = 32, 10.0
 """Gauss-Legendre nodes in the square root of tau, and where they end: five SDs of the widest."""
 SMALLEST = 1e-280
-LEVELS = (0.5, 0.025, 0.975)
 
 Count = tuple[float, float, str]
 """k of n patients, and exact or at_least."""
@@ -65,7 +65,7 @@ class CountPlane:
     def shares(
         self, counts: Sequence[Sequence[Count]], priors: Sequence[tuple[Normal, TauPrior]]
     ) -> np.ndarray:
-        """Median and ends of the 95 % interval of the share of a typical study (theta = mu).
+        """Median and 95 % interval of the share of a typical study (theta = mu).
 
         Parameters
         ----------
@@ -74,7 +74,7 @@ class CountPlane:
 
         Returns
         -------
-        (analyses, 3) median, ci_low, ci_high.
+        (analyses, 3) ci_low, median, ci_high.
         """
         self.add(count for each in counts for count in each)
         density = np.empty((len(counts), self.mu.size))

@@ -16,6 +16,7 @@ import pandas as pd
 from scipy import special
 
 from analysis import exact, outcomes, priors, risk_of_bias
+from analysis.central import LEVELS
 from analysis.cohorts import OVERLAPS, POPULATION_PARTS, in_population
 from analysis.counting import share_facts
 from analysis.evidence import Evidence
@@ -259,7 +260,7 @@ def explore(shares: Shares, stratum: dict[str, str], n: int = N_SPECS) -> Result
         n_patients=[sum(total for _, total, _ in each) for each in counts],
     )  # fmt: skip
     found = _answers(shares, specs, counts)
-    for place, name in enumerate(("share", "ci_low", "ci_high")):
+    for place, name in enumerate(("ci_low", "share", "ci_high")):
         table[name] = np.round(found[:, place], DECIMALS)
     table["conclusion"] = np.select(
         [table["k_studies"] == 0, table["ci_low"] > HALF, table["ci_high"] < HALF],
@@ -275,7 +276,7 @@ def _key(spec: dict, counts: list[Count]) -> tuple:
 
 
 def _answers(shares: Shares, specs: list[dict], counts: list[list[Count]]) -> np.ndarray:
-    """(specifications, 3) share and ends of its interval; NaN where no study is left."""
+    """(specifications, 3) ci_low, share, ci_high; NaN where no study is left."""
     found = np.full((len(specs), 3), np.nan)
     for place, (spec, each) in enumerate(zip(specs, counts, strict=True)):
         if len(each) == 1:
@@ -299,15 +300,14 @@ def alone(k: float, n: float, bound: str, way: str) -> tuple[float, float, float
 
     Returns
     -------
-    share, low, high.
+    low, share, high.
     """
     if way == "clopper_pearson":
         low, high = (float(end) for end in bounds.clopper_pearson(k, n))
         middle = k / n
     else:
-        levels = np.array([0.5, 0.025, 0.975])
-        middle, low, high = (float(x) for x in special.betaincinv(k + 0.5, n - k + 0.5, levels))
-    return middle, low, 1.0 if bound == "at_least" else high
+        low, middle, high = (float(x) for x in special.betaincinv(k + 0.5, n - k + 0.5, LEVELS))
+    return low, middle, 1.0 if bound == "at_least" else high
 
 
 def _usable(table: pd.DataFrame) -> pd.DataFrame:
