@@ -251,7 +251,8 @@ def _more_than_controls(outcome: str, approach: str, population: str):
         return Finding(grounds, rows=tuple(best["source_rows"].split(";")),
                        value=best["risk_ratio"], ci_low=best["rr_low"], ci_high=best["rr_high"],
                        unit="risk ratio",
-                       caveats=(f"{len(table)} of {len(facts)} studies count controls as well",),
+                       caveats=(f"controls are counted as well in {len(table)} of {len(facts)} "
+                                "studies",),
                        **beside)  # fmt: skip
 
     return ask
@@ -383,10 +384,17 @@ def _no_tumours(approach: str):
         rows = tuple(filter(None, str(row["source_rows"]).split(";")))
         return Finding(grounds, rows=rows, value=row["upper_975"], unit="per 100 patient-years",
                        k=row["k_cohorts"], n=row["n_patients"], seen=row["events"],
-                       caveats=(f"{row['k_silent']:.0f} cohorts with {row['n_silent']:.0f} "
-                                "patients say nothing of it",))  # fmt: skip
+                       caveats=_silence(row["k_silent"], row["n_silent"]))  # fmt: skip
 
     return ask
+
+
+def _silence(k: float, n: float) -> tuple[str, ...]:
+    """Who says nothing of a harm; nothing where all speak."""
+    cohorts = f"{k:.0f} cohort{'' if k == 1 else 's'}"
+    patients = f"{n:.0f} patient{'' if n == 1 else 's'}"
+    say = "says" if k == 1 else "say"
+    return (f"{cohorts} with {patients} {say} nothing of it",) if k > 0 else ()
 
 
 def _known_harm(event: str, approach: str):

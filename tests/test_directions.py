@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mirror import Mirror
+from report_text import said
 
-from analysis import claims, outcomes, render, verdicts
+from analysis import claims, outcomes, verdicts
 from analysis.render import source as sources
 from analysis.report import chapters, directions, load, page_one, readings
 
@@ -28,10 +29,6 @@ LEANS = re.compile(
     r"towards|away|favourable|benefits?|(?:increas|decreas|reduc|improv)\w*)\b",
     re.I,
 )
-VERBATIM = ("tbl-facts-", "tbl-studies", "tbl-context", "tbl-events", "tbl-published", "tbl-silent",
-            "tbl-exclusions", "tbl-changes", "tbl-unjudged", "tbl-prior-table", "tbl-switching",
-            "tbl-ongoing", "tbl-versions")  # fmt: skip
-"""Tables whose cells are the words of sources, of rules and of reasons, not of this report."""
 MINUS = "−"
 
 
@@ -137,33 +134,6 @@ def turned(run_folder, tracked_raw):
     return Mirror(there.out, there.evidence)
 
 
-def said(results) -> dict[str, str]:
-    """Every sentence and table of the report but figures and the words of sources, by its place."""
-    parts = sources.read(REPORT)[1]
-    known: dict = {}
-    first = next(part for part in parts if isinstance(part, render.Cell))
-    imports = [line for line in first.source.splitlines() if line.startswith(("from ", "import "))]
-    exec("\n".join(imports), known)
-    known["results"] = results
-    found = {}
-    for part in parts:
-        if isinstance(part, str):
-            for expression in sources.INLINE.findall(part):
-                found[expression.strip()] = str(eval(expression.strip(), known))
-            continue
-        label = part.options.get("label", "")
-        if part is first or label.startswith(("fig-", *VERBATIM)):
-            continue
-        made = eval(part.source.strip(), known)
-        text = getattr(made, "text", None) or made._repr_markdown_()
-        found[label or part.source.strip()] = text.replace("\\", "")
-    found["cards opened"] = "\n".join(
-        f"{line.label}: {more}"
-        for card in page_one.cards(results).cards for line in card.lines for more in line.more
-    )  # fmt: skip
-    return found
-
-
 @pytest.fixture(scope="module")
 def text(run):
     return said(run)
@@ -177,7 +147,8 @@ def other(turned):
 def number(word: str) -> float:
     """A printed number or percentage."""
     bare = re.sub(r"[%\s\u00a0]", "", word.replace(MINUS, "-"))
-    return {"over99": 99.5, "under1": 0.5}.get(bare) or float(bare)
+    known = {"over99": 99.5, "under1": 0.5, "none": 0.0}
+    return known[bare] if bare in known else float(bare)
 
 
 SHARE = r"(?:over 99|under 1|\d+)[\s\u00a0]%"
@@ -215,7 +186,8 @@ BOUND = {
     rf"The chance is (?P<p>{SHARE}) that it is (?P<word>higher|lower)": chance,
     r"(?P<k>\d+) patients, fewer than (?:the )?(?P<n>\d+)": fewer,
     r"(?P<k>\d+) studies: these models can say little with fewer than (?P<n>\d+)": fewer,
-    r"(?P<k>\d+) clearly (?P<good>higher|lower), \d+ without a clear difference, \d+ clearly "
+    r"(?P<k>\d+|none) clearly (?P<good>higher|lower), (?:\d+|none) without a clear difference, "
+    r"(?:\d+|none) clearly "
     r"(?P<bad>higher|lower)": lambda m: m["good"] != m["bad"],
     rf"(?P<not>not )?predicts? (?:the studies|them clearly) better than .*? densities "
     rf"(?P<gain>{NUMBER}), standard error (?P<error>{NUMBER})": predicts,
@@ -223,7 +195,7 @@ BOUND = {
         lambda m: (m["way"] == "up") == bool(m["why"]),
     r"at least as favourable": None,
     rf"leave room for up to {NUMBER} per 100": None,
-    r"\d+ more (?:without one would bring it under|that give a lower bound)": None,
+    r"\d+ more without one would bring it under": None,
     r"\d+ more in words or without a spread": None,
     r"[Ll]ower bounds?": None,
     r"where the first number is the larger the second is incomplete": None,
@@ -263,10 +235,11 @@ SIDES = r"higher|lower|about the same"
 SIGNED = {
     rf"(?P<p>{SHARE}) that it is (?P<word>higher|lower)":
         lambda m: np.sign(number(m["p"]) - 50),
-    r"(?P<k>\d+) clearly (?P<word>higher|lower), \d+ without a clear difference, (?P<n>\d+) "
+    r"(?P<k>\d+|none) clearly (?P<word>higher|lower), (?:\d+|none) without a clear difference, "
+    r"(?P<n>\d+|none) "
     r"clearly (?:higher|lower)": counted,
-    r"(?P<word>higher|lower) in (?P<k>\d+)(?:,| and) not clearly different in \d+"
-    r"(?: and (?:higher|lower) in (?P<n>\d+))? of": counted,
+    r"(?P<word>higher|lower) in (?P<k>\d+)(?:,? (?:and )?not clearly different in \d+)?"
+    r"(?:,? (?:and )?(?:higher|lower) in (?P<n>\d+))? of": counted,
     r"(?P<word>higher|lower) in (?P<k>[1-9]\d*) of \d+": lambda m: 1,
     r"\((?P<k>[1-9]\d*) clearly (?P<word>higher|lower)\)": lambda m: 1,
     r"(?P<k>\d+) better(?:, \d+ no clear difference)?(?:, (?P<n>\d+) worse)?": counted,
@@ -345,7 +318,8 @@ TYPED = (
     r"lower bounds?", r"with better care, the natural", r"larger with more patients",
     r"counts? for more or less", r"or more", r"fewer than ten", r'"lower, P < \.05"',
     r"Better: the chance", r"falls under the threshold", r"upper bound", r"cells down, outcomes",
-    r"[Cc]ohorts down, domains", r"would take the effect away",
+    r"Negative: a fall, or less than in controls", r"[Cc]ohorts down, domains",
+    r"would take the effect away",
 )  # fmt: skip
 """What report.qmd types: definitions, legends and the example of a result in words."""
 

@@ -23,11 +23,14 @@ from analysis.report.words import (
     interval,
     known,
     listed,
+    none_or,
     number,
     percent,
     percent_interval,
+    some,
     studies,
     study,
+    verb,
 )
 
 DESIGNS = {"controlled": "Against control groups", "randomised": "In randomised trials alone",
@@ -116,8 +119,8 @@ def _without_mean(results: Results, row: pd.Series, about: outcomes.Outcome) -> 
     better, worse = directions.better(about.name), directions.worse(about.name)
     return (
         f"{opening} ({base(row['k_studies'], row['n_patients'])}) too few results are numbers for "
-        f"a mean: {count(row['k_better'])} clearly {better}, {count(row['k_null'])} without a "
-        f"clear difference, {count(row['k_worse'])} clearly {worse}."
+        f"a mean: {none_or(row['k_better'])} clearly {better}, {none_or(row['k_null'])} without a "
+        f"clear difference, {none_or(row['k_worse'])} clearly {worse}."
     )
 
 
@@ -209,8 +212,9 @@ def overview(results: Results) -> str:
     return (
         f"The extract holds {len(table)} publications and reports, of which {len(eligible)} are "
         f"eligible ({kinds.get('T1D', 0)} on type 1, {kinds.get('T2D', 0)} on type 2 diabetes). "
-        f"They describe {eligible['cohort'].nunique()} cohorts, because several reports often "
-        f"follow the same people. {rct} of the eligible reports are of randomised trials; the "
+        f"They describe {some(eligible['cohort'].nunique(), 'cohort')}, because several reports "
+        f"often follow the same people. Of the eligible reports {rct} "
+        f"{verb(rct, 'are of randomised trials', 'is of a randomised trial')}; the "
         f"median number of treated patients is {eligible['n_treated'].median():.0f}."
     )
 
@@ -251,8 +255,8 @@ def bias(results: Results) -> str:
     missing = risk_of_bias.not_judged(results.evidence)["cohort"].nunique()
     return (
         f"For objective outcomes {high} of {len(own)} judged cohorts are at high, serious or "
-        f"critical risk of bias, {low} at low risk. {missing} eligible cohorts lack a settled "
-        "judgement for some outcome; they count as high."
+        f"critical risk of bias, {none_or(low)} at low risk. Without a settled judgement for some "
+        f"outcome: {some(missing, 'eligible cohort')}; that counts as high."
     )
 
 
@@ -293,7 +297,7 @@ def duration(results: Results, approach: str) -> str:
     if reach.empty:
         return "How long freedom from insulin lasts was not estimated: too few durations."
     row = reach.iloc[0]
-    cohorts_ = studies(row["k_cohorts"], "cohort", "cohorts")
+    cohorts_ = studies(row["k_cohorts"], "cohort")
     text = f"{count(row['n_ever_free'])} people ever free of insulin, in {cohorts_}, tell how long"
     if known(row["last_month"]):
         text += (
@@ -442,7 +446,8 @@ def withheld(results: Results) -> str:
     if not found:
         return "Every sampled fit passed its gate."
     names = listed([f"{entry['fit']} ({entry['reason']})" for entry in found])
-    return f"{len(found)} sampled fits did not pass their gate and are withheld: {verbatim(names)}."
+    return (f"Withheld, because their sampler did not pass its gate: "
+            f"{some(len(found), 'sampled fit')}: {verbatim(names)}.")  # fmt: skip
 
 
 @said

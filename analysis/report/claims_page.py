@@ -107,11 +107,7 @@ def basis(row) -> str:
     if row.verdict in ("not known", "outside these data"):
         parts.append(row.capped_by)
     if row.k_studies and row.kind != "description":
-        parts.append(
-            words.studies(row.k_studies)
-            if not row.n_patients
-            else words.base(row.k_studies, row.n_patients)
-        )
+        parts.append(words.base(row.k_studies, row.n_patients))
     if words.known(row.n_seen) and row.kind in ("occurrence", "known_harm"):
         parts.append(f"seen in {row.n_seen:.0f}")
     return "; ".join(filter(None, parts))
@@ -157,7 +153,7 @@ def table(results) -> Table:
         ]
         one = "1 figure or fact" if rests == 1 else f"{rests} figures and facts"
         words_of = one if rests else "nothing was counted"
-        mind = [row.capped_by, row.caveat, *cited]
+        mind = dict.fromkeys([row.capped_by, *row.caveat.split("; "), *cited])
         rows.append(
             {
                 "Claim": row.claim,
@@ -165,7 +161,7 @@ def table(results) -> Table:
                 "Chance": words.chance(row.probability),
                 "Certainty": row.certainty or "–",
                 "Figure (95 % interval)": with_interval(row),
-                "Behind it": words.base(row.k_studies, row.n_patients) if row.k_studies else "–",
+                "Behind it": _counted(row) if row.k_studies else "–",
                 "Asked": f"{row.estimand}; {row.threshold}" if row.threshold else row.estimand,
                 "Mind": "; ".join(filter(None, mind)) or "–",
                 "Rests on": words_of,
@@ -176,10 +172,19 @@ def table(results) -> Table:
                 tools=True)  # fmt: skip
 
 
+COUNTED = {"trials_needed": "headline", "trials_to_follow": "trial"}
+"""What a claim about the evidence counts, where it is no study."""
+
+
+def _counted(row) -> str:
+    """The studies behind a claim, or what it counts instead, and the patients."""
+    return words.base(row.k_studies, row.n_patients, COUNTED.get(row.claim_id, "study"))
+
+
 def value_of(row) -> str:
     """The figure that decides a claim, in its unit; a ratio is never a percentage of chance."""
     if not words.known(row.value):
-        return f"{row.n_seen:.0f} patients" if words.known(row.n_seen) else "–"
+        return words.some(row.n_seen, "patient") if words.known(row.n_seen) else "–"
     if row.unit == "share":
         return f"{readings.of_100(row.value)} of 100"
     if row.unit == "ratio" and "insulin dose" in row.estimand:
@@ -275,7 +280,8 @@ def _harms_row(results, approach: str, population: str) -> tuple[str, readings.R
             value=told,
             short=told,
             id=f"harms:{approach}:{population}",
-            caveat=f"{quiet} of {every} groups of the approach are silent on deaths",
+            caveat=f"{words.of(quiet, every, 'group')} of the approach "
+            f"{words.verb(quiet, 'are', 'is')} silent on deaths",
         ),
     )
 

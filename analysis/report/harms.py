@@ -224,7 +224,7 @@ def counts(results) -> Table:
             "Patient-years": words.number(row.patient_years, 0) if row.k_cohorts else "–",
             "One-sided 95 % bound": words.number(row.upper_95, 1),
             "Upper end, two-sided 95 %": words.number(row.upper_975, 1),
-            "Silent groups": f"{row.k_silent:.0f} ({row.n_silent:.0f} patients)",
+            "Silent groups": f"{row.k_silent:.0f} ({words.some(row.n_silent, 'patient')})",
         }
         for row in told.itertuples()
     ]
@@ -261,8 +261,9 @@ def silence(results) -> str:
             who = words.listed([verbatim(name) for name in str(one["silent"]).split(";") if name])
             parts.append(
                 f"- **{event(word, 2).capitalize()} of any cause, "
-                f"{vocabulary.APPROACHES[approach]}**: {quiet} of {every} groups "
-                f"({n} treated patients) say nothing: {who}."
+                f"{vocabulary.APPROACHES[approach]}**: {words.of(quiet, every, 'group')} "
+                f"({words.some(n, 'treated patient')}) {words.verb(quiet, 'say', 'says')} "
+                f"nothing: {who}."
             )
     return "\n".join(parts) or "No group is silent on deaths, severe infections or tumours."
 
@@ -295,20 +296,23 @@ def reconciled(results) -> str:
         related, whole = table.loc[(word, relation, approach)], table.loc[(word, "any", approach)]
         if not related["events"] > whole["events"]:
             continue
-        least = (
-            (
-                f" and at least {whole['events_at_least']:.0f} in {whole['k_at_least']:.0f} more "
-                "that give a lower bound only"
+        judge, exact, bound = (related["k_cohorts"], whole["k_cohorts"], whole["k_at_least"])
+        counted = []
+        if exact:
+            counted.append(
+                f"{words.none_or(whole['events'])} in {words.some(exact, 'group')} that "
+                f"{words.verb(exact, 'count', 'counts')} exactly"
             )
-            if whole["k_at_least"]
-            else ""
-        )
+        if bound:
+            counted.append(
+                f"at least {whole['events_at_least']:.0f} in {words.some(bound, 'group')} that "
+                f"{words.verb(bound, 'give', 'gives')} a lower bound only"
+            )
         lines.append(
             f"{event(word, 2).capitalize()} after {vocabulary.APPROACHES[approach]}: "
-            f"{related['events']:.0f} judged related, in "
-            f"{words.studies(related['k_cohorts'], 'group', 'groups')} "
-            f"that judge it; of any cause {whole['events']:.0f} counted exactly, in "
-            f"{words.studies(whole['k_cohorts'], 'group', 'groups')}{least}."
+            f"{related['events']:.0f} judged related, in {words.some(judge, 'group')} that "
+            f"{words.verb(judge, 'judge', 'judges')} it; of any cause "
+            f"{words.listed(counted) or 'none counted'}."
         )
     if not lines:
         return ""
@@ -324,6 +328,12 @@ def reconciled(results) -> str:
 
 TWO_SIDED, ONE_SIDED = HIGH, 0.95
 """Levels of a bound: the upper end of a two-sided 95 % interval, and a one-sided 95 % bound."""
+
+
+def _so_many(cancers: float) -> str:
+    """`no cancer or tumour`, `2 cancers or tumours`."""
+    word = "malignancy_or_tumour"
+    return f"{cancers:.0f} {event(word, cancers)}" if cancers else f"no {event(word)}"
 
 
 def _needed_alone(results) -> pd.DataFrame:
@@ -368,8 +378,10 @@ def needed_told(results) -> str:
     if table.empty:
         return "No approach has patient-years in which cancers were counted exactly."
     parts = [
-        f"For {vocabulary.APPROACHES[row.approach]}, {row.patient_years:.0f} patient-years with "
-        f"{row.events:.0f} {event('malignancy_or_tumour', row.events)} leave room for up to "
+        f"For {vocabulary.APPROACHES[row.approach]}, "
+        f"{words.some(round(row.patient_years), 'patient-year')} with "
+        f"{_so_many(row.events)} {words.verb(round(row.patient_years), 'leave', 'leaves')} room "
+        "for up to "
         f"{words.number(row.bound_now, 1)} per 100 patient-years (upper end of the two-sided 95 % "
         f"interval, data alone); {row.needed_more:.0f} more without one would bring it under "
         f"{row.threshold:g}."
@@ -414,7 +426,7 @@ def bounds(results) -> Figure:
             how = "" if row["relation"] == "any" else ", related"
             labels.append(
                 f"{event(row['event'], 2)}{how}\n{row['events']:.0f} of "
-                f"{row['n_patients']:.0f}; {row['k_silent']:.0f} groups silent"
+                f"{row['n_patients']:.0f}; {words.some(row['k_silent'], 'group')} silent"
             )
         y += 1
     figure, axes = base.new(0.9 + 0.31 * y)

@@ -100,7 +100,9 @@ def _lasting(results) -> str:
     """How far people given new islets were followed, in few words."""
     table = readings.rows_of(results, "duration_follow_up", **readings.where(ISLETS, "t1d"))
     months = table["last_month"].dropna()
-    return f"not known beyond {months.max():.0f} months" if len(months) else "not known"
+    if months.empty:
+        return "not known"
+    return f"not known beyond {words.some(round(months.max()), 'month')}"
 
 
 @said
@@ -131,7 +133,8 @@ def known_harms(results) -> str:
     died = f"**Known deaths.** {words.listed(parts)}." if parts else "**Known deaths.** None named."
     if not every:
         return died
-    return f"{died} {quiet} of {every} groups do not say whether anyone died."
+    told = words.of(quiet, every, "group")
+    return f"{died} {told} {words.verb(quiet, 'do', 'does')} not say whether anyone died."
 
 
 # --- cards -------------------------------------------------------------------------------------
@@ -223,7 +226,7 @@ def _harm(results, approach: str, population: str) -> Line:
         more += [f"{words.study(row.label)}: {row.what}" for row in rows.itertuples()]
     quiet, every, _ = harms.silent(results, "death", approach)
     types = " of both types" if len(STRATA[approach]) > 1 else ""
-    told = f"{quiet} of {every} groups{types} silent on deaths" if every else ""
+    told = f"{words.of(quiet, every, 'group')}{types} silent on deaths" if every else ""
     named = f"harms:{approach}:{population}"
     return Line("Harms named", "; ".join(parts), behind=told, more=tuple(more), id=named)
 

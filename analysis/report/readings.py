@@ -237,12 +237,10 @@ def _study(results, outcome, stratum, behind) -> Reading:
 def _in_words(outcome, head, behind) -> Reading:
     better, worse = directions.better(outcome), directions.worse(outcome)
     word, k = directions.mostly(outcome, head["k_better"], head["k_worse"])
-    parts = [
-        f"{better} in {head['k_better']:.0f}",
-        f"{directions.SAME} in {head['k_null']:.0f}",
-    ]
-    if head["k_worse"]:
-        parts.append(f"{worse} in {head['k_worse']:.0f}")
+    counted = {better: head["k_better"], directions.SAME: head["k_null"], worse: head["k_worse"]}
+    parts = [f"{side} in {many:.0f}" for side, many in counted.items() if many]
+    if not parts:
+        parts = ["told without a test in all"]
     told = f"{words.listed(parts)} of {words.studies(head['k_studies'])}"
     return Reading(
         outcome,
@@ -382,9 +380,9 @@ def how_long(results, approach: str, population: str) -> tuple[str, str]:
     if found.empty:
         return "not known", "no group was followed far enough"
     row = found.iloc[0]
-    longest = (
-        f"longest in one patient {row['longest']:.0f} months" if words.known(row["longest"]) else ""
-    )
+    longest = ""
+    if words.known(row["longest"]):
+        longest = f"longest in one patient {words.some(round(row['longest']), 'month')}"
     if not words.known(row["last_month"]):
         return "not known", "; ".join(filter(None, ["too few were followed", longest]))
     share = results.get(
@@ -403,5 +401,5 @@ def how_long(results, approach: str, population: str) -> tuple[str, str]:
                            scale="months")  # fmt: skip
         if half is not None and half["median"] <= row["last_month"]:
             year += f", and half were on insulin again by about {half['median']:.0f}"
-    told = f"not known beyond {row['last_month']:.0f} months"
+    told = f"not known beyond {words.some(round(row['last_month']), 'month')}"
     return told, "; ".join(filter(None, [year, longest]))

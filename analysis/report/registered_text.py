@@ -15,11 +15,20 @@ from analysis import results as contract
 from analysis.report import directions
 from analysis.report.results import Results
 from analysis.report.text import said, verbatim
-from analysis.report.words import count, known, listed, percent, percent_interval
+from analysis.report.words import (
+    count,
+    known,
+    listed,
+    none_or,
+    percent,
+    percent_interval,
+    plural,
+    some,
+    verb,
+)
 
 ALL = registered.ALL
 NOTHING = "No list of registered trials was given."
-PLURALS = {"trial": "trials", "patient": "patients", "report": "reports", "headline": "headlines"}
 
 
 def rows(results: Results, name: str) -> pd.DataFrame:
@@ -36,13 +45,6 @@ def date(text: str) -> str:
     day = dt.date(parts[0], parts[1], 1)
     month = f"{day:%B} {day.year}"
     return f"{parts[2]} {month}" if len(parts) > 2 else month
-
-
-def some(k: float, noun: str) -> str:
-    """`no trial`, `1 trial`, `4 trials`."""
-    if k == 0:
-        return f"no {noun}"
-    return f"{count(k)} {noun if k == 1 else PLURALS[noun]}"
 
 
 def read_on(results: Results) -> str:
@@ -70,16 +72,16 @@ def when(results: Results) -> str:
         told += f" and the last in {date(dates[-1])}"
     late = int(controlled["overdue"].sum())
     if late:
-        told += f"; {late} {'is' if late == 1 else 'are'} past the date"
+        told += f"; {late} {verb(late, 'are', 'is')} past the date"
     most = controlled["n_patients"].max()
-    size = f"The largest has {count(most)} patients" if known(most) else "None states a size"
+    size = f"The largest has {some(most, 'patient')}" if known(most) else "None states a size"
     if most < certainty.FEW_PATIENTS:
         size += f", fewer than the {certainty.FEW_PATIENTS} that count as enough"
     without = [vocabulary.APPROACHES[name] for name in vocabulary.APPROACHES
                if name not in set(controlled["approach"])]  # fmt: skip
     bare = f" Of {' and '.join(without)} no such trial is under way." if without else ""
     return (f"Of the {some(len(trials), 'trial')} registered as under way or planned, "
-            f"{len(controlled)} {'states' if len(controlled) == 1 else 'state'} a control group: "
+            f"{len(controlled)} {verb(len(controlled), 'state', 'states')} a control group: "
             f"{told}. {size}.{bare} The registry was read on {day}.")  # fmt: skip
 
 
@@ -130,7 +132,8 @@ def coming(results: Results) -> str:
             continue
         told.append(
             f"{words}: {some(row['n_trials'], 'trial')} with {some(row['n_patients'], 'patient')}, "
-            f"{count(row['n_controlled'])} with a control group, {count(row['n_masked'])} masked"
+            f"{none_or(row['n_controlled'])} with a control group, "
+            f"{none_or(row['n_masked'])} masked"
         )
     return f"By approach: {'; '.join(told)}."
 
@@ -194,7 +197,7 @@ def never_told(results: Results) -> str:
         f"({percent(whole['share_silent'])}, 95 % interval "
         f"{percent_interval(whole['ci_low'], whole['ci_high'])}), with "
         f"{count(whole['n_searched_patients_silent'])} of {count(whole['n_searched_patients'])} "
-        f"patients",
+        f"{plural(whole['n_searched_patients'], 'patient')}",
         f"Counting certain reports alone it is {count(strict['n_searched_silent'])}; counting "
         f"results posted in the registry or told in the press as told, "
         f"{count(wide['n_searched_silent'])}",
@@ -240,9 +243,11 @@ def switching(results: Results) -> str:
     if table.empty:
         return "No report was compared with its registration."
     by = table["matches"].value_counts()
-    compared = int(by.get("yes", 0) + by.get("no", 0))
+    same, other = int(by.get("yes", 0)), int(by.get("no", 0))
     unregistered = int((table["registered"] == "none_found").sum())
-    told = f"Of {some(len(table), 'report')} judged, {compared} could be compared with a registered"
-    told += f" primary outcome: {int(by.get('yes', 0))} report the same one"
-    told += f" and {int(by.get('no', 0))} another" if by.get("no", 0) else ", none another"
+    told = (
+        f"Of {some(len(table), 'report')} judged, {none_or(same + other)} could be compared with a "
+        f"registered primary outcome: {none_or(same)} {verb(same, 'report', 'reports')} the same "
+        f"one and {none_or(other)} another"
+    )
     return f"{told}. For {some(unregistered, 'report')} no registration was found."

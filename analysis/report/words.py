@@ -114,15 +114,43 @@ def percent_interval(low: float, high: float) -> str:
     return f"{percent(low)} to {percent(high)}"
 
 
-def studies(k: float, one: str = "study", many: str = "studies") -> str:
+PLURALS = {"study": "studies", "person": "people", "analysis": "analyses"}
+"""Nouns whose plural takes more than an s."""
+
+
+def plural(k: float, noun: str) -> str:
+    """The noun as it stands after a number: `trial` after 1, `trials` after any other."""
+    return noun if k == 1 else PLURALS.get(noun, f"{noun}s")
+
+
+def some(k: float, noun: str) -> str:
+    """`no trial`, `1 trial`, `4 trials`."""
+    return f"no {noun}" if k == 0 else f"{count(k)} {plural(k, noun)}"
+
+
+def none_or(k: float) -> str:
+    """A count that stands without its noun: `none`, `4`."""
+    return "none" if k == 0 else count(k)
+
+
+def of(k: float, n: float, noun: str) -> str:
+    """`2 of 14 people`, `none of 14 people`, `1 of 1 person`."""
+    return f"{none_or(k)} of {count(n)} {plural(n, noun)}"
+
+
+def verb(k: float, many: str, one: str) -> str:
+    """The form of a verb that agrees with a count: `verb(k, "say", "says")`."""
+    return one if k == 1 else many
+
+
+def studies(k: float, noun: str = "study") -> str:
     """`1 study`, `4 studies`."""
-    return f"{count(k)} {one if k == 1 else many}"
+    return some(k, noun)
 
 
-def base(k: float, n: float) -> str:
-    """`k studies, n patients`: what stands behind a number."""
-    patients = "1 patient" if n == 1 else f"{count(n)} patients"
-    return f"{studies(k)}, {patients}"
+def base(k: float, n: float, noun: str = "study") -> str:
+    """`k studies, n patients`: what stands behind a number; patients only where some are known."""
+    return f"{some(k, noun)}, {some(n, 'patient')}" if n > 0 else some(k, noun)
 
 
 def listed(words: list[str]) -> str:
@@ -195,7 +223,6 @@ REVIEWED = {
     r"\bRCTs\b": "randomised trials",
     r"\bFPG\b": "fasting plasma glucose",
     r"\bAUC\b": "area under the curve",
-    r"remission/benefit": "remission or benefit",
 }
 """Short forms in the wording of earlier reviews, and what they mean."""
 
