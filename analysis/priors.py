@@ -42,7 +42,7 @@ def _change(outcome, unit, mu, tau, tau_class, bias, slope, log_sd) -> tuple[Pri
         ("mu", "Normal", (0, mu), "no direction favoured; large published effects lie within 2 SD"),
         ("tau", "HalfNormal", (tau,), "between studies of one class: differences as large as the "
          "effects themselves are allowed; wider in its centre than the empirical prior of "
-         "heterogeneity.smd, as these studies differ in cells, patients and follow-up"),
+         "standardised heterogeneity, as these studies differ in cells, patients and follow-up"),
         ("tau_class", "HalfNormal", (tau_class,), "between cell classes; with about one study a "
          "class this stays near its prior, so it is kept moderate"),
         ("bias", "Normal", (0, bias), "difference of uncontrolled from controlled studies: "
@@ -102,8 +102,8 @@ INDEPENDENCE = (
     Prior("duration", "onset", "LogNormal (fixed)", (0.0, 1.2), "log months",
           "treatment to freedom from insulin, where time counts from treatment: median 1 month, "
           "95 % from 3 days to 10 months",
-          "onsets printed by AHSCT reports: 3 to 20 days, 5 to 114 days, 2 weeks to 6 months, up "
-          "to 12 months"),
+          "onsets printed by reports of an immune reset: 3 to 20 days, 5 to 114 days, 2 weeks to "
+          "6 months, up to 12 months"),
     Prior("duration", "mean_reading", "Normal (fixed)", (0.0, 0.25), "log months",
           "how far a printed mean with censoring not described may lie from the restricted mean"),
 )  # fmt: skip
@@ -137,7 +137,7 @@ SELECTION = (
           "slope on the standard error; bias in the favoured direction only", PSMA),
     Prior("selection", "peese", "HalfCauchy", (5.0,), "y per squared standard error, in SDs of "
           "individual change", "slope on the variance; divided by the SD of change of the outcome "
-          "(exp of the centre of log_sd) to be on the outcome's scale", PSMA),
+          "(as its prior has it) to be on the outcome's scale", PSMA),
 )  # fmt: skip
 
 SENSITIVITY = (

@@ -114,8 +114,8 @@ def _without_mean(results: Results, row: pd.Series, about: outcomes.Outcome) -> 
     opening = DESIGNS[row["design"]]
     if row["told"] == "study":
         own = results.rows("study_estimates", **stratum).iloc[0]
-        return (f"{opening} there is one study ({verbatim(study(own['label']))}, n "
-                f"{count(own['n_patients'])}): {_own(own, about)}.")  # fmt: skip
+        return (f"{opening} there is one study ({verbatim(study(own['label']))}, "
+                f"{some(own['n_patients'], 'patient')}): {_own(own, about)}.")  # fmt: skip
     better, worse = directions.better(about.name), directions.worse(about.name)
     return (
         f"{opening} ({base(row['k_studies'], row['n_patients'])}) too few results are numbers for "

@@ -34,7 +34,7 @@ EVIDENCE = ("randomised", "numbers_only", "all_nulls", "low_risk", "strict_windo
             "visit_open_out", "stated_measure", "with_untested", "registered_nulls",
             "words_se_0.5", "words_se_0.75", "words_se_1.5", "robust",
             "classes")  # fmt: skip
-CENTRED = "unknown SDs and correlation at their centre"
+CENTRED = "unknown spreads and correlation at their centre"
 RULES = ("medians", "se_source", "window", "sources", "unstated_spread", "overlaps", "r")
 """Choices that the analyses of the multiverse alone make."""
 PRIORS = {"half_normal": "as in the headline", "half_normal_narrow": "half as wide",
@@ -236,7 +236,7 @@ def _priors(results: Results, parts: dict, head: pd.Series, about: Outcome) -> I
     table = table[table["tau_prior"].isin(PRIORS)]
     for row in table.sort_values(["mu_prior_sd", "tau_prior"]).to_dict("records"):
         ends = [about.shown(row[column]) for column in ("mean", "ci_low", "ci_high")]
-        label = (f"mean: SD {row['mu_prior_sd']:g}; heterogeneity: "
+        label = (f"mean: standard deviation {row['mu_prior_sd']:g}; heterogeneity: "
                  f"{PRIORS[row['tau_prior']]}")  # fmt: skip
         yield Posterior(label, *ends, float("nan"), float("nan"), head["k_studies"],
                         head["n_patients"], row["p_good"])  # fmt: skip

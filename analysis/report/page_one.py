@@ -172,7 +172,10 @@ def _islets(results) -> tuple[Line, ...]:
         lines = [Line("Makes C-peptide again", "nobody counts it")]
     return (
         *lines,
-        line("HbA1c under 7 %", readings.share(results, "hba1c_below_7", ISLETS, "t1d")),
+        line(
+            "HbA1c (blood sugar over months) under 7 %",
+            readings.share(results, "hba1c_below_7", ISLETS, "t1d"),
+        ),
     )
 
 

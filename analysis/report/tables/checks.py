@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis import outcomes, priors, risk_of_bias
+from analysis import outcomes, priors, risk_of_bias, vocabulary
+from analysis.report import glossary
 from analysis.report.figures.robustness import headlines, name
 from analysis.report.results import Results
 from analysis.report.tables.base import Table, grid, made_from
@@ -17,10 +18,10 @@ def prior_table() -> Table:
     for (parameter, reason, source), part in priors.table().groupby(
         ["parameter", "reason", "source"], sort=False
     ):
+        part = part.assign(model=part["model"].map(glossary.model))
         same = part.groupby(["prior", "unit"], sort=False)["model"].agg(", ".join)
-        told = [f"{models.replace('_', ' ')}: {prior} {unit}"
-                for (prior, unit), models in same.items()]  # fmt: skip
-        rows.append({"Parameter": parameter.replace("_", " "), "Prior": "; ".join(told),
+        told = [f"{models}: {prior} {unit}" for (prior, unit), models in same.items()]  # fmt: skip
+        rows.append({"Parameter": glossary.parameter(parameter), "Prior": "; ".join(told),
                      "Reason": reason, "Source": source})  # fmt: skip
     return grid(pd.DataFrame(rows), tools=True)
 
@@ -105,9 +106,10 @@ def small_study(results: Results) -> Table:
         for row in results.rows("small_study", **one).to_dict("records"):
             rows.append({
                 "Headline": name(one), "Test": names.get(row["test"], row["test"]),
-                "k": count(row["k_studies"]), "P": number(row["p_value"], 2), "Note": row["note"],
+                "Studies": count(row["k_studies"]), "P": number(row["p_value"], 2),
+                "Note": row["note"],
             })  # fmt: skip
-    return grid(pd.DataFrame(rows), ("k", "P"))
+    return grid(pd.DataFrame(rows), ("Studies", "P"))
 
 
 @made_from("bias_to_nullify")
@@ -148,7 +150,8 @@ def witnesses(results: Results) -> Table:
     """Each headline by quadrature beside its sampled witness."""
     rows = [
         {
-            "Fit": row["fit"].replace("_", " "), "Quantity": row["quantity"],
+            "Fit": glossary.spoken(row["fit"]),
+            "Quantity": glossary.parameter(row["quantity"]),
             "Mean, quadrature": number(row["mean_exact"], 3),
             "Mean, sampled": number(row["mean_nuts"], 3),
             "95 % interval, quadrature": interval(row["q025_exact"], row["q975_exact"], 3),
@@ -166,6 +169,10 @@ def judgements(results: Results) -> Table:
     table = risk_of_bias.not_judged(results.evidence)
     if table.empty:
         return grid(pd.DataFrame())
+    table = table.assign(
+        cohort=[glossary.cohort(word, results.evidence) for word in table["cohort"]],
+        outcome_family=table["outcome_family"].map(vocabulary.RISK_FAMILIES.get),
+    )
     table = table.groupby("cohort")["outcome_family"].agg(", ".join).reset_index()
     return grid(table.set_axis(["Cohort", "Not judged for"], axis=1))
 
@@ -173,5 +180,6 @@ def judgements(results: Results) -> Table:
 def corrections(results: Results) -> Table:
     """Corrections of the evidence, counted by table."""
     table = results.evidence.changes
-    counted = table.groupby("file").size().reset_index(name="cells")
+    named = table["file"].map(lambda name: glossary.FILES.get(name, name))
+    counted = table.groupby(named, sort=False).size().reset_index(name="cells")
     return grid(counted.set_axis(["Table", "Cells changed"], axis=1), ("Cells changed",))

@@ -48,10 +48,11 @@ def numbers(results: Results, outcome: str, approach: str, population: str) -> T
             "95 % interval": interval(row["ci_low"], row["ci_high"], about.digits),
             "New study": interval(row["pred_low"], row["pred_high"], about.digits),
             "Better": "–" if good is None else chance(good["mean"]),
-            "k": count(row["k_studies"]), "n": count(row["n_patients"]), "Mind": row["note"],
+            "Studies": count(row["k_studies"]),
+            "Patients": count(row["n_patients"]), "Mind": row["note"],
         })  # fmt: skip
         ids.append(row["id"])
-    return grid(pd.DataFrame(rows), ("Mean", "k", "n", "Better"), ids=ids)
+    return grid(pd.DataFrame(rows), ("Mean", "Studies", "Patients", "Better"), ids=ids)
 
 
 def told(results: Results, approach: str, population: str) -> Table:
@@ -73,7 +74,7 @@ def told(results: Results, approach: str, population: str) -> Table:
                 "Outcome": outcomes.get(name).title, "Compared": words,
                 "Result": value_words(results, row.to_dict()),
                 "Directions": ", ".join(f"{count(k)} {word}" for word, k in counted.items() if k),
-                "k": count(row["k_studies"]), "n": count(row["n_patients"]),
+                "Studies": count(row["k_studies"]), "Patients": count(row["n_patients"]),
             })  # fmt: skip
-    return grid(pd.DataFrame(rows), ("k", "n"), ids=ids,
+    return grid(pd.DataFrame(rows), ("Studies", "Patients"), ids=ids,
                 steps=[results.steps(name) for name in ids])  # fmt: skip

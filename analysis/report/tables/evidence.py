@@ -8,6 +8,7 @@ import pandas as pd
 from analysis import vocabulary
 from analysis.evidence import label_of
 from analysis.evidence.references import reference
+from analysis.report import glossary
 from analysis.report.results import Results
 from analysis.report.tables.base import Table, grid, link, made_from
 from analysis.report.words import (
@@ -35,11 +36,12 @@ FACT_COLUMNS = {
                "bound"],
 }  # fmt: skip
 HEADERS = {
-    "study_id": "Study", "arm": "Arm", "outcome": "Outcome", "months": "Month", "n": "n",
+    "study_id": "Study", "arm": "Arm", "outcome": "Outcome", "months": "Month", "n": "Patients",
     "statistic": "As", "value": "Value", "spread": "Spread", "unit": "Unit", "scale": "Scale",
     "contrast": "Contrast", "direction": "Direction", "significant": "Significant",
     "p_relation": "P", "p_value": "P value", "criterion": "Criterion",
-    "n_responders": "Responders", "n_total": "Of", "fact": "Fact", "k": "k", "bound": "Bound",
+    "n_responders": "Responders", "n_total": "Of", "fact": "Fact", "k": "Patients",
+    "bound": "Bound",
     "status": "Status", "event_category": "Event", "n_patients": "With event",
     "n_at_risk": "At risk", "relation": "Related",
 }  # fmt: skip
@@ -78,6 +80,7 @@ def study_table(results: Results) -> Table:
 def case_reports(results: Results) -> Table:
     """Reports shown and never pooled: single patients, donor islets, press releases."""
     studies = results.evidence.studies
+    labels = glossary.labels(results.evidence)
     studies = studies[studies["include"] == "context"].sort_values(["year", "study_id"])
     rows = [
         {
@@ -85,7 +88,7 @@ def case_reports(results: Results) -> Table:
             "Cells": short(row.cell_class),
             "Type": GROUP_WORDS.get(row.diabetes_type, row.diabetes_type),
             "Treated": count(row.n_treated),
-            "Why it is not pooled": row.exclusion_reason,
+            "Why it is not pooled": glossary.named(row.exclusion_reason, labels),
         }
         for row in studies.itertuples()
     ]  # fmt: skip
@@ -105,14 +108,14 @@ def published(results: Results) -> Table:
             "Patients with": reviewed(row["population"]),
             "Comparison": reviewed(row["comparison"]),
             "Outcome": reviewed(row["outcome"]),
-            "k": count(row["k_studies"]),
-            "n": count(row["n_patients"]),
+            "Studies": count(row["k_studies"]),
+            "Patients": count(row["n_patients"]),
             "Measure": _measure(row),
             "Pooled": number(shown[0]),
             "95 % interval": interval(*shown[1:]),
             "As printed": f"{number(printed[0])} ({interval(*printed[1:])})" if turned else "–",
         })  # fmt: skip
-    return grid(pd.DataFrame(rows), ("k", "n", "Pooled"))
+    return grid(pd.DataFrame(rows), ("Studies", "Patients", "Pooled"))
 
 
 POOLED = ("estimate", "ci_low", "ci_high")
@@ -138,7 +141,12 @@ def facts(results: Results, name: str) -> Table:
     shown = table.copy()
     if name == "outcomes":
         shown["spread"] = [_spread(row) for row in table.to_dict("records")]
-    shown = shown[chosen].map(_plain)
+    shown = shown[chosen].apply(
+        lambda cells: [glossary.told(str(cells.name), cell) for cell in cells]
+    )
+    labels = glossary.labels(results.evidence)
+    shown = shown.map(lambda text: glossary.named(text, labels))
+    shown["study_id"] = table["study_id"].map(labels)
     shown.columns = [HEADERS[column] for column in chosen]
     shown["Source"] = [link(url, f"line {line}") for url, line in
                        zip(table["source_url"], table["line"], strict=True)]  # fmt: skip
@@ -147,9 +155,13 @@ def facts(results: Results, name: str) -> Table:
                 steps=[results.went(name, row) for row in rows], tools=True)  # fmt: skip
 
 
+SPREADS = {"unstated": "±", "none": "", "sd": "SD", "se": "SE", "iqr": "IQR", "range": "range",
+           "ci95": "95 % interval"}  # fmt: skip
+
+
 def _spread(row: dict) -> str:
     """A printed spread with its kind: `SD 1.2`, `iqr 3 to 5`."""
-    kind = {"unstated": "±", "none": ""}.get(row["spread_kind"], str(row["spread_kind"]).upper())
+    kind = SPREADS[row["spread_kind"]]
     if np.isfinite(row["spread"]):
         return f"{kind} {row['spread']:g}".strip()
     if np.isfinite(row["spread_low"]) and np.isfinite(row["spread_high"]):
@@ -157,16 +169,11 @@ def _spread(row: dict) -> str:
     return ""
 
 
-def _plain(value: object) -> str:
-    if isinstance(value, float):
-        return "" if np.isnan(value) else f"{value:g}"
-    return str(value).replace("_", " ")
-
-
 @made_from("exclusions")
 def exclusions(results: Results) -> Table:
     """Why rows of evidence did not enter a pooled estimate, counted by reason."""
     table = results.table("exclusions").groupby(["table", "reason"]).size()
     table = table.reset_index(name="rows").sort_values("rows", ascending=False, kind="stable")
+    table["table"] = table["table"].map(glossary.FILES.get)
     table.columns = ["Table", "Reason", "Rows"]
     return grid(table, ("Rows",))

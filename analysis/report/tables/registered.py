@@ -35,14 +35,14 @@ def ongoing(results: Results) -> Table:
             "Patients with": POPULATIONS[row["population"]],
             "Control group": NOT_STATED[row["controlled"]],
             "Masked": NOT_STATED[row["masked"]],
-            "n": count(row["n_patients"]),
+            "Patients": count(row["n_patients"]),
             "Due": date(row["expected"]) + (" (past)" if row["overdue"] else "") or "not stated",
             "Primary outcome": row["primary_outcome"],
             "Sponsor": row["sponsor"],
         }
         for row in table.to_dict("records")
     ]
-    return grid(pd.DataFrame(shown), ("n",), tools=True)
+    return grid(pd.DataFrame(shown), ("Patients",), tools=True)
 
 
 @made_from("registered_value")
@@ -57,7 +57,7 @@ def value(results: Results) -> Table:
         {
             "Headline": f"{outcomes.get(row.outcome).title}, {POPULATIONS[row.population]}",
             "Trial": f"all {count(row.n_trials)} together" if row.last else row.registry_id,
-            "n": count(row.n_patients),
+            "Patients": count(row.n_patients),
             "Interval": directions.width(row.width_after / row.width_now - 1),
             "Excludes no effect": f"{'yes' if row.p_clear_now else 'no'}; then "
             f"{chance(row.p_clear_after)}",
@@ -68,7 +68,7 @@ def value(results: Results) -> Table:
         }
         for row in table.itertuples()
     ]
-    return grid(pd.DataFrame(shown), ("n", "Interval"))
+    return grid(pd.DataFrame(shown), ("Patients", "Interval"))
 
 
 @made_from("registered_silence")
@@ -121,7 +121,8 @@ def silent_trials(results: Results) -> Table:
             "What": f"{row['title']} ({short(row['cell_class'])})",
             "Patients with": POPULATIONS[row["population"]],
             "Control group": NOT_STATED[row["controlled"]],
-            "n": count(row["n_patients"]) + (" planned" if row["n_kind"] == "planned" else ""),
+            "Patients": count(row["n_patients"])
+            + (" planned" if row["n_kind"] == "planned" else ""),
             "Ended": date(row["end"]) or "not stated",
             "The end is": row["ended"],
             "Known of it": _known(row),
