@@ -4,6 +4,8 @@ BIN := .venv/bin
 # One BLAS thread a process: the models are small and two processes share the machine.
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
+# Compiled code is kept, whatever the machine's settings: many processes are started.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help setup report test test-all check reproduce bench lint lock clean
 

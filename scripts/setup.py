@@ -22,8 +22,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FLOOR = (3, 12)
-THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-"""The models are small and processes share the machine: one BLAS thread each."""
+SETTINGS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": ""}
+"""The models are small and processes share the machine: one BLAS thread each. Code and tests are
+compiled once and kept, whatever the machine's settings: many processes are started."""
 
 
 def main(words: list[str]) -> int:
@@ -39,7 +40,7 @@ def main(words: list[str]) -> int:
     try:
         make_ready(ROOT)
         for command in jobs(ROOT).get(job, []):
-            status = subprocess.call([*command, *more], cwd=ROOT, env={**os.environ, **THREADS})
+            status = subprocess.call([*command, *more], cwd=ROOT, env={**os.environ, **SETTINGS})
             if status:
                 return status
     except SetupError as error:

@@ -15,7 +15,7 @@ from analysis import render, store
 from analysis.render import quarto
 
 # A loaded machine may be slow at drawing examples; speed is for the benchmarks to judge.
-for profile, examples in (("fast", 50), ("all", 300)):
+for profile, examples in (("fast", 20), ("all", 300)):
     hypothesis.settings.register_profile(
         profile,
         max_examples=examples,
@@ -25,8 +25,13 @@ for profile, examples in (("fast", 50), ("all", 300)):
     )
 
 
+def every(*values, fast: int = 1):
+    """Values of a parameter of which the first `fast` stand for all: the others are slow."""
+    return [*values[:fast], *(pytest.param(v, marks=pytest.mark.slow) for v in values[fast:])]
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """`make test` draws 50 examples of a property, with the slow tests there are 300."""
+    """`make test` draws 20 examples of a property, with the slow tests there are 300."""
     hypothesis.settings.load_profile("fast" if "not slow" in config.option.markexpr else "all")
 
 

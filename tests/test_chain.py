@@ -4,6 +4,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from conftest import every
 
 from analysis.explain import explain
 from analysis.report import chains, claims_page, harms, load, page_one, tables
@@ -91,9 +92,10 @@ def test_a_table_opens_the_chain_of_a_row_on_the_page_and_not_in_print():
 # --- the same steps, down to the rows -------------------------------------------------------------
 
 
-def test_claims_and_studies_open_what_explain_prints(run, evidence, run_folder):
+@pytest.mark.parametrize("stride", every(60, 7))
+def test_claims_and_studies_open_what_explain_prints(run, evidence, run_folder, stride):
     for table in (claims_page.table(run), tables.study_table(run)):
-        for name, steps in list(zip(table.ids, table.steps, strict=True))[::7]:
+        for name, steps in list(zip(table.ids, table.steps, strict=True))[::stride]:
             assert list(steps) == explain(name, evidence, run_folder)
             page = chains.html(steps, "how")
             for line in steps:
@@ -142,14 +144,15 @@ def test_every_number_of_page_one_is_walked_to_its_rows(run):
                 assert walked(line.steps), line.id
 
 
-def test_every_id_on_the_page_is_explained(run, evidence, run_folder):
+@pytest.mark.parametrize("stride", every(300, 25))
+def test_every_id_on_the_page_is_explained(run, evidence, run_folder, stride):
     """A sample of each table; facts of the evidence by their names."""
     made = [claims_page.table(run), tables.study_table(run), harms.events(run)]
     made += [claims_page.summary_of_findings(run, *stratum) for stratum in page_one.CARDS]
     made += [tables.told(run, *stratum) for stratum in page_one.CARDS]
     made += [tables.facts(run, name) for name in ("outcomes", "directions", "safety")]
     for table in made:
-        for name in list(filter(None, table.ids))[::25]:
+        for name in list(filter(None, table.ids))[::stride]:
             lines = explain(name, evidence, run_folder)
             assert len(lines) > 1 and "names have it" not in lines[0], name
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import stub_stages
+from conftest import every
 from typer.testing import CliRunner
 
 from analysis import pipeline, render
@@ -174,7 +175,7 @@ for words in {calls}:
 """
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+@pytest.mark.parametrize("encoding", every("ascii", "cp1252", "utf-8"))
 def test_output_never_dies_on_a_console_that_cannot_show_a_character(encoding):
     calls = [["--help"], ["check"], ["run", "--only", "–→é"]]
     done = subprocess.run(

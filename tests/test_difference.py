@@ -324,9 +324,11 @@ def test_certainty_and_verdicts_are_those_of_a_whole_run(base, grown, found, tra
     assert "certainty: " in "\n".join(terminal.lines(told, "HEAD"))
 
 
-def test_it_is_the_same_whichever_state_the_results_are_of(base, grown, tracked, monkeypatch):
+def test_it_is_the_same_whichever_state_the_results_are_of(
+    base, grown, found, tracked, monkeypatch
+):
     monkeypatch.setattr(judging, "belongs", lambda out, state: state is base)
-    forwards = difference.conclude(difference.compare(base, grown), base, grown, tracked)
+    forwards = difference.conclude(found, base, grown, tracked)
     backwards = difference.conclude(difference.compare(grown, base), grown, base, tracked)
     assert headline(forwards)["certainty_after"] == headline(backwards)["certainty_before"]
     assert headline(forwards)["certainty_before"] == headline(backwards)["certainty_after"]
@@ -478,12 +480,11 @@ def test_a_base_that_is_not_there_is_said(repository, base):
 def test_the_command_tells_what_changed(repository, call):
     path = repository / "safety.csv"
     path.write_text("".join(path.read_text("utf-8").splitlines(keepends=True)[:-1]), "utf-8")
-    result = call("diff", "--base", "HEAD", "--raw", repository)
+    target = repository.parent / "diff.html"
+    result = call("diff", "--base", "HEAD", "--raw", repository, "--html", target)
     assert result.exit_code == 0
     assert "safety.csv: 0 added, 1 removed, 0 changed" in result.output
     assert call("diff", "--base", "nowhere", "--raw", repository).exit_code == 2
-    target = repository.parent / "diff.html"
-    assert call("diff", "--raw", repository, "--html", target).exit_code == 0
     assert target.read_text("utf-8").startswith("<!doctype html>")
     path.write_text("nonsense\n", "utf-8")
     assert call("diff", "--base", "HEAD", "--raw", repository).exit_code == 1

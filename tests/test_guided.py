@@ -4,6 +4,7 @@ import csv
 import re
 
 import pytest
+from conftest import every
 
 from analysis import evidence as ev
 from analysis import newstudy
@@ -134,7 +135,7 @@ def test_a_trial_of_23_rows_takes_at_most_90_answers(without, tracked_raw, call,
     assert not (without / newstudy.DRAFT).exists()
 
 
-@pytest.mark.parametrize("stops", [1, 45, 60])
+@pytest.mark.parametrize("stops", every(45, 1, 60))
 def test_what_was_answered_is_not_asked_again(without, tracked_raw, call, typed, stops):
     first = call("add", "--raw", without, input="\n".join(typed[:stops]) + "\n")
     assert first.exit_code == 1 and "goes on from" in first.output

@@ -29,8 +29,9 @@ def test_there_are_thousands_of_mutations_and_every_kind_fits_somewhere(every):
 
 
 def test_a_sample_of_the_named_slips_is_never_silent(every):
+    """All of them are tried by the slow test below."""
     named = [mutation for mutation in every if mutation.kind.named]
-    assert silent(mutations.judged(named[::25])) == []
+    assert silent(mutations.judged(named[::75])) == []
 
 
 def test_the_page_lists_every_kind_with_what_it_does():

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import stub_stages
+from conftest import every
 from forks import in_a_fork, needs_fork
 from stub_stages import HARMS, NUMBERS, ONLY_TABLES, STAGES, WEIGHED
 
@@ -263,10 +264,20 @@ DAMAGES = (
     manifest_half, manifest_empty, manifest_no_text, manifest_other_json, manifest_removed,
     manifest_rewritten_for_an_edit, stage_cut_from_the_manifest,
 )  # fmt: skip
+QUICK = [(edited, ()), (table_removed, ()), (manifest_half, ()), (edited, ("only_tables",)),
+         (manifest_rewritten_for_an_edit, ("only_tables",))]  # fmt: skip
+"""Damages that stand for their kind in the fast tests; the others are slow."""
 
 
-@pytest.mark.parametrize("only", [(), ("only_tables",)], ids=["whole run", "run --only"])
-@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
+@pytest.mark.parametrize(
+    ("damage", "only"),
+    [
+        pytest.param(damage, only, id=f"{damage.__name__}-{name}",
+                     marks=[] if (damage, only) in QUICK else pytest.mark.slow)
+        for damage in DAMAGES
+        for only, name in [((), "whole run"), (("only_tables",), "run --only")]
+    ],
+)  # fmt: skip
 def test_what_is_damaged_is_never_certified_and_heals_by_itself(done, damage, only):
     raw, out, before = done
     damage(out)
@@ -475,18 +486,23 @@ def changed(raw_dir, tmp_path, monkeypatch):
     return raw, out, old
 
 
+SOME = 7
+"""Every so many steps are tried in the fast tests; the slow ones try all."""
 KILLED, REFUSED, IN_SPITE = 99, 7, 5
 """How a run cut short ends: killed, with a message, or done in spite of the error."""
 
 
-def cut_short(changed, tmp_path, do, first: bool):
-    """A run cut short at its first, second, ... step; yields status, target, old and new bytes."""
+def cut_short(changed, tmp_path, do, first: bool, stride: int = 1):
+    """A run cut short at its first step and each `stride`-th from there, until it is done.
+
+    Yields status, target, old and new bytes.
+    """
     raw, out, old = changed
     run(raw, tmp_path / "new", stages=RENEWED)
     new = contents(tmp_path / "new")
-    status, step = None, 0
+    status, step = None, 1 - stride
     while status != 0:
-        step += 1
+        step += stride
         assert step < 500
         folder = tmp_path / f"step {step}"
         folder.mkdir()
@@ -512,14 +528,17 @@ def cut_short(changed, tmp_path, do, first: bool):
 
 
 @needs_fork
-@pytest.mark.parametrize("first", [False, True], ids=["replacing", "first run"])
-def test_a_kill_at_any_step_leaves_the_old_or_the_new_results(changed, tmp_path, first):
-    for status, target, old, new in cut_short(changed, tmp_path, lambda: os._exit(KILLED), first):
+@pytest.mark.parametrize("first", every(False, True), ids=["replacing", "first run"])
+@pytest.mark.parametrize("stride", every(SOME, 1), ids=["some", "all"])
+def test_a_kill_at_any_step_leaves_the_old_or_the_new_results(changed, tmp_path, first, stride):
+    runs = cut_short(changed, tmp_path, lambda: os._exit(KILLED), first, stride)
+    for status, target, old, new in runs:
         assert status in (0, KILLED)
         assert contents(target) in (old, new)
 
 
 @needs_fork
+@pytest.mark.slow
 def test_a_kill_where_names_cannot_be_exchanged_at_once_is_undone(changed, tmp_path, monkeypatch):
     monkeypatch.setattr(store, "exchange", lambda *words: False)
     between = 0
@@ -534,15 +553,16 @@ def test_a_kill_where_names_cannot_be_exchanged_at_once_is_undone(changed, tmp_p
 
 
 @needs_fork
-@pytest.mark.parametrize("swap", ["one step", pytest.param("two steps", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("swap", every("one step", "two steps"))
+@pytest.mark.parametrize("stride", every(SOME, 1), ids=["some", "all"])
 def test_a_full_disk_at_any_step_is_a_message_and_leaves_the_old_or_the_new_results(
-    changed, tmp_path, monkeypatch, swap
+    changed, tmp_path, monkeypatch, swap, stride
 ):
     def full():
         raise OSError(28, "No space left on device")
 
     if swap == "two steps":
         monkeypatch.setattr(store, "exchange", lambda *words: False)
-    for status, target, old, new in cut_short(changed, tmp_path, full, False):
+    for status, target, old, new in cut_short(changed, tmp_path, full, False, stride):
         assert status in (0, IN_SPITE, REFUSED), "a message and no traceback"
         assert contents(target) in (old, new)

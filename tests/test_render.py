@@ -13,7 +13,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from conftest import without_quarto
+from conftest import every, without_quarto
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -302,14 +302,14 @@ def test_figures_drawn_by_two_processes_stand_each_in_its_place(tmp_path):
         assert f">{alt}</text>" in base64.b64decode(data).decode("utf-8")
 
 
-def test_a_figure_that_cannot_be_drawn_is_named_whichever_process_draws_it(tmp_path):
+@pytest.mark.parametrize("place", every(2, 3))
+def test_a_figure_that_cannot_be_drawn_is_named_whichever_process_draws_it(tmp_path, place):
     bad = "figure.draw = lambda *words: 1 / 0"
-    for place in (2, 3):
-        source = tmp_path / f"bad{place}.qmd"
-        cells = [(f"n{i}", bad if i == place else "") for i in range(6)]
-        source.write_text(figures(*cells), encoding="utf-8")
-        with pytest.raises(render.RenderError, match=f"cell fig-n{place}: shows neither"):
-            render.render(source, tmp_path / "bad.html")
+    source = tmp_path / "bad.qmd"
+    cells = [(f"n{i}", bad if i == place else "") for i in range(6)]
+    source.write_text(figures(*cells), encoding="utf-8")
+    with pytest.raises(render.RenderError, match=f"cell fig-n{place}: shows neither"):
+        render.render(source, tmp_path / "bad.html")
 
 
 def test_a_process_started_ahead_takes_the_environment_of_its_job(tmp_path, monkeypatch):
@@ -609,6 +609,7 @@ def test_nothing_in_the_evidence_becomes_markup_in_a_figure(run_folder):
         assert "<script" not in style.as_svg(value), f"report.qmd:{line}: {expression}"
 
 
+@pytest.mark.slow
 def test_nothing_in_the_evidence_becomes_markup(run_folder):
     """It stays text in tables and sentences."""
     from analysis.report.tables.base import Table

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from conftest import every
 
 from analysis import workers
 
@@ -82,7 +83,7 @@ def run(raw_dir, tmp_path):
 
 
 @posix
-@pytest.mark.parametrize("to", ["the process group", "the parent alone"])
+@pytest.mark.parametrize("to", every("the parent alone", "the process group"))
 def test_ctrl_c_ends_the_run_and_its_workers_without_a_traceback(run, to):
     send = os.killpg if to == "the process group" else os.kill
     send(run.process.pid, signal.SIGINT)
@@ -94,6 +95,7 @@ def test_ctrl_c_ends_the_run_and_its_workers_without_a_traceback(run, to):
 
 
 @posix
+@pytest.mark.slow
 def test_a_terminated_run_clears_up_and_takes_its_workers_along(run):
     run.process.terminate()
     _, said = run.process.communicate(timeout=PATIENCE)
@@ -103,6 +105,7 @@ def test_a_terminated_run_clears_up_and_takes_its_workers_along(run):
 
 
 @posix
+@pytest.mark.slow
 def test_a_killed_run_leaves_no_workers_and_the_next_one_clears_up(run, raw_dir):
     run.process.kill()
     run.process.communicate(timeout=PATIENCE)
