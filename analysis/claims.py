@@ -384,7 +384,8 @@ def _no_tumours(approach: str):
         rows = tuple(filter(None, str(row["source_rows"]).split(";")))
         return Finding(grounds, rows=rows, value=row["upper_975"], unit="per 100 patient-years",
                        k=row["k_cohorts"], n=row["n_patients"], seen=row["events"],
-                       caveats=_silence(row["k_silent"], row["n_silent"]))  # fmt: skip
+                       caveats=(*_silence(row["k_silent"], row["n_silent"]),
+                                *_of_the_graft(inputs, approach)))  # fmt: skip
 
     return ask
 
@@ -395,6 +396,18 @@ def _silence(k: float, n: float) -> tuple[str, ...]:
     patients = f"{n:.0f} patient{'' if n == 1 else 's'}"
     say = "says" if k == 1 else "say"
     return (f"{cohorts} with {patients} {say} nothing of it",) if k > 0 else ()
+
+
+def _of_the_graft(inputs: Inputs, approach: str) -> tuple[str, ...]:
+    """What is said of growth of the cells given, which is no count of cancer of the patient."""
+    table = inputs.table("harm_summary")
+    table = table[_matches(table, {"event": "graft_growth", "relation": "any",
+                                   "approach": approach})]  # fmt: skip
+    if table.empty or not table["n_patients"].iloc[0]:
+        return ()
+    row = table.iloc[0]
+    return (f"unwanted growth of the graft, which is no cancer of the patient, was seen in "
+            f"{row['events']:.0f} of {row['n_patients']:.0f}",)  # fmt: skip
 
 
 def _known_harm(event: str, approach: str):

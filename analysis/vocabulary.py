@@ -465,6 +465,7 @@ EVENT_CATEGORIES = {
     "serious_adverse_event": "serious adverse event",
     "malignancy_or_tumour": "malignancy or tumour",
     "benign_or_preexisting_tumour": "benign or pre-existing tumour",
+    "graft_growth": "unwanted growth of the graft",
     "severe_infection": "severe infection",
     "neutropenia": "neutropenia",
     "severe_hypoglycaemia": "severe hypoglycaemia",

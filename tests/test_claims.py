@@ -193,6 +193,15 @@ def test_absence_of_tumours_is_known_only_under_the_bound_of_the_data_alone(evid
     assert found["verdict"] == word and "4 cohorts with 40 patients say nothing" in found["caveat"]
 
 
+def test_what_is_said_of_the_graft_stands_beside_tumours_and_decides_nothing(evidence):
+    one = {"event": "malignancy_or_tumour", "relation": "any", "approach": "islet_replacement",
+           "upper_975": "", "k_silent": 4, "n_silent": 60}  # fmt: skip
+    graft = one | {"event": "graft_growth", "n_patients": 400, "events": 0, "upper_975": 0.5}
+    found = judged(evidence, "islets_no_tumours", harm_summary=table("harm_summary", one, graft))
+    assert found["verdict"] == "not known"
+    assert "no cancer of the patient, was seen in 0 of 400" in found["caveat"]
+
+
 def test_a_harm_known_from_elsewhere_counts_what_is_named_here_and_cites(evidence):
     one = {"event": "severe_infection", "approach": "islet_replacement", "eligible": "yes",
            "cohort": "a", "k": 2, "n": 14, "source_rows": "safety:1"}  # fmt: skip

@@ -53,6 +53,20 @@ def find(faults: list[ev.Fault], file: str, line: int, column: str) -> ev.Fault:
 # --- valid evidence ----------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "detail", ["no malignancy", "no tumour of the graft or elsewhere", "cancer: none", "none seen"]
+)
+def test_a_zero_that_was_looked_for_in_the_patient_is_one_of_malignancies(raw_dir, detail):
+    edit(raw_dir, "safety.csv", 2, event_category="malignancy_or_tumour", event_detail=detail)
+    assert not [f for f in ev.check(raw_dir) if f.file == "safety.csv"]
+
+
+def test_a_growth_of_the_graft_that_was_seen_may_be_a_tumour_of_the_patient(raw_dir):
+    edit(raw_dir, "safety.csv", 2, event_category="malignancy_or_tumour", n_patients="1",
+         n_events="", event_detail="teratoma at the site of the graft")  # fmt: skip
+    assert not [f for f in ev.check(raw_dir) if f.file == "safety.csv"]
+
+
 def test_the_tracked_evidence_is_valid(tracked_raw):
     assert [str(fault) for fault in ev.check(tracked_raw)] == []
 
@@ -232,6 +246,14 @@ S, O, D, R = "studies.csv", "outcomes.csv", "directions.csv", "responders.csv"  
 I, A, P, C = "independence.csv", "safety.csv", "published_meta_analyses.csv", "CHANGES.csv"  # noqa: E741
 
 CELLS = [
+    (
+        A,
+        2,
+        {"event_category": "malignancy_or_tumour", "event_detail": "off-target growth: none"},
+        "event_category",
+        "malignancy_or_tumour",
+        "graft_growth",
+    ),
     # file, line, cells to set, column of the fault, value in the message, what is allowed
     (S, 2, {"study_id": "Voltarelli 2007"}, "study_id", "Voltarelli 2007", "study id"),
     (S, 3, {"study_id": "voltarelli2007"}, "study_id", "voltarelli2007", "only once"),

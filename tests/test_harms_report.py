@@ -1,14 +1,34 @@
 """Harms in the report: named, with denominators, bounds labelled, silence told."""
 
-import pytest
-from small_results import small
+from types import SimpleNamespace
 
-from analysis.report import harms, load, style, words
+import pandas as pd
+import pytest
+from small_results import Small, small
+
+from analysis import harms as counting
+from analysis import results as contract
+from analysis.report import harms, style, words
+from analysis.stages import harms as stage
 
 
 @pytest.fixture(scope="module")
 def run():
     return small()
+
+
+@pytest.fixture(scope="module")
+def tracked(evidence):
+    """The harms of the tracked evidence as its stage counts them, without any rate."""
+    facts = stage.facts_of(evidence, counting.table(evidence).rows)
+    made = {
+        "harm_facts": facts.drop(columns="patients"),
+        "harm_summary": stage.summary(evidence, facts),
+        "harm_events": stage.events(evidence),
+    }
+    tables = {name: contract.checked(name, pd.DataFrame(rows)) for name, rows in made.items()}
+    run = Small(None, tables)
+    return SimpleNamespace(evidence=evidence, table=run.table, rows=run.rows)
 
 
 def test_every_named_event_is_in_the_table_the_context_marked_as_shown_only(run):
@@ -88,6 +108,16 @@ def test_evidence_needed_labels_its_bounds_and_its_basis(run):
     )
 
 
+def test_where_nobody_counted_cancers_all_patient_years_are_still_needed(run):
+    table = run.table("evidence_needed").assign(patient_years=0.0, bound_now=float("nan"))
+    table["needed_more"] = table["needed_in_all"]
+    bare = run.but(evidence_needed=table)
+    assert "nobody counted cancers" in harms.needed_told(bare)
+    assert "369 patient-years without one" in harms.needed_told(bare)
+    assert "| – | 369 | – | 300" in harms.needed(bare).text
+    assert style.smallest_text(harms.evidence(bare)) >= style.SMALL
+
+
 def test_the_title_of_the_bounds_is_what_they_show(run):
     assert harms.bounds_finding(run).startswith("No grave harm is ruled out")
     table = run.table("harm_summary").copy()
@@ -122,13 +152,14 @@ def test_harms_counted_in_both_arms_show_the_difference(run):
     assert harms.controls(run).rows[0][2:5] == ("0 of 10", "1 of 5", "−15.0")
 
 
-def test_benign_tumours_and_what_a_count_of_none_rests_on_are_told(run_folder):
-    """A cohort that names one is told, and no zero stands without what was looked for."""
-    results = load(run_folder)
-    facts = results.rows("harm_facts", event="malignancy_or_tumour", relation="any", arm="treated")
+def test_benign_tumours_and_growth_of_the_graft_are_told_with_what_the_source_says(tracked):
+    """A cohort that names one is told; what is said of the graft is told as no count of cancer."""
+    results = tracked
+    facts = results.rows("harm_facts", event=harms.GRAFT, relation="any", arm="treated")
     told = str(harms.events_told(results)).replace("\\", "")
-    rows = [*harms.benign(results).itertuples(), *facts[facts["k"] == 0].itertuples()]
-    assert {row.event for row in rows} == {harms.BENIGN, "malignancy_or_tumour"}
+    rows = [*harms.benign(results).itertuples(), *facts.itertuples()]
+    assert {row.event for row in rows} == {harms.BENIGN, harms.GRAFT}
+    assert "groups says that it looked for cancer of its patients" in told
     safety = results.evidence.safety
     for row in rows:
         own = safety[safety["study_id"].eq(row.study_id) & safety["event_category"].eq(row.event)]

@@ -134,6 +134,14 @@ def test_serious_events_are_not_all_zeros(evidence):
     assert counted[["n_patients", "n_events", "n_at_risk"]].to_numpy().tolist() == [[6, 10, 17]]
 
 
+def test_no_zero_of_malignancies_is_said_of_the_graft_alone(evidence):
+    """What Henry 2018, Ramzy 2021, Shapiro 2021 and Yabe 2025 say of the graft is told as that."""
+    safety = evidence.safety.set_index("event_category")["study_id"]
+    assert set(safety["graft_growth"]) == {"henry2018", "ramzy2021", "shapiro2021", "yabe2025"}
+    zeros = evidence.safety["event_category"].eq("malignancy_or_tumour")
+    assert not (zeros & evidence.safety["n_patients"].eq(0)).any()
+
+
 def test_selected_patients_are_marked(evidence):
     patients = evidence.independence.query("fact == 'patient'")
     for study in ("couri2009", "snarski2016", "pei2019"):

@@ -313,6 +313,24 @@ def _safety_rules(table: Table) -> Iterator[Fault]:
             yield table.fault(row, "n_events", "0 where no patient had the event")
         if row["bound"] == "at_least" and row["n_patients"] == 0:
             yield table.fault(row, "n_patients", "at least 1 for a lower bound (at_least)")
+        if row["event_category"] == "malignancy_or_tumour" and row["n_patients"] == 0:
+            detail = str(row["event_detail"])
+            if _OF_THE_GRAFT.search(detail) and not _OF_THE_PATIENT.search(detail):
+                allowed = (
+                    "graft_growth, because a 0 that is said of the graft is none of the patient's "
+                    f"cancers ({detail})"
+                )
+                yield table.fault(row, "event_category", allowed)
+
+
+_OF_THE_GRAFT = re.compile(
+    r"\b(?:off-?target|teratoma|proliferation|graft|implant|donor cell|growth)", re.IGNORECASE
+)
+_OF_THE_PATIENT = re.compile(
+    r"cancer|malignan|tumou?r|neoplas|carcino|lymphoma|leuk(?:ae|e)mia|sarcoma|melanoma",
+    re.IGNORECASE,
+)
+"""What a statement that nothing was seen is about: the cells given, or the patient."""
 
 
 def _published_rules(table: Table) -> Iterator[Fault]:

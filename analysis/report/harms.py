@@ -97,7 +97,7 @@ def judged(row) -> str:
     return f"{word} ({by})" if by and word not in ("not stated",) else word
 
 
-BENIGN = "benign_or_preexisting_tumour"
+BENIGN, GRAFT = "benign_or_preexisting_tumour", "graft_growth"
 
 
 def sentence_of(row) -> str:
@@ -135,7 +135,7 @@ def events_told(results) -> str:
             f"**{event(word, 2).capitalize()}**: {total:.0f} named.\n\n"
             + "\n".join(f"- {sentence_of(row)}" for _, row in rows.iterrows())
         )
-    return "\n\n".join([*parts, *_none_counted(results), *_benign(results)])
+    return "\n\n".join([*parts, *_looked_for(results), *_of_the_graft(results), *_benign(results)])
 
 
 def benign(results) -> pd.DataFrame:
@@ -146,27 +146,42 @@ def benign(results) -> pd.DataFrame:
 
 def _benign(results) -> list[str]:
     """Benign and pre-existing tumours, counted apart: who, how many, what the source says."""
+    head = "**Benign or pre-existing tumours**, counted apart from cancers:"
+    return _listed(results, benign(results), head)
+
+
+def _looked_for(results) -> list[str]:
+    """Who says that it found no cancer of its patients; or that nobody says so."""
+    facts = results.rows("harm_facts", event="malignancy_or_tumour", relation="any", arm="treated")
+    _, every, _ = silent(results, "malignancy_or_tumour")
+    if facts.empty and every:
+        return [f"None of the {every} groups says that it looked for cancer of its patients."]
+    return _listed(
+        results, facts[facts["k"] == 0], "No cancer or tumour, as the sources that count say it:"
+    )
+
+
+def _of_the_graft(results) -> list[str]:
+    """What is said of unwanted growth of the cells given: of the graft, not of the patient."""
+    facts = results.rows("harm_facts", event=GRAFT, relation="any", arm="treated")
+    return _listed(
+        results,
+        facts,
+        "**Unwanted growth of the graft** is said of the cells given, not of the patient, so it "
+        "is in no count of cancer:",
+    )
+
+
+def _listed(results, facts: pd.DataFrame, head: str) -> list[str]:
+    """Counts of treated patients, one line a group, with what its source says."""
     lines = []
-    for row in benign(results).itertuples():
+    for row in facts.itertuples():
         least = "at least " if row.bound == "at_least" else ""
         lines.append(
             f"- {least}{words.count(row.k)} of {words.count(row.n)} patients treated by "
             f"{vocabulary.APPROACHES[row.approach]} ({verbatim(words.study(row.label))})"
             f"{_as_told(results, row)}."
         )
-    head = "**Benign or pre-existing tumours**, counted apart from cancers:"
-    return [f"{head}\n\n" + "\n".join(lines)] if lines else []
-
-
-def _none_counted(results) -> list[str]:
-    """What the sources that count no cancer say they looked for: often less than cancer."""
-    facts = results.rows("harm_facts", event="malignancy_or_tumour", relation="any", arm="treated")
-    lines = [
-        f"- {words.count(row.n)} patients treated by {vocabulary.APPROACHES[row.approach]} "
-        f"({verbatim(words.study(row.label))}){_as_told(results, row)}."
-        for row in facts[facts["k"] == 0].itertuples()
-    ]
-    head = "What a count of no cancer or tumour rests on, in the words of the extract:"
     return [f"{head}\n\n" + "\n".join(lines)] if lines else []
 
 
@@ -375,7 +390,9 @@ def needed_told(results) -> str:
     """How far the data are from ruling a rate of cancer out."""
     table = _needed_alone(results)
     table = table[table["event"] == "malignancy_or_tumour"]
-    if table.empty:
+    none = table[table["patient_years"] == 0]
+    table = table[table["patient_years"] > 0]
+    if table.empty and none.empty:
         return "No approach has patient-years in which cancers were counted exactly."
     parts = [
         f"For {vocabulary.APPROACHES[row.approach]}, "
@@ -387,6 +404,14 @@ def needed_told(results) -> str:
         f"{row.threshold:g}."
         for row in table.itertuples()
     ]
+    if len(none):
+        row = none.iloc[0]
+        who = words.listed([vocabulary.APPROACHES[word] for word in none["approach"]])
+        parts.append(
+            f"After {who} nobody counted cancers of the patients, so the data alone bound nothing: "
+            f"{row['needed_in_all']:.0f} patient-years without one would bring the upper end of "
+            f"the two-sided 95 % interval under {row['threshold']:g} per 100 patient-years."
+        )
     return " ".join(parts)
 
 

@@ -69,8 +69,13 @@ def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None
                 columns = ["shrunk_median", "shrunk_low", "shrunk_high"]
                 if shrunk is not None:
                     facts.loc[shrunk.index, columns] = shrunk.to_numpy()
-                if relation == "any" and event in THRESHOLDS:
-                    needed += evidence_needed(event, approach, own)
+    for event in THRESHOLDS:
+        for approach in APPROACHES:
+            own = facts[
+                facts["event"].eq(event) & facts["relation"].eq("any")
+                & facts["approach"].eq(approach) & facts["arm"].eq("treated")
+            ]  # fmt: skip
+            needed += evidence_needed(event, approach, own)
     tables = {
         "harm_facts": facts.drop(columns="patients"),
         "harm_events": events(evidence),
@@ -293,11 +298,10 @@ def evidence_needed(event: str, approach: str, facts: pd.DataFrame) -> list[dict
     """Patient-years without a further event until the bound is under the threshold.
 
     From the data alone: -ln(1 - level) / threshold in all where nothing was seen, more where
-    something was. With differences between studies: the bound of a typical study, by the model.
+    something was. Where nobody counted exactly, nothing was observed: all is still needed, and
+    there is no bound. With differences between studies: the bound of a typical study, by the model.
     """
     precise = facts[facts["bound"].eq("exact") & facts["patient_years"].gt(0)]
-    if precise.empty:
-        return []
     limit = THRESHOLDS[event]
     k, years = precise["k"].sum(), precise["patient_years"].sum()
     base = {"event": event, "approach": approach, "threshold": limit, "events": k,
@@ -305,8 +309,8 @@ def evidence_needed(event: str, approach: str, facts: pd.DataFrame) -> list[dict
     made = []
     for level in LEVELS:
         in_all = float(bounds.exposure_in_all(limit / PER, k, level))
-        made.append({**base, "level": level, "basis": "data_alone",
-                     "bound_now": PER * float(bounds.upper_rate(k, years, level)),
+        now = PER * float(bounds.upper_rate(k, years, level)) if years > 0 else np.nan
+        made.append({**base, "level": level, "basis": "data_alone", "bound_now": now,
                      "needed_in_all": in_all, "needed_more": max(0.0, in_all - years)})  # fmt: skip
     if len(precise) >= FEWEST:
         made.append({**base, "level": LEVELS[0], "basis": "heterogeneous",
