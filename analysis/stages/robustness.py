@@ -40,7 +40,7 @@ def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None
         tables["influence"] += sensitivity.influence(question, body.rows(question), whole, without)
         tables["prior_grid"] += sensitivity.prior_grid(body, question, whole)
         tables["power_scaling"] += sensitivity.power(question, whole)
-        tables["bias_to_nullify"].append(sensitivity.bias_to_nullify(body, question, whole))
+        tables["bias_to_nullify"].append(sensitivity.bias_to_nullify(question, whole))
         nulls = silent_nulls(evidence, body, question)
         if len(nulls):
             estimates += _with_nulls(body, question, nulls)

@@ -119,8 +119,10 @@ def nullify(results: Results) -> Table:
     for one in headlines(results):
         about = outcomes.get(one["outcome"])
         row = results.rows("bias_to_nullify", **one).iloc[0]
+        mean = results.one(**{**one, "design": "controlled"},
+                           scale="ratio" if about.is_ratio else about.scale)  # fmt: skip
         rows.append({
-            "Headline": name(one),
+            "Headline": name(one), "Mean": number(mean["mean"], about.digits),
             "Takes the mean away": number(about.shown(row["bias_for_mean"]), about.digits),
             "Lets the interval include no effect": "none needed"
             if row["bias_for_interval"] == 0
@@ -128,7 +130,8 @@ def nullify(results: Results) -> Table:
             "In SDs of change": number(row["mean_in_change_sds"]),
             "E-value": number(row["e_value_mean"], 1),
         })  # fmt: skip
-    return grid(pd.DataFrame(rows), ("Takes the mean away", "In SDs of change", "E-value"))
+    right = ("Mean", "Takes the mean away", "In SDs of change", "E-value")
+    return grid(pd.DataFrame(rows), right)
 
 
 @made_from("power_scaling")
