@@ -221,10 +221,14 @@ class Chains:
                 *self._counted(one)]  # fmt: skip
 
     def harms(self, name: str) -> list[str]:
-        """The deaths and severe infections named of a stratum, such as `harms:immune_reset:t1d`."""
+        """The deaths and severe infections named of a stratum, such as `harms:immune_reset:t1d`;
+        with `other_harms` the other harms counted of the approach."""
         parts = name.lower().split(":")
-        if parts[0] != "harms" or len(parts) != 3:
+        if parts[0] not in ("harms", "other_harms") or len(parts) != 3:
             return []
+        if parts[0] == "other_harms":
+            rule = "rule: harms counted of any cause, all groups of the approach"
+            return [name.lower(), rule, *self._harms_counted(parts[1], vocabulary.OTHER_HARMS)]
         table = self.table("harm_events")
         table = table[table["approach"].eq(parts[1]) & table["eligible"].eq("yes")]
         table = table[table["population"].str.startswith(parts[2])]
@@ -234,12 +238,19 @@ class Chains:
             lines.append(f"  {row['label']}, {row['event'].replace('_', ' ')}: {row['k']:g} of "
                          f"{row['n']:g}, {row['what']}")  # fmt: skip
             lines += self._sources(row["source_rows"], "    ")
+        return lines + self._harms_counted(parts[1], ("death", "severe_infection"))
+
+    def _harms_counted(self, approach: str, events: Iterable[str]) -> list[str]:
+        """Harms of any cause in all groups of an approach, with the rows that count them."""
+        lines = []
         whole = self.table("harm_summary")
-        whole = whole[whole["approach"].eq(parts[1]) & whole["relation"].eq("any")]
-        for row in whole[whole["event"].isin(["death", "severe_infection"])].itertuples():
+        whole = whole[whole["approach"].eq(approach) & whole["relation"].eq("any")]
+        for row in whole[whole["event"].isin(list(events))].itertuples():
             lines.append(f"  {row.event.replace('_', ' ')} of any cause, all of the approach: "
-                         f"{row.events:g} of {row.n_patients:g} counted exactly, "
-                         f"{row.k_silent:g} groups say nothing")  # fmt: skip
+                         f"{row.events:g} of {row.n_patients:g} counted exactly, at least "
+                         f"{row.events_at_least:g} of {row.n_at_least:g} elsewhere, "
+                         f"{row.k_silent:g} groups say nothing, {row.k_other:g} only whether it "
+                         "was related")  # fmt: skip
             lines += self._sources(row.source_rows, "    ")
         return lines
 

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import certainty as sure
-from analysis import outcomes, registered, results, risk_of_bias, verdicts
+from analysis import outcomes, registered, results, risk_of_bias, verdicts, vocabulary
 from analysis.evidence import Evidence
 from analysis.evidence.references import reference
 from analysis.verdicts import (
@@ -32,6 +32,8 @@ from analysis.verdicts import (
 from analysis.vocabulary import INFUSION, ISLETS, RESET
 
 MOST = 0.5
+GROWN_ISLETS = ("psc_islet", "endoderm_islet")
+"""Islets grown before they are given; progenitors become islets in the body, or do not."""
 SMALL, SHORT = 50, 24
 """Fewer treated patients than this is a small trial; at most so many months is a short one."""
 TUMOUR_THRESHOLD = outcomes.get("harm_malignancy_or_tumour").important[0]
@@ -106,7 +108,10 @@ class Finding:
     grounds : what the verdict is made of.
     ids : ids of the estimates it rests on.      rows : rows of the evidence it rests on.
     value, ci_low, ci_high, unit : the figure that decides, as readers see it.
-    k, n, seen : studies, patients, patients in whom it was seen.
+    k, n, seen : studies (or what `k_what` says), patients, patients in whom it was seen.
+    counted : what was counted part by part (`counted`): classes of cells, harms or arms.
+    n_analyses, as_favourable, beyond : of an effect, the defensible analyses of its headline, the
+        share of them at least as favourable, and the share whose mean lies beyond the threshold.
     caveats : what a reader must know.
     """
 
@@ -118,9 +123,19 @@ class Finding:
     ci_high: float = np.nan
     unit: str = ""
     k: float = 0
+    k_what: str = "study"
     n: float = 0
     seen: float = np.nan
+    counted: tuple[str, ...] = ()
+    n_analyses: float = np.nan
+    as_favourable: float = np.nan
+    beyond: float = np.nan
     caveats: tuple[str, ...] = ()
+
+
+def counted(part: str, k: float, n: float, *, least: bool = False) -> str:
+    """One part of a count, such as `psc_islet=14/14`; `>=` where the count is a lower bound."""
+    return f"{part}{'>=' if least else '='}{k:.0f}/{n:.0f}"
 
 
 @dataclass(frozen=True)
@@ -171,9 +186,33 @@ def _effect(outcome: str, approach: str, population: str, threshold: float = np.
         )
         return Finding(grounds, ids=(mean["id"], chance["id"]), value=mean["mean"],
                        ci_low=mean["ci_low"], ci_high=mean["ci_high"], unit=mean["unit"],
-                       caveats=tuple(filter(None, [mean["note"]])), **behind)  # fmt: skip
+                       caveats=tuple(filter(None, [mean["note"]])), **behind,
+                       **_among_analyses(inputs, about, where, limit))  # fmt: skip
 
     return ask
+
+
+def _among_analyses(
+    inputs: Inputs, about: outcomes.Outcome, where: Mapping[str, str], limit: float
+) -> dict[str, float]:
+    """Where a headline and the threshold of a claim stand among the defensible analyses.
+
+    The analyses are those of the table `standing`: usable, and without unreported registered trials
+    entered as nulls, which are a bound.
+    """
+    stratum = {name: where[name] for name in ("outcome", "approach", "population")}
+    stands = inputs.table("standing")
+    stands = stands[_matches(stands, stratum)]
+    specs = inputs.table("multiverse")
+    specs = specs[_matches(specs, {**stratum, "silent_trials": "out"})]
+    means = specs.loc[specs["conclusion"] != "too_few", "mean"]
+    if stands.empty or means.empty:
+        return {}
+    return {
+        "n_analyses": len(means),
+        "as_favourable": stands["share_as_favourable"].iloc[0],
+        "beyond": float((about.good * (means - about.modelled(limit)) > 0).mean()),
+    }
 
 
 def _certainty(inputs: Inputs, estimate_id: str) -> str:
@@ -237,11 +276,11 @@ def _more_than_controls(outcome: str, approach: str, population: str):
         table = table[_matches(table, {"outcome": outcome, "approach": approach})]
         table = table[table["population"].isin(finer(population))]
         facts = _facts(inputs, outcome, approach, population)
-        beside = {"k": len(facts), "n": facts["n"].sum(), "seen": facts["k"].sum()}
         rows = tuple(";".join(facts["source_rows"]).split(";")) if len(facts) else ()
         if table.empty:
             why = "no study counts it in a control group as well"
-            return Finding(Grounds(), rows=rows, caveats=(why,), **beside)
+            return Finding(Grounds(), rows=rows, k=len(facts), n=facts["n"].sum(),
+                           seen=facts["k"].sum(), caveats=(why,))  # fmt: skip
         best = table.sort_values("n", ascending=False, kind="stable").iloc[0]
         grounds = Grounds(
             probability=best["probability_higher"], certainty=_of_contrast(inputs, outcome, best),
@@ -250,10 +289,12 @@ def _more_than_controls(outcome: str, approach: str, population: str):
         )  # fmt: skip
         return Finding(grounds, rows=tuple(best["source_rows"].split(";")),
                        value=best["risk_ratio"], ci_low=best["rr_low"], ci_high=best["rr_high"],
-                       unit="risk ratio",
-                       caveats=(f"controls are counted as well in {len(table)} of {len(facts)} "
-                                "studies",),
-                       **beside)  # fmt: skip
+                       unit="risk ratio", k=len(table), n=(table["n"] + table["n_control"]).sum(),
+                       seen=best["k"],
+                       counted=(counted("treated", best["k"], best["n"]),
+                                counted("control", best["k_control"], best["n_control"])),
+                       caveats=(f"controls are counted as well in {len(table)} of "
+                                f"{max(len(facts), len(table))} studies",))  # fmt: skip
 
     return ask
 
@@ -292,7 +333,10 @@ def _occurs(
     classes: Iterable[str] = (),
     studies: Callable[[Inputs], set[str]] | None = None,
 ):
-    """Counts of patients in whom it was seen; undetectable C-peptide at entry where asked."""
+    """Counts of patients in whom it was seen; undetectable C-peptide at entry where asked.
+
+    Classes of cells are told apart: a joined share is never the figure of a claim.
+    """
 
     def ask(inputs: Inputs) -> Finding:
         facts = _facts(inputs, outcome, approach, population)
@@ -305,10 +349,14 @@ def _occurs(
         if facts.empty:
             return Finding(Grounds(), caveats=("nobody counts it",))
         k, n = facts["k"].sum(), facts["n"].sum()
-        pooled = results.get(inputs.estimates, outcome=outcome, approach=approach,
-                             population=population, quantity="pooled_share",
-                             scale="share")  # fmt: skip
+        found = sorted(set(facts["cell_class"]))
+        where = {"outcome": outcome, "approach": approach, "population": population,
+                 "quantity": "pooled_share", "scale": "share"}  # fmt: skip
+        pooled = results.get(inputs.estimates, **where)
+        if len(found) == 1 and (pooled is None or pooled["n_patients"] != n):
+            pooled = results.get(inputs.estimates, **where, cell_class=found[0])
         whole = pooled is not None and pooled["n_patients"] == n
+        alone = whole and len(found) == 1
         return Finding(
             Grounds(
                 most_in_a_cohort=facts["k"].max(),
@@ -317,12 +365,21 @@ def _occurs(
             ),
             ids=(pooled["id"],) if whole else (),
             rows=tuple(";".join(facts["source_rows"]).split(";")),
-            value=k / n, unit="share", k=len(facts), n=n, seen=k,
-            ci_low=pooled["ci_low"] if whole else np.nan,
-            ci_high=pooled["ci_high"] if whole else np.nan,
+            value=k / n if len(found) == 1 else np.nan, unit="share", k=len(facts), n=n, seen=k,
+            counted=_by_part(facts, "cell_class"),
+            ci_low=pooled["ci_low"] if alone else np.nan,
+            ci_high=pooled["ci_high"] if alone else np.nan,
         )  # fmt: skip
 
     return ask
+
+
+def _by_part(facts: pd.DataFrame, column: str) -> tuple[str, ...]:
+    """Counts of facts (k, n, bound) by the words of a column."""
+    return tuple(
+        counted(word, own["k"].sum(), own["n"].sum(), least=own["bound"].eq("at_least").any())
+        for word, own in facts.groupby(column, sort=True)
+    )
 
 
 def _facts(inputs: Inputs, outcome: str, approach: str, population: str) -> pd.DataFrame:
@@ -410,14 +467,21 @@ def _of_the_graft(inputs: Inputs, approach: str) -> tuple[str, ...]:
             f"{row['events']:.0f} of {row['n_patients']:.0f}",)  # fmt: skip
 
 
-def _known_harm(event: str, approach: str):
+def _known_harm(events: Iterable[str], approach: str):
+    """What was counted here of harms that are known from other fields, harm by harm."""
+
     def ask(inputs: Inputs) -> Finding:
-        table = inputs.table("harm_events")
-        table = table[(table["approach"] == approach) & (table["event"] == event)]
-        table = table[table["eligible"] == "yes"]
+        table = inputs.table("harm_facts")
+        table = table[_matches(table, {"approach": approach, "relation": "any", "arm": "treated"})]
+        table = table[table["event"].isin(list(events))]
+        never = tuple(f"nobody counts {vocabulary.EVENT_CATEGORIES[word]}" for word in events
+                      if word not in set(table["event"]))  # fmt: skip
         rows = tuple(";".join(table["source_rows"]).split(";")) if len(table) else ()
-        return Finding(Grounds(), rows=rows, k=table["cohort"].nunique(), seen=table["k"].sum(),
-                       n=table.drop_duplicates("cohort")["n"].sum())  # fmt: skip
+        single = len(set(table["event"])) == 1
+        return Finding(Grounds(), rows=rows, k=table["cohort"].nunique(),
+                       seen=table["k"].sum() if single else np.nan,
+                       n=table.groupby("cohort")["n"].max().sum(),
+                       counted=_by_part(table, "event"), caveats=never)  # fmt: skip
 
     return ask
 
@@ -436,8 +500,10 @@ def _small_and_short(inputs: Inputs) -> Finding:
     both = (known["n_treated"] < SMALL) & (known["followup_months"] <= SHORT)
     share = float(both.mean()) if len(known) else np.nan
     return Finding(Grounds(true_of_most=share > MOST if len(known) else None), value=share,
-                   unit="share", k=len(known), n=known["n_treated"].sum(),
-                   seen=int(both.sum()))  # fmt: skip
+                   unit="share", k=len(known), k_what="cohort", n=known["n_treated"].sum(),
+                   seen=int(both.sum()),
+                   caveats=(f"{len(known)} of {len(main)} cohorts print both their size and their "
+                            "follow-up",))  # fmt: skip
 
 
 def _not_standardised(inputs: Inputs) -> Finding:
@@ -446,7 +512,7 @@ def _not_standardised(inputs: Inputs) -> Finding:
     same = main.groupby(["cell_class", "donor", "route"], dropna=False).size()
     share = float(same.max() / same.sum()) if len(main) else np.nan
     return Finding(Grounds(true_of_most=share < MOST if len(main) else None), value=len(same),
-                   unit="combinations of cells, donor and route", k=len(main),
+                   unit="combinations of cells, donor and route", k=len(main), k_what="cohort",
                    n=main["n_treated"].sum(), seen=int(same.max()) if len(main) else 0)  # fmt: skip
 
 
@@ -469,7 +535,8 @@ def _trials_needed(inputs: Inputs) -> Finding:
                    ids=tuple(filter(None, asked.loc[few, "estimate_id"])),
                    rows=_entries(inputs, controlled),
                    value=float(few.mean()) if len(asked) else np.nan, unit="share",
-                   k=len(asked), seen=int(few.sum()), caveats=(caveat,))  # fmt: skip
+                   k=len(asked), k_what="headline", seen=int(few.sum()),
+                   caveats=(caveat,))  # fmt: skip
 
 
 def _registered(inputs: Inputs) -> Finding:
@@ -483,6 +550,7 @@ def _registered(inputs: Inputs) -> Finding:
     return Finding(
         Grounds(true_of_most=len(ongoing) > 0), rows=_entries(inputs, ongoing),
         value=len(ongoing), unit="registered trials under way or planned", k=len(ongoing),
+        k_what="trial",
         n=ongoing["n"].sum(),
         caveats=(f"{controlled} of them have a control group, {masked} are masked; the registry "
                  f"was read on {day}",),
@@ -508,7 +576,14 @@ CLAIMS = (
     Claim("islets_c_peptide", "Islets made from stem cells make C-peptide in people who made none",
           "stem-cell islets make C-peptide", OCCURRENCE, ISLETS, "t1d",
           "patients with detectable C-peptide who had none before",
-          "three patients of one cohort", _occurs("c_peptide_detectable", ISLETS, "t1d"),
+          "three patients of one cohort",
+          _occurs("c_peptide_detectable", ISLETS, "t1d", classes=GROWN_ISLETS),
+          implies=("proof_of_concept",)),
+    Claim("progenitors_c_peptide", "Progenitor cells that are to become islets in the body make "
+          "C-peptide in people who made none", "progenitors make C-peptide", OCCURRENCE, ISLETS,
+          "t1d", "patients with detectable C-peptide who had none before",
+          "three patients of one cohort",
+          _occurs("c_peptide_detectable", ISLETS, "t1d", classes=("psc_progenitor",)),
           implies=("proof_of_concept",)),
     Claim("proof_of_concept", "Making insulin anew with stem cells is possible in people: the "
           "proof of concept is given", "proof of concept", OCCURRENCE, ISLETS, "t1d",
@@ -587,12 +662,12 @@ CLAIMS = (
           _no_tumours(INFUSION)),
     Claim("immunosuppression_infection", "Immunosuppression carries a risk of infection",
           "immunosuppression: infection", KNOWN_HARM, ISLETS, "all",
-          "severe infections named here; other fields", "",
-          _known_harm("severe_infection", ISLETS)),
+          "severe infections counted here; other fields", "",
+          _known_harm(("severe_infection",), ISLETS)),
     Claim("conditioning_harms", "Conditioning carries a risk of infection and infertility",
           "conditioning: infection, infertility", KNOWN_HARM, RESET, "all",
-          "severe infections named here; other fields", "",
-          _known_harm("severe_infection", RESET)),
+          "severe infections and impaired fertility counted here; other fields", "",
+          _known_harm(("severe_infection", "impaired_fertility"), RESET)),
     Claim("capsule_instead", "A capsule can replace immunosuppression", "capsule, no drugs",
           OCCURRENCE, ISLETS, "t1d",
           "patients with detectable C-peptide, capsule alone", "three patients of one cohort",
@@ -667,8 +742,11 @@ def _row(claim: Claim, found: Finding, word: str, capped: str) -> dict:
         "estimand": claim.estimand, "threshold": claim.threshold,
         "estimate_ids": " ".join(found.ids), "source_rows": ";".join(found.rows),
         "probability": found.grounds.probability, "certainty": found.grounds.certainty,
-        "verdict": word, "capped_by": capped, "k_studies": found.k, "n_patients": found.n,
-        "n_seen": found.seen, "value": found.value, "ci_low": found.ci_low,
-        "ci_high": found.ci_high, "unit": found.unit,
+        "verdict": word, "capped_by": capped, "k_studies": found.k, "k_what": found.k_what,
+        "n_patients": found.n,
+        "n_seen": found.seen, "counted": ";".join(found.counted), "value": found.value,
+        "ci_low": found.ci_low,
+        "ci_high": found.ci_high, "unit": found.unit, "n_analyses": found.n_analyses,
+        "share_as_favourable": found.as_favourable, "share_beyond": found.beyond,
         "caveat": "; ".join((*found.caveats, *claim.caveats)),
     }  # fmt: skip

@@ -134,7 +134,7 @@ def _effect(on: Grounds) -> tuple[str, str]:
     if short and rank(word) < rank(SUGGESTED):
         return SUGGESTED, "; ".join(short)
     if word == SUGGESTED and on.probability >= GOOD:
-        return word, f"certainty {on.certainty or 'not judged'}"
+        return word, "; ".join([f"certainty {on.certainty or 'not judged'}", *short])
     return word, ""
 
 

@@ -472,6 +472,7 @@ EVENT_CATEGORIES = {
     "ketoacidosis": "ketoacidosis",
     "graft_loss": "graft loss",
     "organ_toxicity": "organ toxicity",
+    "impaired_fertility": "impaired fertility",
     "procedure_related": "procedure-related event",
     "procedure_tolerated": "procedure said to be tolerated",
     "any_adverse_event": "any adverse event",
@@ -480,6 +481,9 @@ EVENT_CATEGORIES = {
 
 GRAVE_EVENTS = ("death", "severe_infection", "malignancy_or_tumour")
 """Events of which every single one is named."""
+
+OTHER_HARMS = ("impaired_fertility", "neutropenia", "organ_toxicity", "serious_adverse_event")
+"""What conditioning and immunosuppression do besides: told with the grave events of an approach."""
 
 RELATIONS = {
     "any": "of any cause",

@@ -202,6 +202,8 @@ def _rows() -> dict[str, list[dict]]:
             "patient_years": 0,
             "k_silent": 0,
             "n_silent": 0,
+            "k_other": 0,
+            "n_other": 0,
             **more,
         }
 

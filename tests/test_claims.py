@@ -81,6 +81,23 @@ def test_half_a_point_is_judged_by_its_own_chance_and_implies_some(evidence):
     assert "implies" in judged(evidence, "infusion_t2d_hba1c_0_5", **run)["capped_by"]
 
 
+def test_beside_an_effect_stands_where_it_and_its_threshold_are_among_the_analyses(evidence):
+    run = effect(0.9, half=0.8)
+    where = {"outcome": "hba1c", "approach": "cell_infusion", "population": "t2d"}
+    specs = [{**where, "spec": i, "silent_trials": trials, "conclusion": word, "mean": mean}
+             for i, (mean, trials, word) in enumerate([
+                 (-0.7, "out", "good"), (-0.6, "out", "open"), (-0.2, "out", "open"),
+                 (0.1, "out", "open"), (-0.9, "entered", "good"),
+                 ("", "out", "too_few")])]  # fmt: skip
+    run["multiverse"] = table("multiverse", *specs)
+    run["standing"] = table("standing", {**where, "n_usable": 4, "share_as_favourable": 0.25})
+    row = judged(evidence, "infusion_t2d_hba1c_0_5", **run)
+    assert (row["n_analyses"], row["share_as_favourable"], row["share_beyond"]) == (4, 0.25, 0.5)
+    row = judged(evidence, "infusion_t2d_hba1c", **run)
+    assert row["share_beyond"] == 0.75
+    assert np.isnan(judged(evidence, "infusion_t2d_hba1c", **effect(0.9))["n_analyses"])
+
+
 def test_two_types_differ_where_their_densities_lie_apart(evidence):
     def run(gap: float) -> dict:
         rows, estimates = [], []
@@ -106,6 +123,11 @@ def test_freedom_from_insulin_is_compared_with_the_controls_of_the_same_study(ev
                 "source_rows": "independence:1"}  # fmt: skip
     row = judged(evidence, "reset_insulin_free", share_contrasts=table("share_contrasts", contrast))
     assert row["verdict"] == "suggested" and row["probability"] == 0.99  # one study, not randomised
+    assert (row["k_studies"], row["n_patients"]) == (1, 40)
+    assert row["counted"] == "treated=14/20;control=1/20"
+    assert {"fewer than two randomised contrasts", "fewer than three studies"} <= set(
+        row["capped_by"].split("; ")
+    )
     fact = {**where, "k": 14, "n": 20, "bound": "exact", "cohort": "c", "source_rows": "x"}
     row = judged(evidence, "reset_insulin_free", share_facts=table("share_facts", fact))
     assert row["verdict"] == "not known" and "control group" in row["caveat"]
@@ -114,9 +136,10 @@ def test_freedom_from_insulin_is_compared_with_the_controls_of_the_same_study(ev
 # --- occurrence --------------------------------------------------------------------------------
 
 
-def facts(*counts: tuple) -> pd.DataFrame:
+def facts(*counts: tuple, cells: str = "psc_islet") -> pd.DataFrame:
     rows = [{"outcome": "c_peptide_detectable", "approach": "islet_replacement",
              "population": "t1d_established", "study_id": f"s{i}", "cohort": f"s{i}", "k": k,
+             "cell_class": cells,
              "n": n, "bound": "exact", "undetectable_at_entry": entry, "source_rows": f"x:{i}"}
             for i, (k, n, entry) in enumerate(counts)]  # fmt: skip
     return table("share_facts", *rows)
@@ -138,6 +161,20 @@ def test_people_with_c_peptide_at_entry_show_nothing(evidence):
     both = facts((9, 9, "not_stated"), (3, 4, "yes"))
     row = judged(evidence, "islets_c_peptide", share_facts=both)
     assert row["verdict"] == "shown" and (row["n_seen"], row["n_patients"]) == (3, 4)
+
+
+def test_islets_and_progenitors_are_judged_apart_and_never_joined(evidence):
+    """Fourteen of fourteen must not carry the others: each class has its counts and its word."""
+    both = pd.concat([facts((14, 14, "yes")), facts((2, 17, "yes"), cells="psc_progenitor")])
+    both = both.assign(study_id=["a", "b"], cohort=["a", "b"])
+    islets = judged(evidence, "islets_c_peptide", share_facts=both)
+    assert (islets["verdict"], islets["counted"]) == ("shown", "psc_islet=14/14")
+    assert (islets["value"], islets["n_patients"]) == (1.0, 14)
+    younger = judged(evidence, "progenitors_c_peptide", share_facts=both)
+    assert (younger["verdict"], younger["counted"]) == ("suggested", "psc_progenitor=2/17")
+    proof = judged(evidence, "proof_of_concept", share_facts=both)
+    assert proof["verdict"] == "shown" and np.isnan(proof["value"])
+    assert proof["counted"] == "psc_islet=14/14;psc_progenitor=2/17"
 
 
 # --- durations ---------------------------------------------------------------------------------
@@ -203,13 +240,31 @@ def test_what_is_said_of_the_graft_stands_beside_tumours_and_decides_nothing(evi
 
 
 def test_a_harm_known_from_elsewhere_counts_what_is_named_here_and_cites(evidence):
-    one = {"event": "severe_infection", "approach": "islet_replacement", "eligible": "yes",
-           "cohort": "a", "k": 2, "n": 14, "source_rows": "safety:1"}  # fmt: skip
-    other = one | {"eligible": "context", "cohort": "b", "source_rows": "safety:2"}
+    one = {"event": "severe_infection", "approach": "islet_replacement", "relation": "any",
+           "arm": "treated", "bound": "exact", "cohort": "a", "k": 2, "n": 14,
+           "source_rows": "safety:1"}  # fmt: skip
+    other = one | {"relation": "treatment_related", "source_rows": "safety:2"}
     row = judged(evidence, "immunosuppression_infection",
-                 harm_events=table("harm_events", one, other))  # fmt: skip
+                 harm_facts=table("harm_facts", one, other))  # fmt: skip
     assert row["verdict"] == "known from other fields" and np.isnan(row["probability"])
     assert (row["n_seen"], row["n_patients"], row["source_rows"]) == (2, 14, "safety:1")
+    assert row["counted"] == "severe_infection=2/14" and not row["caveat"]
+
+
+def test_infertility_after_conditioning_rests_on_counts_of_fertility_not_of_infections(evidence):
+    one = {"event": "severe_infection", "approach": "immune_reset", "relation": "any",
+           "arm": "treated", "bound": "exact", "cohort": "a", "k": 3, "n": 23,
+           "source_rows": "safety:1"}  # fmt: skip
+    low = one | {"event": "impaired_fertility", "bound": "at_least", "k": 9,
+                 "source_rows": "safety:2"}  # fmt: skip
+    row = judged(evidence, "conditioning_harms", harm_facts=table("harm_facts", one, low))
+    assert row["counted"] == "impaired_fertility>=9/23;severe_infection=3/23"
+    assert (row["n_patients"], row["source_rows"]) == (23, "safety:2;safety:1")
+    row = judged(evidence, "conditioning_harms", harm_facts=table("harm_facts", one))
+    assert row["caveat"] == "nobody counts impaired fertility"
+
+
+def test_every_harm_known_from_elsewhere_has_its_sources():
     assert set(claims.SOURCES_OF) == {c.id for c in claims.CLAIMS if c.kind == "known_harm"}
 
 

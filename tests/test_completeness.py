@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
 from analysis import results
 from analysis.stages import completeness
 
+ROOT = Path(__file__).resolve().parent.parent
 KIND = ["quantity", "variant", "method", "scale"]
 
 
@@ -20,10 +24,8 @@ def run_of(run_folder) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
 
 
 def _kinds() -> list[tuple[str, ...]]:
-    from pathlib import Path
-
-    path = Path(__file__).resolve().parent.parent / "data" / "processed" / "estimates.csv"
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    folder = os.environ.get("ISLETMETA_TEST_RUN", ROOT / "data" / "processed")
+    table = pd.read_csv(Path(folder) / "estimates.csv", dtype=str, keep_default_na=False)
     return sorted(set(table[KIND].itertuples(index=False, name=None)))
 
 

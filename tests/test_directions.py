@@ -194,7 +194,6 @@ BOUND = {
     r"(?P<way>up|down) (?:one|two): (?P<why>cannot happen)?":
         lambda m: (m["way"] == "up") == bool(m["why"]),
     r"at least as favourable": None,
-    rf"leave room for up to {NUMBER} per 100": None,
     r"\d+ more without one would bring it under": None,
     r"\d+ more in words or without a spread": None,
     r"[Ll]ower bounds?": None,
@@ -202,6 +201,7 @@ BOUND = {
     r"\d+ or more of 100": None, rf"{SHARE} or more": None, r"\d+ years or more before": None,
     r"fewer than two results are (?:left|numbers)": None,
     r"More than half counts for a step": None,
+    r"fewer than (?:two|three) (?:randomised contrasts|studies|results in numbers)": None,
     r"(?:\d+|under 1) % (?:narrower|wider)": None,
 }  # fmt: skip
 """A pattern around each word that leans -> whether it agrees with the number it quotes; None where

@@ -33,8 +33,9 @@ def out(evidence, tmp_path_factory):
         "population": "t2d", "estimand": "difference", "threshold": "0",
         "estimate_ids": table["id"].iloc[0], "source_rows": "", "probability": 0.98,
         "certainty": "low", "verdict": "suggested", "capped_by": "few studies", "k_studies": 3,
-        "n_patients": 200, "n_seen": "", "value": -0.7, "ci_low": -1.2, "ci_high": -0.2,
-        "unit": "percentage points", "caveat": "",
+        "k_what": "study", "n_patients": 200, "n_seen": "", "counted": "", "n_analyses": 40,
+        "share_as_favourable": 0.2, "share_beyond": 0.4, "value": -0.7,
+        "ci_low": -1.2, "ci_high": -0.2, "unit": "percentage points", "caveat": "",
     }  # fmt: skip
     results.write(folder, "claims", pd.DataFrame([claim]))
     return folder

@@ -69,20 +69,42 @@ def test_exact_counts_and_lower_bounds_stand_side_by_side_with_both_bounds(run):
         "70.0",
         "80.3",
         "2 (20 patients)",
+        "–",
     )
     assert rows[("Deaths, any cause", "cell infusion")][2:4] == ("–", "1 of 12")
     assert "One-sided 95 % bound" in table.columns and "Upper end, two-sided 95 %" in table.columns
     assert not any(row[0].startswith("Graft") for row in table.rows)
 
 
-def test_the_silent_are_named_and_counted(run):
-    told = harms.silence(run)
-    assert (
-        "3 of 4 groups (60 treated patients) say nothing: Mute 2011, Mute 2012 and Mute 2013"
-        in told
-    )
+def test_the_silent_are_named_once_and_counted(run):
+    rows = {row[1]: row for row in harms.silence(run).rows}
+    assert set(rows) == {"Mute 2011", "Mute 2012", "Mute 2013", "Quiet 2019", "Still 2020"}
+    assert rows["Mute 2012"] == ("cell infusion", "Mute 2012", "silent", "counted", "counted")
     assert "5 of 7 of deaths" in harms.silence_in_short(run)
     assert "graft loss" in harms.none_counted(run)
+
+
+def test_who_says_only_that_no_death_was_related_is_neither_counted_nor_silent(tracked):
+    """Cantu-Rodriguez 2016 prints a related mortality of 0 %: that is not silence on deaths."""
+    table = tracked.table("harm_summary").set_index(["event", "relation", "approach"])
+    row = table.loc[("death", "any", "immune_reset")]
+    assert "Cantu-Rodriguez 2016" in row["other"].split(";")
+    assert "Cantu-Rodriguez 2016" not in row["silent"].split(";")
+    groups = len(counting.patient_table(tracked.evidence))
+    for _, own in table.groupby(["event", "relation"]):
+        counts = own[["k_cohorts", "k_at_least", "k_silent", "k_other"]].sum().sum()
+        assert counts == groups
+    told = harms.silence_in_short(tracked)
+    assert f"({harms.only_related(tracked, 'death')} say only that none was related)" in told
+
+
+def test_reports_cohorts_and_groups_are_reconciled_before_harms_are_counted(tracked):
+    studies = tracked.evidence.studies
+    eligible = studies[studies["include"] == "yes"]
+    told = harms.denominators(tracked)
+    assert f"Of {len(studies)} reports {len(eligible)} are eligible" in told
+    assert f"on {eligible['cohort'].nunique()} cohorts" in told
+    assert f"counted by group: {len(counting.patient_table(tracked.evidence))} of them" in told
 
 
 def test_more_related_than_any_cause_is_explained(run):
@@ -103,7 +125,7 @@ def test_evidence_needed_labels_its_bounds_and_its_basis(run):
         "cancers or tumours | islet replacement | 1 | 0 | 50 | 7.4 | 319 | 6.0 | 250".lower()
         in (text.lower())
     )
-    assert "50 patient-years with no cancer or tumour leave room for up to 7.4" in (
+    assert "50 patient-years with no cancer or tumour leave room for as many as 7.4" in (
         harms.needed_told(run)
     )
 

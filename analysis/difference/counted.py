@@ -57,7 +57,7 @@ def tables(counts: Counts) -> dict[str, pd.DataFrame]:
     """The declared tables that verdicts on counted claims are judged from."""
     made = {
         **shares_stage.facts_and_contrasts(counts.evidence, counts.shares),
-        "harm_events": harms_stage.events(counts.evidence),
+        "harm_facts": counts.harms.drop(columns="patients"),
         "harm_summary": harms_stage.summary(counts.evidence, counts.harms),
     }
     return {

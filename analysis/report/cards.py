@@ -102,6 +102,8 @@ def line(
 ) -> Line:
     """A line of a card from a reading."""
     certainty = f"{reading.certainty} certainty" if reading.certainty else ""
+    if certainty and reading.raised:
+        certainty += f", {reading.raised}"
     said = [
         f"numbers alone: {reading.numbers_only}" if reading.numbers_only else "",
         reading.words_move,

@@ -7,6 +7,7 @@ at most seven outcomes an approach, with absolute numbers and the reasons of eac
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import pandas as pd
@@ -58,7 +59,7 @@ class Grouped:
         rows = [
             {
                 "Group": GROUPS[row.group],
-                "Claim": row.claim,
+                "Claim": sentence(row),
                 "Word": row.verdict,
                 "Behind it": basis(row),
             }
@@ -94,7 +95,7 @@ def _item(row) -> str:
     small = basis(row)
     same = row.verdict == GROUPS[row.group].lower()  # the group has said it
     return (
-        f"<li>{escape.html(row.claim)}"
+        f"<li>{escape.html(sentence(row))}"
         + ("" if same else f": <b>{escape.html(row.verdict)}</b>")
         + (f" <small>{escape.html(small)}</small>" if small else "")
         + "</li>"
@@ -103,14 +104,71 @@ def _item(row) -> str:
 
 def basis(row) -> str:
     """Certainty, studies and patients behind a claim, or why it is not known."""
-    parts = [f"{row.certainty} certainty" if row.certainty else ""]
+    sure = f"{row.certainty} certainty" if row.certainty else ""
+    parts = [f"{sure}, {row.raised}" if sure and row.raised else sure]
     if row.verdict in ("not known", "outside these data"):
         parts.append(row.capped_by)
     if row.k_studies and row.kind != "description":
-        parts.append(words.base(row.k_studies, row.n_patients))
-    if words.known(row.n_seen) and row.kind in ("occurrence", "known_harm"):
-        parts.append(f"seen in {row.n_seen:.0f}")
-    return "; ".join(filter(None, parts))
+        parts.append(behind(row))
+    return "; ".join(filter(None, [*parts, _no_stronger(row), among_analyses(row)]))
+
+
+def behind(row) -> str:
+    """`4 studies, 303 patients`, or the cohorts, headlines or trials that a claim counts."""
+    return words.base(row.k_studies, row.n_patients, row.k_what)
+
+
+def _no_stronger(row) -> str:
+    """What keeps a suggested effect from a stronger word, beside its certainty."""
+    if row.kind != verdicts.EFFECT or row.verdict != verdicts.SUGGESTED:
+        return ""
+    held = [why for why in row.capped_by.split("; ") if not why.startswith("certainty")]
+    return f"held at {row.verdict}: {'; '.join(held)}" if any(held) else ""
+
+
+def among_analyses(row) -> str:
+    """Where the headline of an effect and the claim's threshold stand among the analyses."""
+    if not words.known(row.n_analyses):
+        return ""
+    return (
+        f"of {row.n_analyses:.0f} defensible analyses {words.percent(row.share_as_favourable)} are "
+        f"at least as favourable, and {words.percent(row.share_beyond)} have a mean "
+        f"{row.threshold}"
+    )
+
+
+PART = re.compile(r"(?P<part>\w+?)(?P<least>>?)=(?P<k>\d+)/(?P<n>\d+)")
+
+
+def parts_of(row) -> dict[str, str]:
+    """What was counted, part by part: `{"psc_islet": "14 of 14"}`."""
+    return {
+        match["part"]: f"{'at least ' if match['least'] else ''}{match['k']} of {match['n']}"
+        for match in PART.finditer(row.counted)
+    }
+
+
+def sentence(row) -> str:
+    """A claim with the counts it rests on: class by class, harm by harm, arm by arm.
+
+    No count is joined over classes of cells, and a comparison names the studies that have one.
+    """
+    parts = parts_of(row)
+    if set(parts) == {"treated", "control"}:
+        where = (
+            "in the one study" if row.k_studies == 1 else f"in one of {row.k_studies:.0f} studies"
+        )
+        return (
+            f"{row.claim}: {parts['treated']} treated against {parts['control']} controls "
+            f"{where} with a control group, {with_interval(row)}"
+        )
+    told = [
+        f"{events.lower()} in {counts}"
+        if (events := vocabulary.EVENT_CATEGORIES.get(part))
+        else f"{counts} given {CLASS_WORDS.get(part, words.short(part))}"
+        for part, counts in parts.items()
+    ]
+    return f"{row.claim}: {words.listed(told)}" if told else row.claim
 
 
 def _ordered(results) -> pd.DataFrame:
@@ -119,7 +177,10 @@ def _ordered(results) -> pd.DataFrame:
     order = {claim.id: place for place, claim in enumerate(room.CLAIMS)}
     group = table["group"].map(list(GROUPS).index)
     place = table["claim_id"].map(lambda name: order.get(name, len(order)))
-    return table.assign(g=group, p=place).sort_values(["g", "p"], ignore_index=True, kind="stable")
+    raised = [readings.raised(results, f"{ids} ".split(" ")[0]) for ids in table["estimate_ids"]]
+    return table.assign(g=group, p=place, raised=raised).sort_values(
+        ["g", "p"], ignore_index=True, kind="stable"
+    )
 
 
 def grouped(results) -> Grouped:
@@ -153,15 +214,17 @@ def table(results) -> Table:
         ]
         one = "1 figure or fact" if rests == 1 else f"{rests} figures and facts"
         words_of = one if rests else "nothing was counted"
-        mind = dict.fromkeys([row.capped_by, *row.caveat.split("; "), *cited])
+        mind = dict.fromkeys(
+            [row.raised, row.capped_by, among_analyses(row), *row.caveat.split("; "), *cited]
+        )
         rows.append(
             {
-                "Claim": row.claim,
+                "Claim": sentence(row),
                 "Verdict": row.verdict,
                 "Chance": words.chance(row.probability),
                 "Certainty": row.certainty or "–",
                 "Figure (95 % interval)": with_interval(row),
-                "Behind it": _counted(row) if row.k_studies else "–",
+                "Behind it": behind(row) if row.k_studies else "–",
                 "Asked": f"{row.estimand}; {row.threshold}" if row.threshold else row.estimand,
                 "Mind": "; ".join(filter(None, mind)) or "–",
                 "Rests on": words_of,
@@ -172,19 +235,10 @@ def table(results) -> Table:
                 tools=True)  # fmt: skip
 
 
-COUNTED = {"trials_needed": "headline", "trials_to_follow": "trial"}
-"""What a claim about the evidence counts, where it is no study."""
-
-
-def _counted(row) -> str:
-    """The studies behind a claim, or what it counts instead, and the patients."""
-    return words.base(row.k_studies, row.n_patients, COUNTED.get(row.claim_id, "study"))
-
-
 def value_of(row) -> str:
     """The figure that decides a claim, in its unit; a ratio is never a percentage of chance."""
     if not words.known(row.value):
-        return words.some(row.n_seen, "patient") if words.known(row.n_seen) else "–"
+        return "; ".join(parts_of(row).values()) or "–"
     if row.unit == "share":
         return f"{readings.of_100(row.value)} of 100"
     if row.unit == "ratio" and "insulin dose" in row.estimand:

@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from analysis import vocabulary
+from analysis import cohorts, vocabulary
 from analysis.central import HIGH
 from analysis.report import style, words
 from analysis.report.figures import base
@@ -86,8 +86,37 @@ def silent(results, event_word: str, approach: str | None = None) -> tuple[int, 
     if approach:
         table = table[table["approach"] == approach]
     quiet = table["k_silent"].sum()
-    every = quiet + table["k_cohorts"].sum() + table["k_at_least"].sum()
+    every = quiet + table[["k_other", "k_cohorts", "k_at_least"]].sum().sum()
     return int(quiet), int(every), int(table["n_silent"].sum())
+
+
+def only_related(results, event_word: str, approach: str | None = None) -> int:
+    """Groups that say only that no such event was related to the treatment."""
+    table = results.table("harm_summary")
+    table = table[(table["event"] == event_word) & (table["relation"] == "any")]
+    if approach:
+        table = table[table["approach"] == approach]
+    return int(table["k_other"].sum())
+
+
+@said
+def denominators(results) -> str:
+    """From reports to the groups whose patients are counted, in one sentence."""
+    studies = results.evidence.studies
+    eligible = studies[studies["include"] == "yes"]
+    groups = eligible["study_id"].map(cohorts.patient_groups(studies))
+    _, every, _ = silent(results, GRAVE[0])
+    k_cohorts, k_groups = eligible["cohort"].nunique(), groups.nunique()
+    single = (
+        f"; {k_groups - every} are reports of single patients and counted in no rate"
+        if k_groups > every
+        else ""
+    )
+    return (
+        f"Of {len(studies)} reports {len(eligible)} are eligible; they are on {k_cohorts} cohorts, "
+        f"which make {k_groups} groups, because cohorts that share patients count once{single}. "
+        f"Harms are counted by group: {every} of them."
+    )
 
 
 def judged(row) -> str:
@@ -240,6 +269,9 @@ def counts(results) -> Table:
             "One-sided 95 % bound": words.number(row.upper_95, 1),
             "Upper end, two-sided 95 %": words.number(row.upper_975, 1),
             "Silent groups": f"{row.k_silent:.0f} ({words.some(row.n_silent, 'patient')})",
+            "Other cause only": f"{row.k_other:.0f} ({words.some(row.n_other, 'patient')})"
+            if row.k_other
+            else "–",
         }
         for row in told.itertuples()
     ]
@@ -257,30 +289,60 @@ def _place(word: str) -> int:
     return SHOWN.index(word) if word in SHOWN else len(SHOWN)
 
 
-@said
-def silence(results) -> str:
-    """Who says nothing of the gravest harms, named."""
-    parts = []
+def also_counted(results, approach: str) -> dict[str, str]:
+    """Of each other harm, of any cause: how many of how many; "" where nobody counts it.
+
+    Groups that count exactly and groups that give a lower bound are told apart.
+    """
+    table = results.rows("harm_summary", relation="any", approach=approach).set_index("event")
+    found = {}
+    for word in vocabulary.OTHER_HARMS:
+        parts = []
+        if word in table.index:
+            row = table.loc[word]
+            if row["n_patients"]:
+                parts.append(f"{row['events']:.0f} of {row['n_patients']:.0f}")
+            if row["n_at_least"]:
+                elsewhere = " elsewhere" if parts else ""
+                parts.append(
+                    f"at least {row['events_at_least']:.0f} of {row['n_at_least']:.0f}{elsewhere}"
+                )
+        found[word] = ", ".join(parts)
+    return found
+
+
+def also_named(results, approach: str) -> list[str]:
+    """What the sources say of the harms of `also_counted` that were seen, study by study."""
+    facts = results.rows("harm_facts", relation="any", approach=approach, arm="treated")
+    facts = facts[facts["event"].isin(vocabulary.OTHER_HARMS) & (facts["k"] > 0)]
+    return [
+        f"{event(row.event)}, {words.study(row.label)}: "
+        f"{'at least ' if row.bound == 'at_least' else ''}{row.k:.0f} of {row.n:.0f}"
+        for row in facts.itertuples()
+    ]
+
+
+@made_from("harm_summary")
+def silence(results) -> Table:
+    """Every group once: what it says of each of the gravest harms, from any cause."""
     table = results.table("harm_summary")
-    for word in GRAVE:
-        for approach in ORDER:
-            row = table[
-                (table["event"] == word)
-                & (table["relation"] == "any")
-                & (table["approach"] == approach)
-            ]
-            if row.empty or not row["k_silent"].iloc[0]:
-                continue
-            one = row.iloc[0]
-            quiet, every, n = silent(results, word, approach)
-            who = words.listed([verbatim(name) for name in str(one["silent"]).split(";") if name])
-            parts.append(
-                f"- **{event(word, 2).capitalize()} of any cause, "
-                f"{vocabulary.APPROACHES[approach]}**: {words.of(quiet, every, 'group')} "
-                f"({words.some(n, 'treated patient')}) {words.verb(quiet, 'say', 'says')} "
-                f"nothing: {who}."
-            )
-    return "\n".join(parts) or "No group is silent on deaths, severe infections or tumours."
+    table = table[table["event"].isin(GRAVE) & (table["relation"] == "any")]
+    said_of: dict[tuple[str, str], dict[str, str]] = {}
+    for row in table.itertuples():
+        for word, names in (("silent", row.silent), ("only that none was related", row.other)):
+            for name in filter(None, names.split(";")):
+                said_of.setdefault((row.approach, name), {})[row.event] = word
+    rows = [
+        {
+            "Approach": vocabulary.APPROACHES[approach],
+            "Group": words.study(name),
+            **{event(word, 2).capitalize(): told.get(word, "counted") for word in GRAVE},
+        }
+        for (approach, name), told in sorted(
+            said_of.items(), key=lambda item: (ORDER.index(item[0][0]), item[0][1])
+        )
+    ]
+    return grid(pd.DataFrame(rows))
 
 
 @said
@@ -290,7 +352,9 @@ def silence_in_short(results) -> str:
     for word in GRAVE:
         quiet, every, _ = silent(results, word)
         if every:
-            parts.append(f"{quiet} of {every} of {event(word, 2)}")
+            related = only_related(results, word)
+            also = f" ({related} say only that none was related)" if related else ""
+            parts.append(f"{quiet} of {every} of {event(word, 2)}{also}")
     if not parts:
         return "No table of harms was made in this run."
     return f"Silence is not a zero. Groups that say nothing, from any cause: {words.listed(parts)}."
@@ -398,7 +462,7 @@ def needed_told(results) -> str:
         f"For {vocabulary.APPROACHES[row.approach]}, "
         f"{words.some(round(row.patient_years), 'patient-year')} with "
         f"{_so_many(row.events)} {words.verb(round(row.patient_years), 'leave', 'leaves')} room "
-        "for up to "
+        "for as many as "
         f"{words.number(row.bound_now, 1)} per 100 patient-years (upper end of the two-sided 95 % "
         f"interval, data alone); {row.needed_more:.0f} more without one would bring it under "
         f"{row.threshold:g}."

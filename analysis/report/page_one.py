@@ -134,7 +134,14 @@ def known_harms(results) -> str:
     if not every:
         return died
     told = words.of(quiet, every, "group")
-    return f"{died} {told} {words.verb(quiet, 'do', 'does')} not say whether anyone died."
+    related = harms.only_related(results, "death")
+    also = (
+        f"; {related} {words.verb(related, 'say', 'says')} only that no death was related to the "
+        "treatment"
+        if related
+        else ""
+    )
+    return f"{died} {told} {words.verb(quiet, 'do', 'does')} not say whether anyone died{also}."
 
 
 # --- cards -------------------------------------------------------------------------------------
@@ -153,6 +160,7 @@ def _card(results, approach: str, population: str) -> Card:
         *_insulin_free(results, approach, population),
         _long(results, approach, population),
         _harm(results, approach, population),
+        _also(results, approach, population),
     )
     return Card(title, tuple(replace(one, steps=results.steps(one.id)) for one in lines))
 
@@ -232,6 +240,19 @@ def _harm(results, approach: str, population: str) -> Line:
     told = f"{words.of(quiet, every, 'group')}{types} silent on deaths" if every else ""
     named = f"harms:{approach}:{population}"
     return Line("Harms named", "; ".join(parts), behind=told, more=tuple(more), id=named)
+
+
+def _also(results, approach: str, population: str) -> Line:
+    """What conditioning, drugs or the procedure did besides, in all groups of the approach."""
+    counted = harms.also_counted(results, approach)
+    told = [f"{harms.event(word, 2)} in {counts}" for word, counts in counted.items() if counts]
+    never = [harms.event(word, 2) for word, counts in counted.items() if not counts]
+    behind = f"nobody counts {words.listed(never)}" if never else ""
+    more = tuple(harms.also_named(results, approach))
+    types = " (both types)" if len(STRATA[approach]) > 1 else ""
+    label = f"Other harms counted{types}"
+    named = f"other_harms:{approach}:{population}"
+    return Line(label, "; ".join(told) or "none counted", behind=behind, more=more, id=named)
 
 
 def text_before_cards(results) -> Markdown:

@@ -206,6 +206,9 @@ def harmed(results, fixed: dict) -> list[str]:
     quiet, every, _ = harms.silent(results, "death")
     if quiet:
         found.append(own["silent"].format(k=quiet, n=every))
+        related = harms.only_related(results, "death")
+        if related:
+            found.append(own["only_related"].format(k=related))
     claims = results.table("claims")
     cleared = claims[
         claims["claim_id"].str.endswith("_no_tumours") & (claims["verdict"] == "supported")
@@ -217,7 +220,35 @@ def harmed(results, fixed: dict) -> list[str]:
         found.append(told.format(approach=approach, k=f"{row.k:.0f}", n=f"{row.n:.0f}"))
     if len(benign):
         found.append(own["benign_means"])
-    return [*found, own["cancer_known" if len(cleared) else "cancer"], own["unknown"]]
+    return [
+        *found,
+        own["cancer_known" if len(cleared) else "cancer"],
+        *also_harmed(results, fixed),
+        own["unknown"],
+    ]
+
+
+ALSO = ("severe_infection", "impaired_fertility", "neutropenia", "serious_adverse_event")
+"""Harms besides deaths that the page tells, approach by approach, where somebody had them."""
+
+
+def also_harmed(results, fixed: dict) -> list[str]:
+    """Grave infections, impaired fertility and other harms that were counted, with denominators."""
+    own = fixed["harm"]
+    facts = results.rows("harm_facts", relation="any", arm="treated")
+    found = []
+    for approach in vocabulary.APPROACHES:
+        for word in ALSO:
+            rows = facts[(facts["approach"] == approach) & (facts["event"] == word)]
+            k, n = rows["k"].sum(), rows["n"].sum()
+            if k:
+                least = own["least"] if rows["bound"].eq("at_least").any() else ""
+                found.append(
+                    own[word].format(
+                        approach=fixed["approach"][approach], k=f"{least}{k:.0f}", n=f"{n:.0f}"
+                    )
+                )
+    return found
 
 
 def trials(results, fixed: dict) -> list[str]:

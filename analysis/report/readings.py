@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from analysis import outcomes
+from analysis import certainty, outcomes
 from analysis.questions import MEAN, NONE, STUDY, WORDS
 from analysis.report import directions, visits, words
 
@@ -33,6 +33,7 @@ class Reading:
     direction : -1, 0 or 1: the side of no effect on which the figure lies; 0 for a share.
     k, n : studies and patients, controls included.
     certainty : level, "" where it was not judged.
+    raised : why certainty went up although there is no control group, "" where nothing raised it.
     words_move : what the results in words do to the mean, computed; "" where none are in words.
     reasons : why certainty is what it is.
     caveat : what must be said beside the figure.
@@ -51,6 +52,7 @@ class Reading:
     k: float = 0
     n: float = 0
     certainty: str = ""
+    raised: str = ""
     words_move: str = ""
     reasons: str = ""
     caveat: str = ""
@@ -82,6 +84,21 @@ def certainty_of(results, estimate_id: str) -> tuple[str, str]:
     """Level and reasons of the certainty of an estimate; empty where it was not judged."""
     found = rows_of(results, "certainty", estimate_id=estimate_id)
     return (found["level"].iloc[0], why_so_sure(found.iloc[0])) if len(found) else ("", "")
+
+
+def raised(results, estimate_id: str) -> str:
+    """Why a certainty is moderate or better although there is no control group; "" where it is not.
+
+    The steps down that were taken as well stand in the reasons of the certainty.
+    """
+    level, _ = certainty_of(results, estimate_id)
+    if not level or not certainty.at_least(level, "moderate"):
+        return ""
+    steps = rows_of(results, "certainty_steps", estimate_id=estimate_id)
+    steps = steps[(steps["domain"] != "start") & (steps["levels"] > 0)]
+    if steps.empty:
+        return ""
+    return f"though without a control group, because it {words.listed(list(steps['reason']))}"
 
 
 def why_so_sure(row: pd.Series) -> str:
@@ -292,6 +309,7 @@ def share(
         k=pooled["k_studies"],
         n=pooled["n_patients"],
         certainty=level,
+        raised=raised(results, pooled["id"]),
         reasons=reasons,
         id=pooled["id"],
     )

@@ -226,7 +226,11 @@ def events(evidence: Evidence) -> list[dict]:
 
 
 def summary(evidence: Evidence, facts: pd.DataFrame) -> list[dict]:
-    """Each harm of each approach: stated exactly, as a lower bound, by nobody; and the bounds."""
+    """Each harm of each approach: stated exactly, as a lower bound, by nobody; and the bounds.
+
+    A group that speaks of the event with the other relation only ("no related death" where any
+    cause is asked) is neither counted nor silent: it stands apart as `other`.
+    """
     studies = evidence.studies.set_index("study_id", drop=False)
     eligible = harm_facts.patient_table(evidence).reset_index()
     groups = cohorts.patient_groups(evidence.studies)
@@ -252,6 +256,12 @@ def summary(evidence: Evidence, facts: pd.DataFrame) -> list[dict]:
                 timed = precise[precise["patient_years"].gt(0)]
                 alone = bounds.rate_from_data_alone(timed["k"], timed["patient_years"], per=PER)
                 quiet = all_groups[~all_groups["patients"].isin(own["patients"])]
+                elsewhere = facts[
+                    facts["event"].eq(event) & facts["approach"].eq(approach)
+                    & facts["arm"].eq("treated")
+                ]  # fmt: skip
+                spoke = quiet["patients"].isin(elsewhere["patients"])
+                quiet, other = quiet[~spoke], quiet[spoke]
                 made.append({
                     "event": event, "relation": relation, "approach": approach,
                     "k_cohorts": len(precise), "n_patients": precise["n"].sum(),
@@ -260,6 +270,8 @@ def summary(evidence: Evidence, facts: pd.DataFrame) -> list[dict]:
                     "patient_years": timed["patient_years"].sum(), "k_silent": len(quiet),
                     "n_silent": quiet["n_at_risk"].sum(),
                     "silent": ";".join(sorted(quiet["patients"].map(names))),
+                    "k_other": len(other), "n_other": other["n_at_risk"].sum(),
+                    "other": ";".join(sorted(other["patients"].map(names))),
                     "upper_95": alone["upper95"], "upper_975": alone["upper975"],
                     "source_rows": ";".join(own["source_rows"]),
                 })  # fmt: skip

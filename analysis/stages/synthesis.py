@@ -24,8 +24,8 @@ ENOUGH = 2
 SHOWN = 10
 """So many faults of completeness are named in a message."""
 READS = ("headlines", "study_estimates", "densities", "share_facts", "share_contrasts",
-         "duration_facts", "duration_follow_up", "harm_summary", "harm_events",
-         "registered_silence")  # fmt: skip
+         "duration_facts", "duration_follow_up", "harm_summary", "harm_facts",
+         "registered_silence", "standing", "multiverse")  # fmt: skip
 """The tables of the run that certainty and claims are judged from; no other is looked at."""
 
 
