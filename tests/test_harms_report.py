@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from small_results import Small, small
 
-from analysis import harms as counting
 from analysis import results as contract
+from analysis.counting import harm_facts as counting
 from analysis.report import harms, style, words
 from analysis.stages import harms as stage
 
