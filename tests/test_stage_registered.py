@@ -141,11 +141,13 @@ def test_enough_patients_take_the_step_of_imprecision_back(evidence):
     assert small["imprecision_now"].iloc[0] == -1
     assert small["p_imprecision_changes"].iloc[0] < 0.05
     assert large["p_imprecision_changes"].iloc[0] == pytest.approx(1)
+    assert large["p_certainty_changes"].iloc[0] > 0.5
+    assert "imprecision" in large["moved_by"].iloc[0].split()
 
 
 def test_a_trial_without_randomisation_leaves_the_certainty_of_randomised_results(evidence):
     table, _ = value_of(evidence, {"design": "nonrandomised_controlled", "n_planned": 400.0})
-    assert table["p_certainty_changes"].iloc[0] == 0
+    assert table["p_certainty_changes"].iloc[0] == 0 and table["moved_by"].iloc[0] == ""
     assert table["p_imprecision_changes"].iloc[0] == 0
     assert table["width_after"].iloc[0] < table["width_now"].iloc[0]
 

@@ -161,11 +161,42 @@ def worth(results: Results) -> str:
             f"that the verdict on the good side then has a "
             f"better word is {_range(together['p_verdict_better'])}, a worse one "
             f"{_range(together['p_verdict_worse'])}, and that certainty has another level "
-            f"{_range(together['p_certainty_changes'])}"
+            f"{_range(together['p_certainty_changes'])}, headline by headline"
         )
+    small = _small_but_moving(alone)
+    if small:
+        told.append(small)
     told.append("Each trial is taken to bring a result that the headline predicts, in numbers and "
                 "at no high risk of bias; nothing is drawn at random")  # fmt: skip
     return ". ".join(told) + "."
+
+
+def _small_but_moving(alone: pd.DataFrame) -> str:
+    """Why a small trial alone may move the certainty of one headline and not of another."""
+    likely = alone[alone["p_certainty_changes"] > certainty.MOST]
+    if likely.empty:
+        return ""
+    least = likely.sort_values(["n_patients", "registry_id"]).iloc[0]
+    own = alone[alone["registry_id"] == least["registry_id"]]
+    other = own.sort_values("p_certainty_changes").iloc[0]
+    beside = ""
+    if other["p_certainty_changes"] < least["p_certainty_changes"]:
+        beside = (f", but {percent(other['p_certainty_changes'])} for {_of(other)}, which other "
+                  "steps keep where it is")  # fmt: skip
+    return (
+        f"Certainty goes by fixed steps, so that a small trial may move it by itself: "
+        f"{verbatim(least['registry_id'])} with {some(least['n_patients'], 'patient')} does so "
+        f"with probability {percent(least['p_certainty_changes'])} for {_of(least)} "
+        f"(step: {moved_by(least['moved_by']) or 'none by itself'}){beside}"
+    )
+
+
+STEPS = {"start": "start, randomised results alone"}
+
+
+def moved_by(domains: str) -> str:
+    """Steps of certainty in words: `risk of bias and imprecision`."""
+    return listed([STEPS.get(word, word.replace("_", " ")) for word in domains.split()])
 
 
 def _of(row: pd.Series) -> str:

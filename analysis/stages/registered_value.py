@@ -198,10 +198,25 @@ def _value(headline: Headline, trials: Sequence[Mapping]) -> dict:
         "p_verdict_worse": float(probability @ (rank > 0)),
         "certainty_now": before["certainty"], "p_certainty_changes": other_than["certainty"],
         "p_certainty_better": float(probability @ (level > 0)),
+        "moved_by": " ".join(_moved_by(before, then, probability)),
         "imprecision_now": before["imprecision"],
         "p_imprecision_changes": other_than["imprecision"],
         "read_on": trials[0]["read_on"],
     }  # fmt: skip
+
+
+def _moved_by(before: pd.Series, then: pd.DataFrame, probability: np.ndarray) -> list[str]:
+    """Domains of certainty with another step in most of the results in which certainty changes."""
+    changes = (then["certainty"] != before["certainty"]).to_numpy()
+    weight = float(probability[changes].sum())
+    if not weight > 0:
+        return []
+    return [
+        domain
+        for domain, now in before["steps"].items()
+        if probability[changes] @ [steps[domain] != now for steps in then["steps"][changes]]
+        > certainty.MOST * weight
+    ]
 
 
 def _between(after: After | None, y: np.ndarray, fine: np.ndarray) -> After | None:
@@ -266,6 +281,7 @@ def _judged(
         found[tuple(case[alike])] = {
             "certainty": level, "word": words_of.verdict(words_of.EFFECT, grounds)[0],
             "imprecision": next(step.levels for step in taken if step.domain == "imprecision"),
+            "steps": {step.domain: step.levels for step in taken},
         }  # fmt: skip
     states = pd.DataFrame([found[key] for key in zip(*(table[c] for c in alike), strict=True)])
     return pd.concat([table, states], axis=1)

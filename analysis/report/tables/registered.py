@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 
 from analysis import outcomes, registered, vocabulary
-from analysis.report import directions
+from analysis.evidence import label_of
+from analysis.report import directions, registered_text
 from analysis.report.registered_text import date, rows
 from analysis.report.results import Results
 from analysis.report.tables.base import Table, grid, link, made_from
 from analysis.report.text import Link
-from analysis.report.words import chance, count, percent, percent_interval, short
+from analysis.report.words import chance, count, listed, percent, percent_interval, short
 
 POPULATIONS = {**vocabulary.POPULATIONS, "": "not stated"}
 NOT_STATED = {"yes": "yes", "no": "no", "not_stated": "not stated"}
@@ -36,6 +37,7 @@ def ongoing(results: Results) -> Table:
             "Control group": NOT_STATED[row["controlled"]],
             "Masked": NOT_STATED[row["masked"]],
             "Patients": count(row["n_patients"]),
+            "Told so far": _told_so_far(results, row),
             "Due": date(row["expected"]) + (" (past)" if row["overdue"] else "") or "not stated",
             "Primary outcome": row["primary_outcome"],
             "Sponsor": row["sponsor"],
@@ -43,6 +45,19 @@ def ongoing(results: Results) -> Table:
         for row in table.to_dict("records")
     ]
     return grid(pd.DataFrame(shown), ("Patients",), tools=True)
+
+
+def _told_so_far(results: Results, row: dict) -> str:
+    """What a trial under way has already told, and in which reports."""
+    if row["results"] == "none_found":
+        return "nothing found"
+    studies = results.evidence.studies.set_index("study_id")
+    named = [label_of(studies.loc[study]) for study in row["study_ids"].split()
+             if study in studies.index]  # fmt: skip
+    first = vocabulary.TRIAL_RESULTS[row["results"]]
+    if row["results"] == "published":
+        first = "first results published"
+    return f"{first}: {listed(named)}" if named else first
 
 
 @made_from("registered_value")
@@ -65,6 +80,7 @@ def value(results: Results) -> Table:
             "Better word": chance(row.p_verdict_better),
             "Worse word": chance(row.p_verdict_worse),
             "Certainty changes": chance(row.p_certainty_changes),
+            "By": registered_text.moved_by(row.moved_by) or "–",
         }
         for row in table.itertuples()
     ]

@@ -185,6 +185,8 @@ VALUE = declare(
         column("certainty_now", WORD, "certainty of the evidence", words=certainty.LEVELS),
         column("p_certainty_changes", NUMBER, "probability of another level"),
         column("p_certainty_better", NUMBER, "probability of a better level"),
+        column("moved_by", TEXT, "steps of certainty that are others in most of the results in "
+               "which it changes, separated by spaces"),
         column("imprecision_now", NUMBER, "levels taken for imprecision"),
         column("p_imprecision_changes", NUMBER, "probability of another step there"),
         READ_ON,
