@@ -280,15 +280,23 @@ def test_the_style_of_word_is_as_its_script_makes_it():
 # --- no process outlives its render -------------------------------------------------------------
 
 
-def figures(*cells: tuple[str, str]) -> str:
-    """A source whose cells draw one figure each, its title the name of the cell."""
-    one = (
-        '```{{python}}\n#| label: fig-{name}\n#| fig-cap: "{name}."\n#| fig-alt: "{name}."\n'
-        "from matplotlib.figure import Figure\nfigure = Figure()\n{more}\n"
-        "figure.suptitle('{name}')\nfigure\n```\n\n"
+def figures(*cells: tuple[str, str], between: str = "") -> str:
+    """A source whose cells draw one figure each, its title the name of the cell.
+
+    `between` is a cell before the last figure.
+    """
+    head = (
+        "```{python}\n#| include: false\nfrom analysis.report import style\n"
+        "from matplotlib.figure import Figure\nstyle.notebook()\n"
+        "def draw(name, more=None):\n    figure = Figure()\n    figure.suptitle(name)\n"
+        "    if more:\n        figure.draw = more\n    return figure\n```\n\n"
     )
-    head = "```{python}\n#| include: false\nfrom analysis.report import style\nstyle.notebook()\n"
-    return head + "```\n\n" + "".join(one.format(name=n, more=more) for n, more in cells)
+    made = [
+        f'```{{python}}\n#| label: fig-{name}\n#| fig-cap: "{name}."\n#| fig-alt: "{name}."\n'
+        f"draw({name!r}{more})\n```\n\n"
+        for name, more in cells
+    ]
+    return head + "".join([*made[:-1], between, made[-1]])
 
 
 def test_figures_drawn_by_two_processes_stand_each_in_its_place(tmp_path):
@@ -304,12 +312,32 @@ def test_figures_drawn_by_two_processes_stand_each_in_its_place(tmp_path):
 
 @pytest.mark.parametrize("place", every(2, 3))
 def test_a_figure_that_cannot_be_drawn_is_named_whichever_process_draws_it(tmp_path, place):
-    bad = "figure.draw = lambda *words: 1 / 0"
+    bad = ", lambda *words: 1 / 0"
     source = tmp_path / "bad.qmd"
     cells = [(f"n{i}", bad if i == place else "") for i in range(6)]
     source.write_text(figures(*cells), encoding="utf-8")
     with pytest.raises(render.RenderError, match=f"cell fig-n{place}: shows neither"):
         render.render(source, tmp_path / "bad.html")
+
+
+def test_a_cell_that_fails_beside_the_figures_is_named(tmp_path):
+    source = tmp_path / "bad.qmd"
+    text = figures(*[(f"n{i}", "") for i in range(6)]) + "And `{python} 1 / 0` more.\n"
+    source.write_text(text, encoding="utf-8")
+    with pytest.raises(render.RenderError, match=r":\d+: an inline expression: ZeroDivisionError"):
+        render.render(source, tmp_path / "bad.html")
+
+
+def test_where_a_cell_makes_a_name_figures_wait_for_their_turn(tmp_path):
+    source = tmp_path / "turns.qmd"
+    between = "```{python}\n#| include: false\ndef draw(name):\n    figure = Figure()\n" \
+              "    figure.suptitle(name.upper())\n    return figure\n```\n\n"  # fmt: skip
+    source.write_text(figures(*[(f"n{i}", "") for i in range(6)], between=between), "utf-8")
+    page = render.render(source, tmp_path / "turns.html").path.read_text(encoding="utf-8")
+    drawn = [base64.b64decode(data).decode("utf-8")
+             for data in re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', page)]  # fmt: skip
+    titles = [re.search(r">([nN]\d)</text>", svg)[1] for svg in drawn]
+    assert titles == ["n0", "n1", "n2", "n3", "n4", "N5"]
 
 
 def test_a_process_started_ahead_takes_the_environment_of_its_job(tmp_path, monkeypatch):

@@ -3,8 +3,9 @@
 Started by `execute` with the job, one line of JSON, on its standard input; answers with one line of
 JSON. The input stays open for as long as the parent lives: when it closes, this process ends, so
 that no kernel outlives its render. Values are shown by IPython's own formatters, as in a notebook.
-Cells run one after the other; figures, which nothing can change any more, are drawn at the end, on
-two processors where there are two. Started with `ahead`, it loads what reports need while it waits.
+Cells run one after the other; where all but the first are expressions, so that none needs what
+another did, figures are made beside the text, on two processors where there are two. Started with
+`ahead`, it loads what reports need while it waits.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 FEW = 4
@@ -76,7 +77,8 @@ def run(
 
     Parameters
     ----------
-    parts : `{"line", "code"}` of a cell, `{"inline": [[expression, line], ...]}` of a text.
+    parts : `{"line", "code", "label"}` of a cell, `{"inline": [[expression, line], ...]}` of a
+        text.
     source : name of the .qmd, for tracebacks.
     folder : the working folder of the cells.
     kinds : the MIME types that cells are shown as; Markdown where a value has none of them.
@@ -91,40 +93,62 @@ def run(
     """
     os.chdir(folder)
     sys.path.insert(0, folder)
-    shell = _shell()
-    space = shell.user_ns
-    outputs: list[list[dict]] = []
-    drawings: list[tuple[int, object, int]] = []
-    for part in parts:
-        if "code" in part:
-            line = part["line"]
-            value = _value(part["code"], source, line, space)
-            if _is_figure(value):
-                drawings.append((len(outputs), value, line))
-            outputs.append([] if value is None or _is_figure(value)
-                           else [_shown(shell, value, line, kinds)])  # fmt: skip
-        else:
-            outputs.append([_inline(shell, text, line, source, space)
-                            for text, line in part["inline"]])  # fmt: skip
-    for place, data in _drawn(shell, drawings, kinds):
-        outputs[place] = [data]
-    return outputs
+    bench = _Bench(_shell(), source, parts, kinds)
+    apart = _figures_apart(parts)
+    if len(apart) < FEW or not hasattr(os, "fork") or (os.cpu_count() or 1) < 2:
+        return [bench.show(place) for place in range(len(parts))]
+    first = next(place for place, part in enumerate(parts) if "code" in part)
+    before = [bench.show(place) for place in range(first + 1)]
+    others = [place for place in range(first + 1, len(parts)) if place not in set(apart)]
+    return before + _by_two(bench, others, apart, first + 1)
 
 
-def _is_figure(value: object) -> bool:
-    """Whether a value is a figure of matplotlib, which no later cell changes."""
-    loaded = sys.modules.get("matplotlib.figure")
-    return loaded is not None and isinstance(value, loaded.Figure)
+class _Bench:
+    """Where the parts are run: the shell with the names of the report, and what is asked of it."""
+
+    def __init__(self, shell, source: str, parts: list[dict], kinds: Sequence[str]):
+        self.shell, self.source, self.parts, self.kinds = shell, source, parts, kinds
+
+    def show(self, place: int) -> list[dict]:
+        """What one part shows. Raises CellError."""
+        part, space = self.parts[place], self.shell.user_ns
+        if "code" not in part:
+            return [_inline(self.shell, text, line, self.source, space)
+                    for text, line in part["inline"]]  # fmt: skip
+        value = _value(part["code"], self.source, part["line"], space)
+        return [] if value is None else [_shown(self.shell, value, part["line"], self.kinds)]
 
 
-def _drawn(shell, drawings: list[tuple], kinds: Sequence[str]) -> list[tuple[int, dict]]:
-    """Every figure in its formats, with its place; half of them by a fork of this process."""
+def _figures_apart(parts: list[dict]) -> list[int]:
+    """The places of figures that need not wait for their turn.
 
-    def draw(some: list[tuple]) -> list[tuple[int, dict]]:
-        return [(place, _shown(shell, figure, line, kinds)) for place, figure, line in some]
+    They are those of a report whose first cell alone holds statements: where every other cell is
+    one expression, no cell makes a name that another needs.
+    """
+    cells = [place for place, part in enumerate(parts) if "code" in part]
+    if not all(_is_expression(parts[place]["code"]) for place in cells[1:]):
+        return []
+    return [place for place in cells[1:] if parts[place].get("label", "").startswith("fig-")]
 
-    if len(drawings) < FEW or not hasattr(os, "fork") or (os.cpu_count() or 1) < 2:
-        return draw(drawings)
+
+def _is_expression(code: str) -> bool:
+    try:
+        body = ast.parse(code).body
+    except SyntaxError:
+        return False
+    named = any(isinstance(node, ast.NamedExpr) for part in body for node in ast.walk(part))
+    return len(body) == 1 and isinstance(body[0], ast.Expr) and not named
+
+
+def _by_two(bench: _Bench, others: list[int], figures: list[int], start: int) -> list[list[dict]]:
+    """What the parts from `start` on show; a fork of this process makes figures meanwhile.
+
+    Both take the next figure from one pipe, this process when it has done all `others`, so that
+    neither waits long for the other. Of several failures the first of the source is raised.
+    """
+    queue, fill = os.pipe()
+    os.write(fill, b"".join(place.to_bytes(TOKEN, "big") for place in figures))
+    os.close(fill)
     told, tell = os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # the other thread only waits
@@ -132,24 +156,47 @@ def _drawn(shell, drawings: list[tuple], kinds: Sequence[str]) -> list[tuple[int
     if child == 0:
         os.close(told)
         threading.Thread(target=_end_with_parent, daemon=True).start()
-        try:
-            answer = {"drawn": draw(drawings[1::2])}
-        except CellError as error:
-            answer = {"line": error.line, "error": str(error)}
+        shown, failed = _made(bench, _tokens(queue))
         with os.fdopen(tell, "w", encoding="utf-8") as pipe:
-            json.dump(answer, pipe)
+            json.dump({"shown": shown, "failed": failed}, pipe)
         os._exit(0)
     os.close(tell)
-    own = draw(drawings[::2])
+    shown, failed = _made(bench, others)
+    own, wrong = _made(bench, _tokens(queue))
+    os.close(queue)
     with os.fdopen(told, encoding="utf-8") as pipe:
         text = pipe.read()
     os.waitpid(child, 0)
-    if not text:
-        return own + draw(drawings[1::2])
-    answer = json.loads(text)
-    if "error" in answer:
-        raise CellError(answer["line"], answer["error"])
-    return own + [(place, data) for place, data in answer["drawn"]]
+    answer = json.loads(text) if text else {"shown": [], "failed": []}
+    failed += wrong + answer["failed"]
+    found = dict([*shown, *own, *answer["shown"]])
+    if not failed and not text:  # the other process died: what it had is made here
+        left, failed = _made(bench, [place for place in figures if place not in found])
+        found |= dict(left)
+    if failed:
+        line, message = min(map(tuple, failed))
+        raise CellError(line, message)
+    return [found[place] for place in range(start, len(bench.parts))]
+
+
+TOKEN = 4
+"""Bytes of a place in the pipe of figures: a read takes one, and no two processes the same."""
+
+
+def _tokens(queue: int) -> Iterator[int]:
+    while token := os.read(queue, TOKEN):
+        yield int.from_bytes(token, "big")
+
+
+def _made(bench: _Bench, places: Iterable[int]) -> tuple[list, list]:
+    """What these parts show, each with its place, up to the first failure; and that failure."""
+    shown = []
+    for place in places:
+        try:
+            shown.append((place, bench.show(place)))
+        except CellError as error:
+            return shown, [(error.line, str(error))]
+    return shown, []
 
 
 def _shell():

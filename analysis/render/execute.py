@@ -59,7 +59,7 @@ def execute(
         "folder": str(source.parent.resolve()),
         "kinds": list(kinds),
         "parts": [
-            {"code": part.source, "line": part.first}
+            {"code": part.source, "line": part.first, "label": part.label}
             if isinstance(part, Cell)
             else {"inline": inline(part)}
             for part in parts
