@@ -28,6 +28,7 @@ from analysis import (
     vocabulary,
 )
 from analysis.evidence.references import reference
+from analysis.records import records
 
 ALL = "all"
 FACTS = {"share_facts": "counted", "duration_facts": "counted as a duration",
@@ -94,7 +95,7 @@ class Chains:
             name = file.removesuffix(".csv")
             table = getattr(self.body, name, None)
             if isinstance(table, pd.DataFrame):
-                for row in table.to_dict("records"):
+                for row in records(table):
                     found.setdefault(reference(name, row), (name, row))
         return found
 
@@ -112,13 +113,17 @@ class Chains:
         """Table of counted facts and study -> its facts."""
         found: dict[tuple[str, str], list[dict]] = {}
         for table in FACTS:
-            for row in self.table(table).to_dict("records"):
+            for row in records(self.table(table)):
                 found.setdefault((table, row["study_id"]), []).append(row)
         return found
 
     @cached_property
-    def _estimate_places(self) -> dict[str, int]:
-        return _places_of(self.estimates["id"])
+    def _estimates(self) -> dict[str, dict]:
+        """Every estimate by its name in lower case; of several of a name the first."""
+        found: dict[str, dict] = {}
+        for row in records(self.estimates):
+            found.setdefault(row["id"].lower(), row)
+        return found
 
     @cached_property
     def _question_places(self) -> dict[str, int]:
@@ -137,7 +142,7 @@ class Chains:
     def _studies_called(self) -> dict[str, list[int]]:
         """What a person may call a study, plain -> the places of those called so."""
         called: dict[str, list[int]] = {}
-        for place, study in enumerate(self.body.studies.to_dict("records")):
+        for place, study in enumerate(records(self.body.studies)):
             names = [study["study_id"], evidence.label_of(study),
                      *(study[column] for column in IDENTIFIERS)]  # fmt: skip
             for name in {plain(name) for name in names} - {""}:
@@ -152,6 +157,15 @@ class Chains:
 
     def walk(self, name: str) -> list[str]:
         """The steps behind a name of the evidence or its results; none where it names nothing."""
+        if name not in self._walked:
+            self._walked[name] = self._walk(name)
+        return self._walked[name]
+
+    @cached_property
+    def _walked(self) -> dict[str, list[str]]:
+        return {}
+
+    def _walk(self, name: str) -> list[str]:
         for way in (self.estimate, self.question, self.stratum, self.harms, self.claim, self.effect,
                     self.row, self.study, self.cohort, self.trial):  # fmt: skip
             if found := way(name):
@@ -162,10 +176,9 @@ class Chains:
 
     def estimate(self, name: str) -> list[str]:
         """An estimate: its figure, rule, certainty, and the effects or counts behind it."""
-        place = self._estimate_places.get(name.lower())
-        if place is None:
+        one = self._estimates.get(name.lower())
+        if one is None:
             return []
-        one = self.estimates.iloc[place]
         about = outcomes.get(one["outcome"])
         lines = [one["id"], f"  {about.title}; {_stratum(one)}; {_design(one)}",
                  f"  {results.QUANTITIES[one['quantity']]}{_when(one)}",
@@ -234,7 +247,7 @@ class Chains:
         table = table[table["population"].str.startswith(parts[2])]
         rule = "rule: every death and severe infection is named (docs/protocol.md, safety)"
         lines = [name.lower(), f"  named events: {len(table)}", rule]
-        for row in table.to_dict("records"):
+        for row in records(table):
             lines.append(f"  {row['label']}, {row['event'].replace('_', ' ')}: {row['k']:g} of "
                          f"{row['n']:g}, {row['what']}")  # fmt: skip
             lines += self._sources(row["source_rows"], "    ")
@@ -273,7 +286,7 @@ class Chains:
             return self._counted(one)
         rows = self._effects_of(one)
         lines = [f"effects: {len(rows)}"]
-        for row in rows.to_dict("records"):
+        for row in records(rows):
             lines += self._effect_lines(row)
         return lines
 
@@ -286,13 +299,24 @@ class Chains:
         asked = questions.Question(*(one[part] for part in QUESTION))
         rows = self._questions.rows(asked)
         if one["variant"] != "headline":
-            judged = risk_of_bias.overalls(self.body.risk_of_bias)
-            for variant, chosen, _, _ in headlines.variants(self._questions, asked, judged):
-                if variant == one["variant"]:
-                    rows = chosen
+            if asked not in self._variants:
+                self._variants[asked] = {
+                    name: chosen for name, chosen, _, _ in
+                    headlines.variants(self._questions, asked, self._judged)
+                }  # fmt: skip
+            rows = self._variants[asked].get(one["variant"], rows)
         if one["cell_class"] != ALL:
             rows = rows[rows["cell_class"] == one["cell_class"]]
         return rows
+
+    @cached_property
+    def _variants(self) -> dict[questions.Question, dict[str, pd.DataFrame]]:
+        """Question -> variant -> the effects in it; filled as it is asked."""
+        return {}
+
+    @cached_property
+    def _judged(self) -> pd.DataFrame:
+        return risk_of_bias.overalls(self.body.risk_of_bias)
 
     def _effect_lines(self, row: Mapping, used: str = "") -> list[str]:
         """An effect in a line, and its raw rows with their addresses."""
@@ -321,7 +345,7 @@ class Chains:
                 keep &= cohorts.in_population(facts["population"], one["population"])
             if one["cell_class"] != ALL:
                 keep &= facts["cell_class"] == one["cell_class"]
-            for row in facts[keep].to_dict("records"):
+            for row in records(facts[keep]):
                 lines += self._fact_lines(row)
         return [f"facts: {sum(not line.startswith('    ') for line in lines)}", *lines]
 
@@ -367,8 +391,8 @@ class Chains:
 
     def _estimate_of_claim(self, name: str, shown: dict[tuple[str, ...], str]) -> list[str]:
         """An estimate of a claim with its steps; what stands behind several is told once."""
-        place = self._estimate_places.get(name.lower())
-        figure = "told without a mean" if place is None else figures(self.estimates.iloc[place])
+        one = self._estimates.get(name.lower())
+        figure = "told without a mean" if one is None else figures(one)
         whole = self.estimate(name) or self.question(name)
         if not whole:
             return [f"  estimate {name}: not in these results"]
@@ -439,7 +463,7 @@ class Chains:
             for name in names.split(";"):
                 uses.setdefault(name, []).append(f"effect: {effect}")
         for table, words in FACTS.items():
-            for fact in self.table(table).to_dict("records"):
+            for fact in records(self.table(table)):
                 what = fact.get("outcome") or fact.get("event") or fact.get("kind")
                 for name in str(fact["source_rows"]).split(";"):
                     uses.setdefault(name, []).append(f"{words}: {what}")
@@ -496,7 +520,7 @@ class Chains:
                  f"{_bracketed(study['exclusion_reason'])}"]  # fmt: skip
         mine = self._effects_of_study.get(name, self.effects.iloc[:0])
         lines.append(f"effects: {len(mine)}")
-        for row in mine.to_dict("records"):
+        for row in records(mine):
             uses = [word for mark, word in (("headline_controlled", "headline"),
                                             ("headline_uncontrolled", "uncontrolled panel"))
                     if row.get(mark)]  # fmt: skip
@@ -526,7 +550,7 @@ class Chains:
         """A registered trial by its number: its row and where it was read."""
         table = self.body.registered_trials
         found = table[table["registry_id"].map(plain).eq(plain(name))]
-        return [line for row in found.to_dict("records")
+        return [line for row in records(found)
                 for line in self.row(reference("registered_trials", row))]  # fmt: skip
 
     def cohort(self, name: str) -> list[str]:
@@ -537,7 +561,7 @@ class Chains:
             return []
         return [f"cohort {mine['cohort'].iloc[0]}: {len(mine)} reports"] + [
             f"  {row['study_id']}: {evidence.label_of(row)} ({row['cohort_role']})"
-            for row in mine.to_dict("records")
+            for row in records(mine)
         ]
 
 
