@@ -257,7 +257,8 @@ def _cells(row: dict[str, str]) -> str:
 
 DIFF_HELP = """What the evidence changes against an earlier state: headlines, weight and surprise.
 
-The headlines are those of the report, results in words included, computed exactly in seconds.
+The headlines are those of the report (means, results in words included, shares, rates of harm and
+durations), computed exactly in seconds. What is not computed is said.
 
 Examples:
 
@@ -294,7 +295,8 @@ def diff(
     except evidence.EvidenceError as error:
         raise _fail(str(error)) from None
     with errors.status("exact fits before and after"):
-        found = difference.conclude(difference.compare(before, after), before, after, out)
+        found = difference.compare(before, after, out)
+        found = difference.conclude(found, before, after, out)
     for line in terminal.lines(found, base):
         _say(line)
     if html is not None:

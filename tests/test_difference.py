@@ -2,10 +2,12 @@
 
 import dataclasses
 import subprocess
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
+from made_evidence import evidence_of
 from scipy import integrate, stats
 
 from analysis import (
@@ -21,9 +23,11 @@ from analysis import (
     risk_of_bias,
 )
 from analysis import evidence as ev
-from analysis.counting import share_facts
-from analysis.difference import comparing, counted, judging, page, terminal
+from analysis.counting import duration_facts, share_facts
+from analysis.difference import comparing, counted, judging, lasting, page, terminal
+from analysis.exact import survival
 from analysis.questions import Question
+from analysis.stages import durations as stage_of_durations
 from analysis.stages import headlines, synthesis
 
 NEW = "newtrial2030"
@@ -488,3 +492,124 @@ def test_the_command_tells_what_changed(repository, call):
     assert target.read_text("utf-8").startswith("<!doctype html>")
     path.write_text("nonsense\n", "utf-8")
     assert call("diff", "--base", "HEAD", "--raw", repository).exit_code == 1
+
+
+# --- durations -----------------------------------------------------------------------------------
+
+
+def listed(study: str, ended: tuple, ongoing: tuple) -> list[dict]:
+    every = [(month, "resumed") for month in ended] + [(month, "ongoing") for month in ongoing]
+    return [
+        {"study_id": study, "fact": "ever", "bound": "exact", "n_total": 20.0,
+         "k": float(len(every))},
+        *({"study_id": study, "fact": "patient", "n_total": 20.0, "value": float(month),
+           "status": status, "sampling": "all", "patient_label": f"{study} {i}", "bound": ""}
+          for i, (month, status) in enumerate(every)),
+    ]  # fmt: skip
+
+
+SHORT = listed("short", (2, 4, 5, 8, 9, 14), (16, 20))
+MIDDLE = listed("middle", (6, 12, 20, 31), (24, 36, 48))
+LONG = listed("long", (30, 44), (60, 72, 80))
+
+
+@pytest.fixture(scope="module")
+def exponential():
+    """One family, for speed: what is compared does not depend on how many there are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            lasting.survival, "fit_all", partial(survival.fit_all, families=("exponential",))
+        )
+        yield
+
+
+@pytest.fixture(scope="module")
+def lasted(evidence, exponential):
+    """Two studies on durations, and three."""
+    two, three = (evidence_of(evidence, rows) for rows in
+                  ([*SHORT, *MIDDLE], [*SHORT, *MIDDLE, *LONG]))  # fmt: skip
+    return two, three, difference.compare(two, three)
+
+
+def test_durations_are_those_of_the_report(lasted):
+    two, three, found = lasted
+    assert found.durations["approach"].unique().tolist() == ["immune_reset"]
+    assert len(found.durations) == len(lasting.SHOWN)
+    for state, when in ((two, "before"), (three, "after")):
+        facts = stage_of_durations.facts_of(
+            stage_of_durations.with_strata(state, duration_facts.layer(state)[0]), "immune_reset"
+        )
+        average = survival.fit_all(
+            facts, stage_of_durations.PRIORS, families=("exponential",)
+        ).average
+        at_12 = found.durations[found.durations["month"] == 12].iloc[0]
+        own = average.survival([12.0]).iloc[0]
+        told = [at_12[f"{name}_{when}"] for name in ("median", "ci_low", "ci_high")]
+        assert told == pytest.approx([own["median"], own["ci_low"], own["ci_high"]])
+        assert at_12[f"k_studies_{when}"] == facts["study_id"].nunique()
+
+
+def test_longer_durations_raise_what_is_told_of_them(lasted):
+    table = lasted[2].durations
+    assert (table["median_after"] > table["median_before"]).all()
+
+
+def test_durations_are_told_in_lines_and_on_the_page(lasted):
+    found = lasted[2]
+    lines = terminal.lines(found, "HEAD")
+    assert max(map(len, lines)) <= 80
+    text = " ".join(" ".join(lines).split())
+    assert "Still insulin-free at 12 months, of the ever free: immune reset, type 1" in text
+    assert "an extrapolation: too few were followed" in text
+    assert "Half of the ever free on insulin again" in page.page(found, "HEAD")
+
+
+def test_what_is_not_computed_is_said(found, lasted):
+    for each in (found, lasted[2]):
+        assert " ".join(terminal.lines(each, "HEAD")[-3:]).startswith("not computed here")
+        assert "not computed here" in page.page(each, "HEAD")
+
+
+def test_facts_that_no_curve_reads_leave_durations_alone(lasted):
+    two = lasted[0]
+    other = dataclasses.replace(two, studies=two.studies.assign(notes="another"))
+    assert difference.compare(two, other).durations.empty
+
+
+def test_a_curve_that_appears_has_no_curve_before(evidence, exponential):
+    one, two = (evidence_of(evidence, rows) for rows in (SHORT, [*SHORT, *MIDDLE]))
+    found = difference.compare(one, two)
+    assert found.durations["median_before"].isna().all()
+    assert found.durations["median_after"].notna().all()
+    assert "no curve: fewer than two studies" in " ".join(
+        " ".join(terminal.lines(found, "HEAD")).split()
+    )
+
+
+def test_tracked_durations_of_a_state_are_taken_as_they_are(lasted, tmp_path, monkeypatch):
+    """Where evidence and code are the same; a fit is then not asked for."""
+    two, three, found = lasted
+    told = {name: states[0] for name, states in found.lasted.items()}
+    results.write(tmp_path, "estimates", told["estimates"])
+    results.write(tmp_path, "duration_follow_up", told["duration_follow_up"])
+    record = {"inputs": {"code": lasting.code_digest("analysis.stages.durations"),
+                         "evidence": pipeline.evidence_digests(two)}}  # fmt: skip
+    monkeypatch.setattr(pipeline, "read_manifest", lambda out: {"stages": {"durations": record}})
+    fits = []
+    fit_all = lasting.survival.fit_all
+    monkeypatch.setattr(
+        lasting.survival,
+        "fit_all",
+        lambda *words, **more: fits.append(1) or fit_all(*words, **more),
+    )
+    again = difference.compare(two, three, tmp_path)
+    assert len(fits) == 1
+    figures = [name for name in again.durations if name.endswith(("_before", "_after"))]
+    for name in figures:
+        if name.startswith(("median", "ci")):
+            assert again.durations[name].to_numpy() == pytest.approx(
+                found.durations[name].to_numpy(), rel=1e-6
+            )
+    record["inputs"]["code"] = "of another version"
+    difference.compare(two, three, tmp_path)
+    assert len(fits) == 3

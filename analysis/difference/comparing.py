@@ -27,7 +27,7 @@ import pandas as pd
 from scipy import special
 
 from analysis import effects, evidence, outcomes, priors, questions
-from analysis.difference import counted
+from analysis.difference import counted, lasting
 from analysis.evidence import Evidence
 from analysis.exact import contrasts
 from analysis.exact.contrasts import ContrastPosterior, ContrastPriors
@@ -61,10 +61,13 @@ class Difference:
         the scale readers see (ratios as ratios).
     effects : each result of these headlines that is new or changed (`EFFECT_COLUMNS`).
     counted : each share and rate that the change touches (`counted.COLUMNS`).
+    durations : each duration that the change touches (`lasting.COLUMNS`).
     verdicts : each claim whose verdict changed (`VERDICT_COLUMNS`); told by `judging`.
     posteriors : question -> posterior before and after, None where none is computed.
     counted_before, counted_after : the touched estimates of shares and rates in either state.
     counts : what either state counts, before and after.
+    lasting : what either state tells of durations, before and after.
+    lasted : `estimates` and `duration_follow_up` of the touched approaches, before and after.
     remark : what could not be told, "" where nothing.
     """
 
@@ -72,11 +75,14 @@ class Difference:
     headlines: pd.DataFrame
     effects: pd.DataFrame
     counted: pd.DataFrame
+    durations: pd.DataFrame
     verdicts: pd.DataFrame
     posteriors: dict[Question, tuple[ContrastPosterior | None, ContrastPosterior | None]]
     counted_before: pd.DataFrame
     counted_after: pd.DataFrame
     counts: tuple[counted.Counts, counted.Counts]
+    lasting: tuple[lasting.Durations, lasting.Durations]
+    lasted: dict[str, list[pd.DataFrame]]
     remark: str = ""
 
 
@@ -121,8 +127,14 @@ def _git(words: list[str], where: Path) -> bytes | None:
 # --- the comparison ------------------------------------------------------------------------------
 
 
-def compare(before: Evidence, after: Evidence) -> Difference:
-    """What the evidence `after` changes against `before`, but for certainty and verdicts."""
+def compare(before: Evidence, after: Evidence, out: Path | None = None) -> Difference:
+    """What the evidence `after` changes against `before`, but for certainty and verdicts.
+
+    Parameters
+    ----------
+    before, after : the two states.
+    out : a folder of tracked results: durations of the state they are of need no fit.
+    """
     old, new = _State(before), _State(after)
     rows: list[dict] = []
     found: list[dict] = []
@@ -141,15 +153,22 @@ def compare(before: Evidence, after: Evidence) -> Difference:
         found += _new_results(question, old, new)
     counts = (counted.of(before), counted.of(after))
     shares_and_rates, *estimates = counted.compare(*counts)
+    durations = tuple(
+        lasting.of(state, of.shares, out) for state, of in zip((before, after), counts, strict=True)
+    )
+    how_long, lasted = lasting.compare(*durations)
     return Difference(
         _facts(before, after),
         pd.DataFrame(rows, columns=HEADLINE_COLUMNS),
         pd.DataFrame(found, columns=EFFECT_COLUMNS),
         shares_and_rates,
+        how_long,
         pd.DataFrame(columns=VERDICT_COLUMNS),
         posteriors,
         *estimates,
         counts,
+        durations,
+        lasted,
     )
 
 

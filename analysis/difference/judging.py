@@ -20,7 +20,7 @@ from analysis.evidence import Evidence
 from analysis.questions import Question
 from analysis.stages import headlines, synthesis
 
-JUDGED_FROM = ("headlines", "shares", "harms")
+JUDGED_FROM = ("headlines", "shares", "harms", "durations")
 """The stages whose results certainty and claims are judged from and that `diff` computes anew."""
 UNJUDGED = ("certainty and verdicts are not told: the results in {out} belong to neither state "
             "(`isletmeta run` brings them up to date)")  # fmt: skip
@@ -90,15 +90,29 @@ def _judged_anew(
             made["densities"] += headlines.densities(question, fit, answer.headline["told"])
     counted = found.counted_before if when == "before" else found.counted_after
     beside = found.counted_after if when == "before" else found.counted_before
-    stale |= estimates["id"].isin([*counted["id"], *beside["id"]])
-    whole = pd.concat([estimates[~stale], results.estimates(fresh), counted], ignore_index=True)
-    given = tables | counted_tables(found.counts[0 if when == "before" else 1])
+    place = 0 if when == "before" else 1
+    lasted = {name: states[place] for name, states in found.lasted.items()}
+    others = found.lasted["estimates"][1 - place]
+    named = pd.concat([counted["id"], beside["id"], lasted["estimates"]["id"], others["id"]])
+    stale |= estimates["id"].isin(named)
+    fitted = [results.estimates(fresh), counted, lasted["estimates"]]
+    whole = pd.concat([estimates[~stale], *fitted], ignore_index=True)
+    given = tables | counted_tables(found.counts[place]) | found.lasting[place].tables
+    given["duration_follow_up"] = _reach(tables["duration_follow_up"], found.lasted, place)
     for name, rows in made.items():
         added = pd.DataFrame(rows, columns=results.TABLES[name].names)
         joined = pd.concat([tables[name][~gone[name]], added], ignore_index=True)
         given[name] = results.checked(name, joined)
     made_anew = synthesis.conclusions(state, whole, given)
     return made_anew["certainty"], made_anew["claims"]
+
+
+def _reach(tracked: pd.DataFrame, lasted: dict[str, list[pd.DataFrame]], place: int):
+    """How far durations were followed in a state: of touched approaches as computed anew."""
+    both = lasted["duration_follow_up"]
+    touched = {approach for table in both for approach in table["approach"]}
+    kept = tracked[~tracked["approach"].isin(touched)]
+    return results.checked("duration_follow_up", pd.concat([kept, both[place]], ignore_index=True))
 
 
 def _of(table: pd.DataFrame, question: Question) -> pd.Series:

@@ -23,6 +23,12 @@ DESIGNS = {
     "uncontrolled": "within the treated, no controls",
 }
 
+NOT_COMPUTED = (
+    "not computed here: what stands beside the headlines (sensitivity analyses and the multiverse, "
+    "publication bias, models as witnesses) and what trials to come are worth; `isletmeta run` "
+    "brings them up to date"
+)
+
 
 def lines(found: Difference, base: str) -> list[str]:
     """What changed, as lines of at most 80 columns.
@@ -40,7 +46,7 @@ def lines(found: Difference, base: str) -> list[str]:
     if not told:
         return [f"no row of evidence differs from {base}"]
     rows = found.headlines.to_dict("records")
-    if not rows and found.counted.empty:
+    if not rows and found.counted.empty and found.durations.empty:
         told.append("no headline changes")
     for row in rows:
         mine = found.effects
@@ -49,13 +55,15 @@ def lines(found: Difference, base: str) -> list[str]:
         told += ["", *_headline(row), *(line for e in mine.to_dict("records") for line in _new(e))]
     for row in found.counted.to_dict("records"):
         told += ["", *_counted(row)]
+    for row in found.durations.to_dict("records"):
+        told += ["", *_lasting(row)]
     if len(found.verdicts):
         told += ["", "Verdicts that change"]
         told += [line for row in found.verdicts.itertuples()
                  for line in _wrapped(f"  {row.claim}: {row.before} → {row.after}")]  # fmt: skip
     if found.remark:
         told += ["", *_wrapped(found.remark)]
-    return told
+    return [*told, "", *_wrapped(NOT_COMPUTED)]
 
 
 def _counted(row: Mapping) -> list[str]:
@@ -86,6 +94,39 @@ def _counted(row: Mapping) -> list[str]:
     if shift == shift:
         told.append(f"  moved by {small(abs(shift))} posterior SDs")
     return told
+
+
+def _lasting(row: Mapping) -> list[str]:
+    """How long freedom from insulin lasts, before and after."""
+    stratum = (
+        f"{vocabulary.APPROACHES[row['approach']]}, {vocabulary.POPULATIONS[row['population']]}"
+    )
+    if row["quantity"] == "survival":
+        what, unit = f"Still insulin-free at {row['month']:g} months, of the ever free", "share"
+    else:
+        what, unit = "Half of the ever free on insulin again", "months"
+    told = _wrapped(f"{what}: {stratum}, {unit}")
+    for when in ("before", "after"):
+        count = row[f"k_studies_{when}"]
+        text = "no curve: fewer than two studies tell a duration"
+        if count == count:
+            middle, low, high = (row[f"{name}_{when}"] for name in ("median", "ci_low", "ci_high"))
+            ends = f"{_time(low)} to {_time(high)}"
+            text = (f"{_time(middle)} ({ends}); {count:.0f} "
+                    f"{'study' if count == 1 else 'studies'}, "
+                    f"{row[f'n_patients_{when}']:.0f} patients")  # fmt: skip
+            last = row[f"last_month_{when}"]
+            reach = row["month"] if row["quantity"] == "survival" else middle
+            if not reach <= last:
+                known = f"beyond {last:.0f} months" if last == last else "at any month"
+                text += f"; an extrapolation: too few were followed {known}"
+        told += _wrapped(f"  {when:<7}{text}", " " * 9)
+    return told
+
+
+def _time(value: float) -> str:
+    """A share or months; a time that is not told lies beyond a century."""
+    return figure(value) if value == value else "over a century"
 
 
 def title(row: Mapping) -> str:

@@ -8,6 +8,8 @@ ever-free still observed in at least two cohorts. No duration, no curve: a prior
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from scipy import special
@@ -19,7 +21,7 @@ from analysis.counting import duration_facts, share_facts
 from analysis.evidence import Evidence, label_of
 from analysis.evidence.references import reference, renamed
 from analysis.exact import bounds, survival
-from analysis.exact.curves import CENTURY
+from analysis.exact.curves import CENTURY, Curves
 from analysis.exact.duration_likelihood import last_supported_month, longest_observed
 from analysis.exact.families import ENDLESS, never_resuming
 from analysis.questions import APPROACHES
@@ -35,6 +37,7 @@ NOBODY = "none"
 """In the place of the study left out: all studies are in."""
 MOST = 0.5
 WINDOW = 60.0
+UNSHOWN = ["diabetes_type", "through_ever", "min_ever"]
 POPULATION = "t1d"
 """Durations are told of type 1 but for a few patients; each approach has one curve."""
 FEWEST = 2
@@ -70,7 +73,9 @@ def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None
             progress(approach)
             ever = ever_of_others(evidence, own)
             ensemble = survival.fit_all(own, PRIORS, ever=ever)
-            rows += _estimates(who, own, ensemble, last)
+            rows += estimates_of(
+                who, own, {**ensemble.posteriors, "stacked": ensemble.average}, last
+            )
             tables["duration_curve"] += _curve(who, ensemble, last)
             tables["duration_families"] += _families(who, ensemble)
             tables["duration_predictive"] += _predictive(who, own, ensemble)
@@ -82,10 +87,8 @@ def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None
                 for name, table in zip(MULTIVERSE, found, strict=True):
                     tables[name] += table.to_dict("records")
                 share = ensemble.average.share_beyond(last, WINDOW)
-        tables["duration_follow_up"].append(_follow_up(who, own, last, share))
-    tables["duration_facts"] = facts[facts["approach"].isin(APPROACHES)].drop(
-        columns=["diabetes_type", "through_ever", "min_ever"]
-    )
+        tables["duration_follow_up"].append(follow_up(who, own, last, share))
+    tables["duration_facts"] = facts[facts["approach"].isin(APPROACHES)].drop(columns=UNSHOWN)
     tables["duration_exclusions"] = _exclusions(evidence, left_out)
     tables["duration_landmarks"] = landmarks(evidence, facts, strata)
     tables["swimmer"] = swimmer(evidence, facts, strata)
@@ -166,15 +169,23 @@ def ever_odds(counted: pd.DataFrame) -> tuple[float, float]:
     return post.new_theta.mean, post.new_theta.sd
 
 
-def _estimates(
-    who: dict, facts: pd.DataFrame, ensemble: survival.Ensemble, last: float
+def estimates_of(
+    who: dict, facts: pd.DataFrame, curves: Mapping[str, Curves], last: float
 ) -> list[dict]:
-    """Shares still free, their chances of being most, and the median duration, by family."""
+    """Shares still free, their chances of being most, and the median duration, by family.
+
+    Parameters
+    ----------
+    who : approach and population.
+    facts : behind the curves.
+    curves : by variant: a family, or `stacked`.
+    last : the last month that the follow-up bears.
+    """
     patients = facts.loc[facts["kind"].ne("unresolved"), "count"].sum()
     base = {**who, "outcome": "insulin_free_duration", "k_studies": facts["study_id"].nunique(),
             "n_patients": patients}  # fmt: skip
     made = []
-    for family, curve in {**ensemble.posteriors, "stacked": ensemble.average}.items():
+    for family, curve in curves.items():
         own = {**base, "variant": family}
         new = curve.survival(MONTHS, "new_study")
         below = curve.survival_cdf(MONTHS, MOST)
@@ -298,8 +309,16 @@ def _labels(facts: pd.DataFrame) -> dict[str, str]:
     return dict(facts[["study_id", "label"]].drop_duplicates().itertuples(index=False))
 
 
-def _follow_up(who: dict, facts: pd.DataFrame, last: float, share: float) -> dict:
-    """How far the durations of an approach reach, and the longest single patient."""
+def follow_up(who: dict, facts: pd.DataFrame, last: float, share: float) -> dict:
+    """How far the durations of an approach reach, and the longest single patient.
+
+    Parameters
+    ----------
+    who : approach and population.
+    facts : of the approach.
+    last : the last month that the follow-up bears.
+    share : of the printed curve's five years, the share beyond that month.
+    """
     known = facts[facts["kind"].ne("unresolved")]
     reach = known.assign(_t=known[["low", "high"]].replace(np.inf, np.nan).max(axis=1))
     longest = reach.loc[reach["_t"].idxmax()]
