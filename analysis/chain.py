@@ -27,6 +27,7 @@ from analysis import (
     risk_of_bias,
     vocabulary,
 )
+from analysis.evidence import schema
 from analysis.evidence.references import reference
 from analysis.records import records
 
@@ -34,6 +35,8 @@ ALL = "all"
 FACTS = {"share_facts": "counted", "duration_facts": "counted as a duration",
          "harm_facts": "counted as a harm"}  # fmt: skip
 """Tables of the results that hold counted facts, each with how an explanation calls it."""
+TOLD_BY = {"share_facts": "outcome", "duration_facts": "kind", "harm_facts": "event"}
+"""The column that says what a counted fact is of."""
 FACT_TABLES = ("outcomes", "directions", "responders", "independence", "safety")
 QUESTION = ("outcome", "approach", "population", "design")
 IDENTIFIERS = ("doi", "pmid", "pmcid", "registry_id")
@@ -180,7 +183,8 @@ class Chains:
         if one is None:
             return []
         about = outcomes.get(one["outcome"])
-        lines = [one["id"], f"  {about.title}; {_stratum(one)}; {_design(one)}",
+        stratum = _stratum(one, one["cell_class"])
+        lines = [one["id"], f"  {about.title}; {stratum}; {_design(one)}",
                  f"  {results.QUANTITIES[one['quantity']]}{_when(one)}",
                  f"  {figures(one)}"]  # fmt: skip
         if one["note"]:
@@ -331,9 +335,9 @@ class Chains:
         for name in FACTS:
             facts = self.table(name)
             keep = pd.Series(True, index=facts.index)
-            if "outcome" in facts:
+            if name == "share_facts":
                 keep &= facts["outcome"] == one["outcome"]
-            elif "event" in facts:
+            elif name == "harm_facts":
                 keep &= facts["event"].isin(raw)
                 wanted = "treatment_related" if one["variant"] == "related" else "any"
                 keep &= facts["relation"] == wanted
@@ -346,15 +350,18 @@ class Chains:
             if one["cell_class"] != ALL:
                 keep &= facts["cell_class"] == one["cell_class"]
             for row in records(facts[keep]):
-                lines += self._fact_lines(row)
+                lines += self._fact_lines(name, row)
         return [f"facts: {sum(not line.startswith('    ') for line in lines)}", *lines]
 
-    def _fact_lines(self, row: Mapping) -> list[str]:
-        words = [str(row.get("label") or row["study_id"])]
-        if "k" in row and "n" in row:
-            bound = "at least " if row.get("bound") == "at_least" else ""
+    def _fact_lines(self, table: str, row: Mapping) -> list[str]:
+        words = [row["label"]]
+        if table == "duration_facts":
+            words.append(row["kind"])
+        else:
+            bound = "at least " if row["bound"] == "at_least" else ""
             words.append(f"{bound}{row['k']:g} of {row['n']:g}")
-        words += [str(row[c]) for c in ("criterion", "kind") if row.get(c)]
+        if table == "share_facts" and row["criterion"]:
+            words.append(row["criterion"])
         return [f"  {', '.join(words)}", *self._sources(row["source_rows"], "    ")]
 
     # --- claims
@@ -372,7 +379,8 @@ class Chains:
         if one["certainty"]:
             lines.append(f"  certainty: {one['certainty'].replace('_', ' ')}")
         if np.isfinite(one["value"]):
-            lines.append(f"  decided by: {one['estimand']}, {figures(one, 'value')}")
+            value = _with_basis(one, _number(one["value"], one["unit"]))
+            lines.append(f"  decided by: {one['estimand']}, {value}")
         if one["caveat"]:
             lines.append(f"  caveat: {one['caveat']}")
         lines.append(f"rule: a claim of {one['kind'].replace('_', ' ')} (docs/protocol.md, "
@@ -440,7 +448,7 @@ class Chains:
         table, row = found
         cells = [f"{column}: {_text(value)}" for column, value in row.items()
                  if column not in ("line", "source_url") and _text(value)]  # fmt: skip
-        address = [f"  {row['source_url']}"] if row.get("source_url") else []
+        address = [f"  {row['source_url']}"] if row["source_url"] else []
         return [f"{table}.csv line {row['line']:g} ({reference(table, row)})",
                 *(f"  {cell}" for cell in cells), *address, *self.went(table, row)]  # fmt: skip
 
@@ -464,9 +472,8 @@ class Chains:
                 uses.setdefault(name, []).append(f"effect: {effect}")
         for table, words in FACTS.items():
             for fact in records(self.table(table)):
-                what = fact.get("outcome") or fact.get("event") or fact.get("kind")
                 for name in str(fact["source_rows"]).split(";"):
-                    uses.setdefault(name, []).append(f"{words}: {what}")
+                    uses.setdefault(name, []).append(f"{words}: {fact[TOLD_BY[table]]}")
         reasons: dict[str, list[str]] = {}
         out = self.exclusions
         for name, reason in zip(out["row"], out["reason"], strict=True):
@@ -498,7 +505,7 @@ class Chains:
                 lines.append(f"{indent}{name}: not in this evidence")
         for table, row in sorted(rows, key=lambda found: (found[0], found[1]["line"])):
             lines += [f"{indent}{table}.csv line {row['line']:g}: {_in_a_line(row)}",
-                      *(f"{indent}  {address}" for address in _address(row))]  # fmt: skip
+                      *(f"{indent}  {address}" for address in _address(table, row))]  # fmt: skip
         return lines
 
     def study(self, name: str) -> list[str]:
@@ -511,7 +518,7 @@ class Chains:
     def _study_lines(self, study: Mapping) -> list[str]:
         name = study["study_id"]
         lines = [f"{name}: {evidence.label_of(study)}, {study['title']}",
-                 *(f"  {address}" for address in _address(study)),
+                 *(f"  {address}" for address in _address("studies", study)),
                  f"  {vocabulary.CELL_CLASSES[study['cell_class']]}; "
                  f"{vocabulary.DIABETES_TYPES[study['diabetes_type']]}; "
                  f"{vocabulary.DESIGNS[study['design']]}; cohort {study['cohort']} "
@@ -523,13 +530,13 @@ class Chains:
         for row in records(mine):
             uses = [word for mark, word in (("headline_controlled", "headline"),
                                             ("headline_uncontrolled", "uncontrolled panel"))
-                    if row.get(mark)]  # fmt: skip
+                    if row[mark]]  # fmt: skip
             lines += self._effect_lines(row, f" [{', '.join(uses)}]" if uses else "")
         for table, words in FACTS.items():
             facts = self._facts_of_study.get((table, name), [])
             lines += [f"{words}: {len(facts)}"] if facts else []
             for fact in facts:
-                lines += self._fact_lines(fact)
+                lines += self._fact_lines(table, fact)
         return lines + self._left_out(name)
 
     def _left_out(self, study: str) -> list[str]:
@@ -568,22 +575,28 @@ class Chains:
 # --- words ---------------------------------------------------------------------------------------
 
 
-def figures(one: Mapping, centre: str = "mean") -> str:
-    """The figures of an estimate or a claim, with what they rest on."""
-    value = one[centre]
-    if value != value and one.get("median", np.nan) == one.get("median", np.nan):
-        value = one["median"]
-    unit = one.get("unit") or ""
-    if value != value:
-        text = "no figure"
-    elif one.get("scale") == "probability":
+def figures(one: Mapping) -> str:
+    """The figures of an estimate, with what they rest on."""
+    value = one["median"] if np.isnan(one["mean"]) else one["mean"]
+    if one["scale"] == "probability" and not np.isnan(value):
         text = _probability(value)
     else:
-        text = f"{_figure(value)} {unit}".strip()
-    if one.get("ci_low", np.nan) == one.get("ci_low", np.nan):
+        text = _number(value, one["unit"])
+    further = ""
+    if not np.isnan(one["pred_low"]):
+        further = f"; a new study {_figure(one['pred_low'])} to {_figure(one['pred_high'])}"
+    return _with_basis(one, text, further)
+
+
+def _number(value: float, unit: str) -> str:
+    return "no figure" if np.isnan(value) else f"{_figure(value)} {unit}".strip()
+
+
+def _with_basis(one: Mapping, text: str, further: str = "") -> str:
+    """A figure of an estimate or a claim with its interval, studies and patients."""
+    if not np.isnan(one["ci_low"]):
         text += f" (95 % interval {_figure(one['ci_low'])} to {_figure(one['ci_high'])})"
-    if one.get("pred_low", np.nan) == one.get("pred_low", np.nan):
-        text += f"; a new study {_figure(one['pred_low'])} to {_figure(one['pred_high'])}"
+    text += further
     if one["k_studies"] == one["k_studies"]:
         text += f"; {one['k_studies']:g} {'study' if one['k_studies'] == 1 else 'studies'}"
     if one["n_patients"] == one["n_patients"]:
@@ -605,10 +618,9 @@ def _probability(value: float) -> str:
     return "at least 0.999" if value >= 0.999 else f"{value:.3f}"
 
 
-def _stratum(one: Mapping) -> str:
+def _stratum(one: Mapping, cells: str = ALL) -> str:
     approach = vocabulary.APPROACHES.get(one["approach"], "all approaches")
     population = vocabulary.POPULATIONS[one["population"]]
-    cells = one.get("cell_class", ALL)
     words = [approach, population]
     if cells not in (ALL, ""):
         words.append(vocabulary.CELL_CLASSES.get(cells, cells))
@@ -659,12 +671,12 @@ def _in_a_line(row: Mapping) -> str:
     return ", ".join(filter(None, cells))
 
 
-def _address(row: Mapping) -> list[str]:
+def _address(table: str, row: Mapping) -> list[str]:
     """Where a row was seen, one line; none where no address is printed."""
-    if not row.get("source_url"):
+    if not row["source_url"]:
         return []
-    seen = str(row.get("seen_in", "")).replace("_", " ")
-    return [f"{row['source_url']}{_bracketed(seen)}"]
+    seen = row["seen_in"] if "seen_in" in schema.TABLES[f"{table}.csv"] else ""
+    return [f"{row['source_url']}{_bracketed(seen.replace('_', ' '))}"]
 
 
 def _studies(k: float) -> str:

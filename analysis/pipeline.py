@@ -501,6 +501,7 @@ def _run_stage(
                 compute = getattr(import_module(stage.module), stage.function)
                 result = compute(seen, seed=seed, progress=progress, **further)
                 estimates, tables = result.estimates, result.tables
+                _require_tables(stage, tables)
             except sampling.DiagnosticError:  # it cannot do without a fit that it did not get
                 result, estimates, tables = None, pd.DataFrame(), {}
     finally:
@@ -518,6 +519,15 @@ def _run_stage(
     tell(stage.name, "done", "")
     read = sorted(_file(table) for table in seen.noted)
     return {"read": read, "tables": digests, "fits": judged, "text": results.as_text(estimates)}
+
+
+def _require_tables(stage: Stage, tables: Mapping[str, object]) -> None:
+    """A stage of the package writes the tables that its room of declarations declares, all."""
+    package, _, room = stage.module.rpartition(".")
+    wanted = set(results.written_by(room)) if package == "analysis.stages" else set(tables)
+    wrong = sorted(wanted ^ set(tables))
+    if wrong:
+        raise results.ContractError(f"{stage.name}: tables not made or not its own: {wrong}")
 
 
 def _write_posteriors(stage: str, fits: Iterable[sampling.Fit], folder: Path) -> None:

@@ -35,10 +35,7 @@ class Small:
         return results.TABLES[name].empty() if found is None else found
 
     def rows(self, name: str, **parts) -> pd.DataFrame:
-        table = self.table(name)
-        for column, value in parts.items():
-            table = table[table[column] == value]
-        return table.reset_index(drop=True)
+        return results.rows(self.table(name), name, **parts)
 
     def has(self, name: str) -> bool:
         return not self.table(name).empty

@@ -365,7 +365,7 @@ def _steps(results, estimate_id: str) -> list[str]:
     """The steps of a certainty that were taken, each with its levels and reason."""
     if not estimate_id:
         return []
-    steps = readings.rows_of(results, "certainty_steps", estimate_id=estimate_id)
+    steps = results.rows("certainty_steps", estimate_id=estimate_id)
     start = steps[steps["domain"] == "start"]["reason"].tolist()
     taken = steps[(steps["domain"] != "start") & (steps["levels"] != 0)]
     return start + [f"{directions.step(row.levels)}: {row.reason}" for row in taken.itertuples()]

@@ -31,7 +31,7 @@ ADVICE = (
 
 
 def _verdict(results, claim_id: str) -> str:
-    found = readings.rows_of(results, "claims", claim_id=claim_id)
+    found = results.rows("claims", claim_id=claim_id)
     return found["verdict"].iloc[0] if len(found) else verdicts.NOT_KNOWN
 
 
@@ -98,7 +98,7 @@ def _by_class(results, outcome: str) -> list[str]:
 
 def _lasting(results) -> str:
     """How far people given new islets were followed, in few words."""
-    table = readings.rows_of(results, "duration_follow_up", **readings.where(ISLETS, "t1d"))
+    table = results.rows("duration_follow_up", **readings.where(ISLETS, "t1d"))
     months = table["last_month"].dropna()
     if months.empty:
         return "not known"

@@ -71,18 +71,9 @@ def where(approach: str, population: str) -> dict[str, str]:
     return {"approach": approach, "population": population}
 
 
-def rows_of(results, name: str, **parts: object) -> pd.DataFrame:
-    """The rows of a declared table that have these values."""
-    table = results.table(name)
-    chosen = pd.Series(True, index=table.index)
-    for column, value in parts.items():
-        chosen &= table[column] == value
-    return table[chosen]
-
-
 def certainty_of(results, estimate_id: str) -> tuple[str, str]:
     """Level and reasons of the certainty of an estimate; empty where it was not judged."""
-    found = rows_of(results, "certainty", estimate_id=estimate_id)
+    found = results.rows("certainty", estimate_id=estimate_id)
     return (found["level"].iloc[0], why_so_sure(found.iloc[0])) if len(found) else ("", "")
 
 
@@ -146,7 +137,7 @@ def of_100(share: float) -> str:
 def effect(results, outcome: str, approach: str, population: str) -> Reading:
     """What is known of a continuous outcome against control groups."""
     stratum = where(approach, population)
-    told = rows_of(results, "headlines", outcome=outcome, design="controlled", **stratum)
+    told = results.rows("headlines", outcome=outcome, design="controlled", **stratum)
     if told.empty or told["told"].iloc[0] == NONE:
         return Reading(
             outcome,
@@ -217,7 +208,7 @@ def _moved(results, parts: dict, about, head) -> str:
 
 def _study(results, outcome, stratum, behind) -> Reading:
     about = outcomes.get(outcome)
-    found = rows_of(results, "study_estimates", outcome=outcome, design="controlled", **stratum)
+    found = results.rows("study_estimates", outcome=outcome, design="controlled", **stratum)
     if found.empty:
         return Reading(outcome, STUDY, value="one study", short="one study", **behind)
     row = found.iloc[0]
@@ -340,7 +331,7 @@ def counted(
     cell_class: str = "all",
 ) -> pd.DataFrame:
     """The counts behind a share: a population and what is finer than it."""
-    facts = rows_of(results, "share_facts", outcome=outcome, approach=approach)
+    facts = results.rows("share_facts", outcome=outcome, approach=approach)
     within = {"t1d": ("t1d", "t1d_new_onset", "t1d_established")}.get(population, (population,))
     facts = facts[facts["population"].isin(within)]
     return facts if cell_class == "all" else facts[facts["cell_class"] == cell_class]
@@ -377,7 +368,7 @@ class Standing:
 
 def standing(results, outcome: str, approach: str, population: str) -> Standing | None:
     """Where a headline stands among the multiverse; None where there is none."""
-    found = rows_of(results, "standing", outcome=outcome, **where(approach, population))
+    found = results.rows("standing", outcome=outcome, **where(approach, population))
     if found.empty:
         return None
     row, about = found.iloc[0], outcomes.get(outcome)
@@ -394,7 +385,7 @@ def standing(results, outcome: str, approach: str, population: str) -> Standing 
 
 def how_long(results, approach: str, population: str) -> tuple[str, str]:
     """How far freedom from insulin was followed, and what is known until then."""
-    found = rows_of(results, "duration_follow_up", **where(approach, population))
+    found = results.rows("duration_follow_up", **where(approach, population))
     if found.empty:
         return "not known", "no group was followed far enough"
     row = found.iloc[0]

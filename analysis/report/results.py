@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from analysis import chain, evidence, pipeline, results
@@ -37,8 +36,18 @@ class Results:
     stale: str = ""
 
     def table(self, name: str) -> pd.DataFrame:
-        """A declared table; without rows where the run made none. Raises KeyError: undeclared."""
+        """A declared table; without rows where its stage was not run.
+
+        Raises
+        ------
+        KeyError : a table that nobody declared.
+        ContractError : the run made it and it is gone, or it is not as declared.
+        """
         if name not in self._read:
+            made = self.manifest.get("stages", {}).values()
+            gone = not (Path(self.out) / f"{name}.csv").exists()
+            if gone and any(name in stage["tables"] for stage in made):
+                raise results.ContractError(f"{name}.csv: the run made it, and it is gone")
             self._read[name] = results.read(Path(self.out), name)
         return self._read[name].copy(deep=False)
 
@@ -72,12 +81,8 @@ class Results:
         return self._places.get(**parts)
 
     def rows(self, name: str, **parts: object) -> pd.DataFrame:
-        """Rows of a declared table whose columns have these values."""
-        table = self.table(name)
-        chosen = np.ones(len(table), dtype=bool)
-        for column, value in parts.items():
-            chosen &= (table[column] == value).to_numpy()
-        return table[chosen].reset_index(drop=True)
+        """Rows of a declared table whose columns have these values (`results.rows`)."""
+        return results.rows(self.table(name), name, **parts)
 
     def steps(self, name: str) -> tuple[str, ...]:
         """The steps behind a name, as `isletmeta explain` prints them; none where it names none."""

@@ -10,6 +10,7 @@ from analysis.results.contract import (
     checked,
     parse,
     read,
+    rows,
     write,
 )
 from analysis.results.estimates import (
@@ -31,10 +32,11 @@ from analysis.results.estimates import (
     get,
     one,
 )
+from analysis.results.tables import written_by
 
 __all__ = [
     "ALL", "APPROACHES", "DEFAULTS", "DESIGNS", "ESTIMATES", "METHODS", "PARTS", "POPULATIONS",
     "QUANTITIES", "TABLES", "VARIANTS", "Column", "ContractError", "EstimateMissing", "Places",
     "Table", "as_text", "checked", "estimate_id", "estimates", "find", "get", "one",
-    "parse", "read", "tables", "write",
+    "parse", "read", "rows", "tables", "write", "written_by",
 ]  # fmt: skip

@@ -8,8 +8,9 @@ depend on the order of rows; `write` and `read` are the only door to data/proces
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,29 @@ class Table:
     @property
     def names(self) -> list[str]:
         return [column.name for column in self.columns]
+
+    def require(self, parts: Mapping[str, object]) -> None:
+        """Refuse a question that no row of this table can ever answer.
+
+        Parameters
+        ----------
+        parts : column -> value that rows shall have.
+
+        Raises
+        ------
+        KeyError : a column that is not declared, or a word that is not of its column's list; the
+            message names the table, the column and the word.
+        """
+        for name, value in parts.items():
+            spec = self._by_name.get(name)
+            if spec is None:
+                raise KeyError(f"{self.name}: not a column: {name}")
+            if spec.words and isinstance(value, str) and value and value not in spec.words:
+                raise KeyError(f"{self.name}.{name}: not a word of the list: {value}")
+
+    @cached_property
+    def _by_name(self) -> dict[str, Column]:
+        return {spec.name: spec for spec in self.columns}
 
     def empty(self) -> pd.DataFrame:
         """The table without rows, typed."""
@@ -183,6 +207,25 @@ def write(folder: Path, name: str, frame: pd.DataFrame) -> Path:
     path = Path(folder) / f"{name}.csv"
     path.write_text(as_text(checked(name, frame)), encoding="utf-8", newline="\n")
     return path
+
+
+def rows(table: pd.DataFrame, name: str, **parts: object) -> pd.DataFrame:
+    """The rows of a declared table whose columns have these values.
+
+    Parameters
+    ----------
+    table : the table.
+    name : how it is declared.
+
+    Raises
+    ------
+    KeyError : a table or a column not declared, or a word that is not of its column's list.
+    """
+    TABLES[name].require(parts)
+    chosen = np.ones(len(table), dtype=bool)
+    for column_name, value in parts.items():
+        chosen &= (table[column_name] == value).to_numpy()
+    return table[chosen].reset_index(drop=True)
 
 
 def read(folder: Path, name: str) -> pd.DataFrame:

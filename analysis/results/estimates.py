@@ -197,8 +197,10 @@ def estimates(rows: Iterable[Mapping]) -> pd.DataFrame:
 def find(table: pd.DataFrame, **parts: str | float | None) -> pd.DataFrame:
     """The estimates with these parts; parts not named may be anything.
 
-    Raises KeyError for a part that is none. Numbers are compared to eight digits.
+    Raises KeyError for a part that is none, and for a word that is not of its list. Numbers are
+    compared to eight digits.
     """
+    ESTIMATES.require(parts)
     chosen = pd.Series(True, index=table.index)
     for name, value in parts.items():
         if name not in PARTS:
@@ -261,6 +263,7 @@ class Places:
         unknown = set(asked) - set(PARTS)
         if unknown:
             raise KeyError(f"not a part of an estimate: {', '.join(sorted(unknown))}")
+        ESTIMATES.require(asked)
         places = self._found.get(tuple(_alike(asked[name]) for name in _SURE), [])
         if "scale" in asked:
             places = [place for place in places if self._scales[place] == asked["scale"]]
