@@ -77,13 +77,13 @@ def read_rows(printed: str, code: str) -> pd.DataFrame:
 
 def gate_figures(seeds: list[int]) -> Iterator[dict]:
     """Diagnostics of one try of every headline for every seed, and how far it is from exact."""
-    from analysis.models.contrast_witness import compile_witness, try_once
+    from analysis.models.contrast_witness import compile_witness
 
     posteriors = headline_posteriors()
-    sampler, sizes = compile_witness(posteriors.values())
+    witness = compile_witness(posteriors.values())
     for seed in seeds:
         for name, posterior in posteriors.items():
-            one = try_once(name, posterior, sampler, sizes, seed=1000 * seed + 7)
+            one = witness.hear_once(name, posterior, seed=1000 * seed + 7)
             d = one.diagnostics
             gaps = [c.worst for c in one.comparisons]
             yield {"fit": name, "seed": seed, "max_rhat": d.max_rhat,

@@ -13,6 +13,7 @@ from analysis.exact.contrast_likelihood import Likelihood, Nuisance, Points
 from analysis.exact.contrasts import ContrastPriors
 from analysis.models import contrast_witness as room
 from analysis.models.compare import DisagreementError
+from analysis.models.witnesses import Witness
 
 NAN = np.nan
 PRIOR = ContrastPriors(
@@ -60,7 +61,7 @@ def test_more_rows_than_there_is_room_for_are_refused():
 def test_what_cannot_be_sampled_is_silent_with_its_reason(choices, words):
     prior = choices.pop("prior", PRIOR)
     posterior = contrasts.fit(ROWS.iloc[:2], prior, r=0.4, **choices)
-    silent = room.witness("a", posterior, None, room.Sizes.of([posterior.task]), seed=1)
+    silent = Witness(None, None, None, room._cannot, None).hear("a", posterior, seed=1)
     assert words in silent.silent
     assert silent.comparisons == ()
 
@@ -68,7 +69,7 @@ def test_what_cannot_be_sampled_is_silent_with_its_reason(choices, words):
 @pytest.fixture(scope="module")
 def compiled():
     posterior = contrasts.fit(ROWS, PRIOR)
-    return posterior, *room.compile_witness([posterior])
+    return posterior, room.compile_witness([posterior])
 
 
 @pytest.mark.slow
@@ -106,8 +107,8 @@ def test_the_graph_is_the_likelihood_of_the_quadrature():
 
 @pytest.mark.slow
 def test_the_witness_agrees_with_quadrature(compiled):
-    posterior, sampler, sizes = compiled
-    testified = room.witness("mixed", posterior, sampler, sizes, seed=3)
+    posterior, witness = compiled
+    testified = witness.hear("mixed", posterior, seed=3)
     assert testified.silent == ""
     assert testified.attempts == 1
     table = testified.table()
@@ -117,22 +118,22 @@ def test_the_witness_agrees_with_quadrature(compiled):
 
 @pytest.mark.slow
 def test_a_compiled_witness_serves_other_rows_and_choices(compiled):
-    _, sampler, sizes = compiled
+    _, witness = compiled
     fewer = contrasts.fit(ROWS.iloc[[0, 3, 4]], PRIOR, teachers=ROWS.iloc[:2], r=0.3)
-    assert room.witness("fewer", fewer, sampler, sizes, seed=4).silent == ""
+    assert witness.hear("fewer", fewer, seed=4).silent == ""
 
 
 @pytest.mark.slow
 def test_another_posterior_is_a_disagreement(compiled):
-    posterior, sampler, sizes = compiled
+    posterior, witness = compiled
     other = contrasts.fit(ROWS.assign(y=ROWS["y"] - 0.3), PRIOR)
     other.task = dataclasses.replace(posterior.task)
     with pytest.raises(DisagreementError, match="by quadrature and"):
-        room.witness("moved", other, sampler, sizes, seed=5)
+        witness.hear("moved", other, seed=5)
 
 
 @pytest.mark.slow
 def test_the_gate_is_passed_at_the_first_try_whatever_the_seed(compiled):
-    posterior, sampler, sizes = compiled
+    posterior, witness = compiled
     for seed in range(6):
-        assert room.try_once("mixed", posterior, sampler, sizes, seed=seed).silent == ""
+        assert witness.hear_once("mixed", posterior, seed=seed).silent == ""

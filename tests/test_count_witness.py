@@ -55,11 +55,11 @@ def potentials(model, packed, values):
 @pytest.mark.parametrize("name", POSTERIORS)
 def test_the_graph_of_counts_is_the_likelihood_of_the_quadrature(name):
     posterior = POSTERIORS[name]
-    sampler, sizes = count_witness.compile_witness(POSTERIORS.values())
+    witness = count_witness.compile_witness(POSTERIORS.values())
     for mu_z, log_tau_z, seed in ((0.2, -1.5, 0), (-0.5, 0.0, 1), (0.4, 0.6, 2)):
-        u = np.random.default_rng(seed).standard_normal(sizes.bound)
+        u = np.random.default_rng(seed).standard_normal(witness.sizes.bound)
         found = potentials(
-            sampler.model, count_witness.packed(posterior, sizes),
+            witness.sampler.model, count_witness.packed(posterior, witness.sizes),
             {"mu_z": mu_z, "tau_z": log_tau_z, "u": u},
         )  # fmt: skip
         mu = posterior.mu_prior.mean + posterior.mu_prior.sd * mu_z
@@ -85,13 +85,15 @@ def test_the_graph_of_counts_is_the_likelihood_of_the_quadrature(name):
 )
 def test_the_graph_of_durations_is_the_likelihood_of_the_facts(family):
     posterior = survival.fit(FACTS, family, ever=(0.2, 1.7), reading=READING)
-    sampler, sizes = survival_witness.compile_witness([posterior])
+    witness = survival_witness.compile_witness([posterior])
     place, precision = posterior.own_medians()
     rng = np.random.default_rng(3)
     for _ in range(2):
         values = {name: rng.normal(0, 0.6) for name in ("mu_z", "tau_z", "shape_z", "cure_z")}
         values |= {name: rng.normal(0, 0.6, 4) for name in ("ever_z", "study_z")}
-        found = potentials(sampler.model, survival_witness.packed(posterior, sizes), values)
+        found = potentials(
+            witness.sampler.model, survival_witness.packed(posterior, witness.sizes), values
+        )
         mu, tau = 3.2 + values["mu_z"], 0.5 * np.exp(values["tau_z"])
         u, log_density = standardised(values["study_z"], mu, tau, place, precision)
         known = (log_density - 0.5 * np.log1p(precision * tau**2)).sum()
@@ -110,22 +112,22 @@ def test_the_graph_of_durations_is_the_likelihood_of_the_facts(family):
 
 
 def test_what_is_not_sampled_says_why_and_is_no_error():
-    sampler, sizes = count_witness.compile_witness(POSTERIORS.values())
+    witness = count_witness.compile_witness(POSTERIORS.values())
     heavy = exact.fit_shares([3], [9], mu_prior=Normal(0, 1.5), tau_prior=HalfCauchy(0.5))
-    found = count_witness.witness("heavy", heavy, sampler, sizes, seed=1)
+    found = witness.hear("heavy", heavy, seed=1)
     assert found.silent == "only a half-normal prior of tau is sampled"
     assert found.comparisons == () and found.table().empty
     bound = exact.fit_rates([2], [9.0], at_least=[True], **RATE)
-    assert "Poisson" in count_witness.witness("bound", bound, sampler, sizes, seed=1).silent
+    assert "Poisson" in witness.hear("bound", bound, seed=1).silent
     mean = pd.DataFrame([{"study_id": "a", "kind": "mean", "low": 12.0, "high": 40.0, "count": 5}])
     posterior = survival.fit(mean, "exponential")
-    sampler, sizes = survival_witness.compile_witness([posterior])
-    found = survival_witness.witness("mean", posterior, sampler, sizes, seed=1)
+    witness = survival_witness.compile_witness([posterior])
+    found = witness.hear("mean", posterior, seed=1)
     assert found.silent == "a printed mean is not sampled"
 
 
 def test_more_than_the_graph_has_room_for_is_refused():
-    _, sizes = count_witness.compile_witness([POSTERIORS["events"]])
+    sizes = count_witness.compile_witness([POSTERIORS["events"]]).sizes
     with pytest.raises(ValueError, match="room for 2"):
         count_witness.packed(exact.fit_rates([0, 1, 0], [9.0, 8.0, 5.0], **RATE), sizes)
     with pytest.raises(ValueError, match="fewer or smaller lower bounds"):
@@ -138,11 +140,11 @@ def test_more_than_the_graph_has_room_for_is_refused():
 
 @pytest.mark.slow
 def test_the_sampler_agrees_on_counts_and_passes_its_gate_at_the_first_try():
-    sampler, sizes = count_witness.compile_witness(POSTERIORS.values())
+    witness = count_witness.compile_witness(POSTERIORS.values())
     silent = []
     for name, posterior in POSTERIORS.items():
         for seed in range(7):
-            found = count_witness.testify(name, posterior, sampler, sizes, seed=seed, gate=False)
+            found = witness.hear_once(name, posterior, seed=seed)
             silent += [found.silent] if found.silent else []
             require_agreement(found.comparisons)
     assert len(silent) <= 1, silent
@@ -152,10 +154,10 @@ def test_the_sampler_agrees_on_counts_and_passes_its_gate_at_the_first_try():
 @pytest.mark.parametrize("family", ["weibull", "exponential"])
 def test_the_sampler_agrees_on_durations_and_passes_its_gate_at_the_first_try(family):
     posterior = survival.fit(FACTS, family, ever=(0.2, 1.7), reading=READING)
-    sampler, sizes = survival_witness.compile_witness([posterior])
+    witness = survival_witness.compile_witness([posterior])
     silent = []
     for seed in range(10):
-        found = survival_witness.testify(family, posterior, sampler, sizes, seed=seed, gate=False)
+        found = witness.hear_once(family, posterior, seed=seed)
         silent += [found.silent] if found.silent else []
         require_agreement(found.comparisons)
     assert len(silent) <= 1, silent

@@ -26,6 +26,7 @@ from analysis.central import central
 from analysis.exact.grid import GridDistribution, Scale
 from analysis.exact.priors import Fixed, Normal, TauPrior
 from analysis.exact.quadrature import Map
+from analysis.exact.settling import distribution_of_tau, settle
 
 DEPTH = 26.0
 """Where the integrand of a study has fallen by exp(-26) from its peak, the integral ends."""
@@ -209,18 +210,11 @@ class Hierarchy:
         self.mu_prior, self.tau_prior = mu_prior, tau_prior
         self.fixed_tau = isinstance(tau_prior, Fixed)
         self._map, self._mu_range, self._v_range = self._lay()
-        before = None
-        for level, (m, t, n) in enumerate(LEVELS):
-            self._evaluate(m, t, n)
-            self.level = level + 1
-            figures, sds = self._figures()
-            if before is not None and np.all(np.abs(figures - before) <= TOLERANCE * sds):
-                return
-            before = figures
-        raise ValueError(
+        self.level = settle(
+            LEVELS, self._evaluate, self._figures, TOLERANCE,
             "the posterior did not settle at the finest grid: the studies contradict one another "
-            "more than the priors allow, or counts differ by too many orders of magnitude"
-        )
+            "more than the priors allow, or counts differ by too many orders of magnitude",
+        )  # fmt: skip
 
     # --- where the nodes go ---------------------------------------------------------------------
 
@@ -312,16 +306,9 @@ class Hierarchy:
         """(m, t) posterior weights of the nodes, summing to one."""
         self.mu = GridDistribution(nodes.mu[0], h, self.weight.sum(axis=1))
         self.new = self._new_study(h)
-        self.tau = None if self._map is None else self._tau(self._map)
-
-    def _tau(self, change: Map) -> GridDistribution:
-        v = self.nodes.v
-        scale = Scale(
-            lambda x: change.tau(np.atleast_1d(x)[None])[0][0],
-            lambda y: change.inverse(np.maximum(np.atleast_1d(y), 1e-300)[None])[0],
-            lambda x: np.exp(np.sum(change.tau(np.atleast_1d(x)[None])[1], axis=0)),
-        )
-        return GridDistribution(v[0], v[1] - v[0], self.weight.sum(axis=0), scale)
+        self.tau = None
+        if self._map is not None:
+            self.tau = distribution_of_tau(self._map, nodes.v, self.weight.sum(axis=0))
 
     def _new_study(self, h: float) -> GridDistribution:
         """theta of a new study: each tau's slice of mu smoothed by N(0, tau^2), exactly.

@@ -32,9 +32,10 @@ from analysis.exact import duration_likelihood as published
 from analysis.exact.curves import Curves, Part
 from analysis.exact.duration_likelihood import FactReading
 from analysis.exact.families import FAMILIES, RESUMING
-from analysis.exact.grid import GridDistribution, Scale, multiple
+from analysis.exact.grid import GridDistribution, multiple
 from analysis.exact.priors import Fixed, HalfNormal, Normal, TauPrior
 from analysis.exact.quadrature import Map
+from analysis.exact.settling import distribution_of_tau, settle
 
 LEVELS = ((0.12, 17, 23, 11), (0.08, 23, 31, 15), (0.05, 31, 41, 21), (0.03, 61, 61, 31))
 """Step of eta (log months), nodes of the shape, of the log odds of the cured share, of tau."""
@@ -176,17 +177,13 @@ class SurvivalPosterior(Curves):
         self.ever = [study.ever for study in studies]
         self._told = [study.told for study in studies]
         ranges = self._ranges()
-        before = None
-        for level, sizes in enumerate(LEVELS):
-            self._evaluate(_axes(family, priors, ranges, *sizes))
-            self.level = level + 1
-            figures, scales = self._figures()
-            if before is not None and np.all(np.abs(figures - before) <= TOLERANCE * scales):
-                return
-            before = figures
-        raise ValueError(
+        self.level = settle(
+            LEVELS,
+            lambda *sizes: self._evaluate(_axes(family, priors, ranges, *sizes)),
+            self._figures,
+            TOLERANCE,
             f"the {family} posterior did not settle at the finest grid: the facts contradict one "
-            "another more than the priors allow"
+            "another more than the priors allow",
         )
 
     def _tables(
@@ -367,13 +364,7 @@ class SurvivalPosterior(Curves):
         v = self.axes.v
         if v.size == 1:
             return None
-        change = _tau_change(self.priors.tau)
-        scale = Scale(
-            lambda x: change.tau(np.atleast_1d(x)[None])[0][0],
-            lambda y: change.inverse(np.maximum(np.atleast_1d(y), 1e-300)[None])[0],
-            lambda x: np.exp(change.tau(np.atleast_1d(x)[None])[1][0]),
-        )
-        return GridDistribution(v[0], v[1] - v[0], self._weight.sum(axis=(0, 2)), scale)
+        return distribution_of_tau(_tau_change(self.priors.tau), v, self._weight.sum(axis=(0, 2)))
 
     @cached_property
     def theta(self) -> GridDistribution | None:

@@ -26,11 +26,11 @@ from analysis.exact.contrast_data import R_LIMIT, Contrasts
 from analysis.exact.contrast_grid import Task
 from analysis.exact.contrasts import ContrastPosterior
 from analysis.exact.priors import HalfNormal
-from analysis.models.compare import Testimony, compare, confirmed, figures_of
+from analysis.models.compare import figures_of
 from analysis.models.geometry import Packed
-from analysis.models.sampling import Sampler, compile_model
+from analysis.models.sampling import compile_model
+from analysis.models.witnesses import Quantities, Witness
 
-QUANTITIES = ("mu", "tau", "predictive")
 NODES = 0.7 * np.arange(-6, 7)  # of a standard normal log SD: beyond 4.2 SDs lie three in 1e5
 HEAD = ("mu_mean", "mu_sd", "tau_scale", "r_mean", "r_sd", "r_fixed", "r_value", "log_sd_mean",
         "log_sd_sd", "log_sd_spread")  # fmt: skip
@@ -73,82 +73,33 @@ class Sizes(Packed):
         return {**shapes, "teacher": (len(TEACHER), self.teachers)}
 
 
-def compile_witness(posteriors: Iterable[ContrastPosterior]) -> tuple[Sampler, Sizes]:
+def compile_witness(posteriors: Iterable[ContrastPosterior]) -> Witness:
     """One compiled graph that has room for all of these posteriors.
 
-    Returns
-    -------
-    The sampler, and the room the graph has.
+    Parameters
+    ----------
+    posteriors : of contrasts, by quadrature.
     """
     sizes = Sizes.of(posterior.task for posterior in posteriors)
-    return compile_model(partial(build, sizes), "witness"), sizes
+    sampler = compile_model(partial(build, sizes), "witness")
+
+    def pack(posterior: ContrastPosterior, room: Sizes) -> np.ndarray:
+        return packed(posterior.task, room)
+
+    return Witness(sampler, sizes, pack, _cannot, _quantities)
 
 
-def witness(
-    name: str,
-    posterior: ContrastPosterior,
-    sampler: Sampler,
-    sizes: Sizes,
-    *,
-    seed: int,
-    draws: int = 1000,
-) -> Testimony:
-    """Sample the posterior that was had by quadrature, and compare.
-
-    Parameters
-    ----------
-    name : of the fit, for messages and tables.
-    posterior : by quadrature.
-    sampler, sizes : from `compile_witness`.
-    seed, draws : seed of the fit; draws of each of its four chains.
-
-    Returns
-    -------
-    Testimony, silent with its reason where the sampler cannot say anything.
-
-    Raises
-    ------
-    DisagreementError : mean, SD or an end of the interval of mu, tau or a new study differ by more
-        than `models.compare` allows, twice.
-    """
-    heard = partial(_testimony, name, posterior, sampler, sizes, gate=True)
-    return confirmed(heard, seed=seed, draws=draws)
-
-
-def try_once(
-    name: str, posterior: ContrastPosterior, sampler: Sampler, sizes: Sizes, *, seed: int,
-    draws: int = 1000,
-) -> Testimony:  # fmt: skip
-    """As `witness`, sampled once: neither tried again nor an error where it disagrees.
-
-    Parameters
-    ----------
-    name, posterior, sampler, sizes, seed, draws : as in `witness`.
-    """
-    return _testimony(name, posterior, sampler, sizes, seed=seed, draws=draws, gate=False)
-
-
-def _testimony(name, posterior, sampler, sizes, *, seed, draws, gate) -> Testimony:
-    reason = _cannot(posterior.task)
-    if reason:
-        return Testimony(name, reason)
-    data = {"packed": packed(posterior.task, sizes)}
-    fit = sampler.fit(name, seed=seed, data=data, draws=draws, tune=800, gate=gate)
-    silent = fit.withheld if gate else "; ".join(fit.diagnostics.faults())
-    if silent:
-        return Testimony(name, silent, (), fit.diagnostics, fit.attempts)
-    tree = fit.tree["posterior"]
-    prior = posterior.task.prior
-    drawn = {one: tree[one].to_numpy() for one in tree.data_vars}
-    tau = float(prior.tau.scale) * drawn["tau_z"]
-    chains = {"mu": _mean_effect(posterior.task, drawn, tau), "tau": tau}
-    noise = np.random.default_rng(seed).standard_normal(chains["mu"].shape)
-    chains["predictive"] = chains["mu"] + chains["tau"] * noise
-    compared = []
-    for quantity in QUANTITIES:
-        one = getattr(posterior, quantity)
-        compared.append(compare(figures_of(one), chains[quantity], f"{name}: {quantity}"))
-    return Testimony(name, "", tuple(compared), fit.diagnostics, fit.attempts, chains)
+def _quantities(
+    posterior: ContrastPosterior, drawn: dict[str, np.ndarray], rng: np.random.Generator
+) -> Quantities:
+    tau = float(posterior.task.prior.tau.scale) * drawn["tau_z"]
+    mu = _mean_effect(posterior.task, drawn, tau)
+    new = mu + tau * rng.standard_normal(mu.shape)
+    return {
+        "mu": (figures_of(posterior.mu), mu),
+        "tau": (figures_of(posterior.tau), tau),
+        "predictive": (figures_of(posterior.predictive), new),
+    }
 
 
 def given_numbers(y, total2, real, mean, sd):
@@ -187,8 +138,9 @@ def _mean_effect(task: Task, drawn: dict[str, np.ndarray], tau: np.ndarray) -> n
     return centre + drawn["mu_z"] / np.sqrt(precision)
 
 
-def _cannot(task: Task) -> str:
+def _cannot(posterior: ContrastPosterior) -> str:
     """Why a posterior has no witness here, or ""."""
+    task = posterior.task
     if task.robust:
         return "heavy-tailed effects are not sampled"
     if not isinstance(task.prior.tau, HalfNormal):

@@ -18,9 +18,10 @@ from scipy import special
 
 from analysis.exact.counts import AtLeast, CountPosterior, Events, Nothing, PatientsWithEvent, Share
 from analysis.exact.priors import HalfNormal
-from analysis.models.compare import Testimony, compare, confirmed, figures_of
+from analysis.models.compare import figures_of
 from analysis.models.geometry import Packed, standardised
-from analysis.models.sampling import Sampler, compile_model
+from analysis.models.sampling import compile_model
+from analysis.models.witnesses import Quantities, Witness
 
 NODES = np.linspace(-6.5, 6.5, 41)
 HEAD = ("mu_mean", "mu_sd", "tau_scale")
@@ -46,12 +47,12 @@ class Sizes(Packed):
         }
 
 
-def compile_witness(posteriors: Iterable[CountPosterior]) -> tuple[Sampler, Sizes]:
+def compile_witness(posteriors: Iterable[CountPosterior]) -> Witness:
     """One compiled graph with room for all of these posteriors.
 
-    Returns
-    -------
-    The sampler, and the room the graph has.
+    Parameters
+    ----------
+    posteriors : of shares and rates, by quadrature.
     """
     exact, bound, terms = 1, 1, 1
     for posterior in posteriors:
@@ -60,67 +61,22 @@ def compile_witness(posteriors: Iterable[CountPosterior]) -> tuple[Sampler, Size
         bound = max(bound, len(bounds))
         terms = max([terms, *(int(_total(c) - c.events + 1) for c in bounds)])
     sizes = Sizes(exact, bound, terms)
-    return compile_model(partial(build, exact, bound, terms), "counts"), sizes
+    sampler = compile_model(partial(build, exact, bound, terms), "counts")
+    return Witness(sampler, sizes, packed, _cannot, _quantities)
 
 
-def witness(
-    name: str, posterior: CountPosterior, sampler: Sampler, sizes: Sizes, *, seed: int,
-    draws: int = 1000,
-) -> Testimony:  # fmt: skip
-    """Sample the posterior that was had by quadrature, and compare.
-
-    Parameters
-    ----------
-    name : of the fit, for messages and tables.
-    posterior : by quadrature.
-    sampler, sizes : from `compile_witness`.
-    seed, draws : seed of the fit; draws of each of its four chains.
-
-    Returns
-    -------
-    Testimony, silent with its reason where the sampler cannot say anything.
-
-    Raises
-    ------
-    DisagreementError : mean, SD or an end of the interval of mu, tau or a new study's theta differ
-        by more than `compare` allows, twice.
-    """
-    heard = partial(testify, name, posterior, sampler, sizes)
-    return confirmed(heard, seed=seed, draws=draws)
-
-
-def testify(
-    name: str, posterior: CountPosterior, sampler: Sampler, sizes: Sizes, *, seed: int,
-    draws: int = 1000, gate: bool = True,
-) -> Testimony:  # fmt: skip
-    """As `witness`, a disagreement only told; without `gate` sampled once.
-
-    Parameters
-    ----------
-    name, posterior, sampler, sizes, seed, draws : as in `witness`.
-    gate : False samples once and keeps what does not pass the gate.
-    """
-    reason = _cannot(posterior)
-    if reason:
-        return Testimony(name, reason)
-    data = {"packed": packed(posterior, sizes)}
-    fit = sampler.fit(name, seed=seed, data=data, draws=draws, tune=800, gate=gate)
-    silent = fit.withheld if gate else "; ".join(fit.diagnostics.faults())
-    if silent:
-        return Testimony(name, silent, (), fit.diagnostics, fit.attempts)
-    tree = fit.tree["posterior"]
+def _quantities(
+    posterior: CountPosterior, drawn: dict[str, np.ndarray], rng: np.random.Generator
+) -> Quantities:
     prior = posterior.mu_prior
-    mu = float(prior.mean) + float(prior.sd) * tree["mu_z"].to_numpy()
-    tau = float(posterior.tau_prior.scale) * tree["tau_z"].to_numpy()
-    new = mu + tau * np.random.default_rng(seed).standard_normal(mu.shape)
-    compared = tuple(
-        compare(figures_of(exact), draws, f"{name}: {quantity}")
-        for quantity, exact, draws in (
-            ("mu", posterior.mu, mu), ("tau", posterior.tau, tau),
-            ("new study", posterior.new_theta, new),
-        )
-    )  # fmt: skip
-    return Testimony(name, "", compared, fit.diagnostics, fit.attempts)
+    mu = float(prior.mean) + float(prior.sd) * drawn["mu_z"]
+    tau = float(posterior.tau_prior.scale) * drawn["tau_z"]
+    new = mu + tau * rng.standard_normal(mu.shape)
+    return {
+        "mu": (figures_of(posterior.mu), mu),
+        "tau": (figures_of(posterior.tau), tau),
+        "new study": (figures_of(posterior.new_theta), new),
+    }
 
 
 def _cannot(posterior: CountPosterior) -> str:

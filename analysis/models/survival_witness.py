@@ -18,9 +18,10 @@ import numpy as np
 from analysis.exact.duration_likelihood import ROUNDING, SHORTEST
 from analysis.exact.priors import HalfNormal
 from analysis.exact.survival import SurvivalPosterior
-from analysis.models.compare import Testimony, compare, confirmed, figures_of
+from analysis.models.compare import figures_of
 from analysis.models.geometry import Packed, standardised
-from analysis.models.sampling import Sampler, compile_model
+from analysis.models.sampling import compile_model
+from analysis.models.witnesses import Quantities, Witness
 
 MONTHS = (12.0, 60.0)
 """Months at which S(t) of the mean study is compared."""
@@ -32,6 +33,7 @@ FACT = ("study", "count", "through", "start", "open", "between", "exact", "top",
 `low` is the start, indicators of its kind, and the log of its second time."""
 FEWEST = 4
 """A least number ever free among unresolved patients is sampled below this."""
+SETTINGS = {"tune": 1000, "target_accept": 0.99}
 LOG_FALLEN = -60.0
 SMALLEST = 1e-12
 LOG_2 = float(np.log(2.0))
@@ -55,12 +57,12 @@ class Sizes(Packed):
         }
 
 
-def compile_witness(posteriors: Iterable[SurvivalPosterior]) -> tuple[Sampler, Sizes]:
+def compile_witness(posteriors: Iterable[SurvivalPosterior]) -> Witness:
     """One compiled graph with room for all of these posteriors, which are of one family.
 
-    Returns
-    -------
-    The sampler, and the room the graph has.
+    Parameters
+    ----------
+    posteriors : of durations, by quadrature.
 
     Raises
     ------
@@ -77,75 +79,30 @@ def compile_witness(posteriors: Iterable[SurvivalPosterior]) -> tuple[Sampler, S
     )
     family = families.pop()
     made = partial(build, family, sizes.studies, sizes.facts, sizes.onsets)
-    return compile_model(made, f"duration {family}"), sizes
+    sampler = compile_model(made, f"duration {family}")
+    return Witness(sampler, sizes, packed, _cannot, _quantities, SETTINGS)
 
 
-def witness(
-    name: str, posterior: SurvivalPosterior, sampler: Sampler, sizes: Sizes, *, seed: int,
-    draws: int = 1000,
-) -> Testimony:  # fmt: skip
-    """Sample the posterior that was had by quadrature, and compare.
-
-    Parameters
-    ----------
-    name : of the fit, for messages and tables.
-    posterior : by quadrature.
-    sampler, sizes : from `compile_witness`.
-    seed, draws : seed of the fit; draws of each of its four chains.
-
-    Returns
-    -------
-    Testimony, silent with its reason where the sampler cannot say anything.
-
-    Raises
-    ------
-    DisagreementError : a mean, SD or end of the interval of mu, tau, the shape, the cured share or
-        the curve differs by more than `compare` allows, twice.
-    """
-    heard = partial(testify, name, posterior, sampler, sizes)
-    return confirmed(heard, seed=seed, draws=draws)
-
-
-def testify(
-    name: str, posterior: SurvivalPosterior, sampler: Sampler, sizes: Sizes, *, seed: int,
-    draws: int = 1000, gate: bool = True,
-) -> Testimony:  # fmt: skip
-    """As `witness`, a disagreement only told; without `gate` sampled once.
-
-    Parameters
-    ----------
-    name, posterior, sampler, sizes, seed, draws : as in `witness`.
-    gate : False samples once and keeps what does not pass the gate.
-    """
-    reason = _cannot(posterior)
-    if reason:
-        return Testimony(name, reason)
-    data = {"packed": packed(posterior, sizes)}
-    fit = sampler.fit(
-        name, seed=seed, data=data, draws=draws, tune=1000, target_accept=0.99, gate=gate
-    )
-    silent = fit.withheld if gate else "; ".join(fit.diagnostics.faults())
-    if silent:
-        return Testimony(name, silent, (), fit.diagnostics, fit.attempts)
-    tree = {name: values.to_numpy() for name, values in fit.tree["posterior"].items()}
+def _quantities(
+    posterior: SurvivalPosterior, drawn: dict[str, np.ndarray], rng: np.random.Generator
+) -> Quantities:
     prior = posterior.priors
-    mu = float(prior.mu.mean) + float(prior.mu.sd) * tree["mu_z"]
-    compared = [
-        compare(figures_of(posterior.mu), mu, f"{name}: mu"),
-        compare(figures_of(posterior.tau), prior.tau.scale * tree["tau_z"], f"{name}: tau"),
-    ]
+    mu = float(prior.mu.mean) + float(prior.mu.sd) * drawn["mu_z"]
+    found = {
+        "mu": (figures_of(posterior.mu), mu),
+        "tau": (figures_of(posterior.tau), prior.tau.scale * drawn["tau_z"]),
+    }
     if posterior.theta is not None:
-        shape = float(prior.log_shape.mean) + float(prior.log_shape.sd) * tree["shape_z"]
-        compared.append(compare(figures_of(posterior.theta), shape, f"{name}: shape"))
+        shape = float(prior.log_shape.mean) + float(prior.log_shape.sd) * drawn["shape_z"]
+        found["shape"] = figures_of(posterior.theta), shape
     if posterior.logit_cure is not None:
-        cure = float(prior.logit_cure.mean) + float(prior.logit_cure.sd) * tree["cure_z"]
-        compared.append(compare(figures_of(posterior.logit_cure), cure, f"{name}: cured share"))
+        cure = float(prior.logit_cure.mean) + float(prior.logit_cure.sd) * drawn["cure_z"]
+        found["cured share"] = figures_of(posterior.logit_cure), cure
     for i, row in enumerate(posterior.survival(MONTHS).to_dict("records")):
         exact = {"mean": row["mean"], "sd": row["sd"], "q025": row["ci_low"],
                  "q975": row["ci_high"]}  # fmt: skip
-        curve = tree["curve"][..., i]
-        compared.append(compare(exact, curve, f"{name}: S({row['months']:g})"))
-    return Testimony(name, "", tuple(compared), fit.diagnostics, fit.attempts)
+        found[f"S({row['months']:g})"] = exact, drawn["curve"][..., i]
+    return found
 
 
 def _cannot(posterior: SurvivalPosterior) -> str:

@@ -80,13 +80,12 @@ def _contrasts(evidence: Evidence, seed: int, progress: Tell) -> Iterable[tuple[
         return
     posteriors = [posterior_of(body, question) for question in asked]
     progress("compiling the contrasts")
-    sampler, sizes = contrast_witness.compile_witness(posteriors)
+    witness = contrast_witness.compile_witness(posteriors)
     for i, (question, posterior) in enumerate(zip(asked, posteriors, strict=True)):
         name = " ".join((question.outcome, question.approach, question.population,
                          question.design))  # fmt: skip
         progress(name)
-        yield name, contrast_witness.witness(name, posterior, sampler, sizes, seed=seed + i,
-                                             draws=DRAWS)  # fmt: skip
+        yield name, witness.hear(name, posterior, seed=seed + i, draws=DRAWS)
 
 
 def _counts(evidence: Evidence, seed: int, progress: Tell) -> Iterable[tuple[str, object]]:
@@ -101,11 +100,10 @@ def _counts(evidence: Evidence, seed: int, progress: Tell) -> Iterable[tuple[str
     if not posteriors:
         return
     progress("compiling the counts")
-    sampler, sizes = count_witness.compile_witness(posteriors.values())
+    witness = count_witness.compile_witness(posteriors.values())
     for i, (name, posterior) in enumerate(posteriors.items()):
         progress(name)
-        yield name, count_witness.witness(name, posterior, sampler, sizes, seed=seed + i,
-                                          draws=DRAWS)  # fmt: skip
+        yield name, witness.hear(name, posterior, seed=seed + i, draws=DRAWS)
 
 
 def _durations(evidence: Evidence, seed: int, progress: Tell) -> Iterable[tuple[str, object]]:
@@ -122,9 +120,8 @@ def _durations(evidence: Evidence, seed: int, progress: Tell) -> Iterable[tuple[
         name = f"duration {family} {approach}"
         progress(name)
         posterior = ensemble.posteriors[family]
-        sampler, sizes = survival_witness.compile_witness([posterior])
-        yield name, survival_witness.witness(name, posterior, sampler, sizes, seed=seed + i,
-                                             draws=DRAWS)  # fmt: skip
+        witness = survival_witness.compile_witness([posterior])
+        yield name, witness.hear(name, posterior, seed=seed + i, draws=DRAWS)
 
 
 def silent_of(table: pd.DataFrame) -> pd.DataFrame:
