@@ -6,7 +6,7 @@ import pytest
 from made_evidence import evidence_of
 
 from analysis.cohorts import patient_groups
-from analysis.counting import duration_facts
+from analysis.counting import duration_facts, ever_free, independence
 
 
 @pytest.fixture(scope="module")
@@ -37,17 +37,17 @@ def patient(value, sampling, status="resumed", **cells) -> dict:
 
 def test_every_row_is_used_or_excluded_with_a_reason(evidence, layered):
     facts, left = layered
-    used, excluded = duration_facts.used_lines(facts), set(left["line"])
+    used, excluded = independence.used_lines(facts), set(left["line"])
     assert used | excluded == set(evidence.independence["line"])
     assert not used & excluded
     assert (left["reason"] != "").all()
 
 
 def test_every_ever_row_is_counted_or_excluded_with_a_reason(evidence):
-    counts, left = duration_facts.ever_counts(evidence)
+    counts, left = ever_free.ever_counts(evidence)
     rows = evidence.independence
     ever = set(rows.loc[rows["fact"] == "ever", "line"])
-    used = duration_facts.used_lines(counts) & ever
+    used = independence.used_lines(counts) & ever
     controls = set(rows.loc[rows["arm"].str.startswith("control"), "line"])
     assert used | set(left["line"]) == ever
     assert not (used - controls) & set(left["line"])
@@ -55,7 +55,7 @@ def test_every_ever_row_is_counted_or_excluded_with_a_reason(evidence):
 
 def test_no_patients_are_counted_twice_even_where_overlap_is_only_possible(evidence, layered):
     group = patient_groups(evidence.studies)
-    counts, _ = duration_facts.ever_counts(evidence)
+    counts, _ = ever_free.ever_counts(evidence)
     assert not counts["study_id"].map(group).duplicated().any()
     used = layered[0].drop_duplicates("study_id")["study_id"]
     assert not used.map(group).duplicated().any()
@@ -84,7 +84,7 @@ def test_counts_of_the_facts_never_exceed_the_patients_treated(layered):
 
 
 def test_selected_rows_are_no_rate_and_lower_bounds_are_marked(evidence):
-    counts, _left = duration_facts.ever_counts(evidence)
+    counts, _left = ever_free.ever_counts(evidence)
     assert "malmegrim2017" not in set(counts["study_id"])
     assert counts.set_index("study_id").loc["snarski2016", "bound"] == "at_least"
     assert counts["k"].eq(0).any()
@@ -150,7 +150,7 @@ def test_a_study_with_nobody_independent_counts_as_zero_and_has_no_duration(evid
     made = evidence_of(evidence, [row("ever", n_total=14.0, k=0.0)])
     facts, left = duration_facts.layer(made)
     assert facts.empty and len(left) == 1
-    counts, _ = duration_facts.ever_counts(made)
+    counts, _ = ever_free.ever_counts(made)
     assert counts[["k", "n"]].to_numpy().tolist() == [[0.0, 14.0]]
 
 
@@ -253,11 +253,11 @@ def test_control_arms_and_ineligible_studies_never_enter(evidence):
 def test_no_rows_give_empty_tables_with_their_columns(evidence):
     made = evidence_of(evidence, [])
     facts, left = duration_facts.layer(made)
-    counts, _ = duration_facts.ever_counts(made)
+    counts, _ = ever_free.ever_counts(made)
     assert list(facts.columns) == duration_facts.FACT_COLUMNS and facts.empty
-    assert list(left.columns) == duration_facts.EXCLUSION_COLUMNS and left.empty
-    assert list(counts.columns) == duration_facts.EVER_COLUMNS and counts.empty
-    assert duration_facts.ever_contrasts(made).empty
+    assert list(left.columns) == independence.EXCLUSION_COLUMNS and left.empty
+    assert list(counts.columns) == ever_free.EVER_COLUMNS and counts.empty
+    assert ever_free.ever_contrasts(made).empty
 
 
 @pytest.mark.parametrize(
@@ -271,4 +271,4 @@ def test_no_rows_give_empty_tables_with_their_columns(evidence):
     ],
 )
 def test_onset_is_read_from_words_only_where_they_are_clear(words, onset):
-    assert duration_facts.onset_of(words) == onset
+    assert ever_free.onset_of(words) == onset

@@ -13,7 +13,7 @@ import pytest
 
 from analysis import evidence as ev
 from analysis import pipeline, registered, results, store
-from analysis.counting import duration_facts, harm_facts, share_facts
+from analysis.counting import duration_facts, ever_free, harm_facts, share_facts
 from analysis.evidence.references import renamed
 from analysis.stages import harms as harms_stage
 
@@ -72,7 +72,7 @@ def _facts(read: ev.Evidence) -> dict[str, str]:
         return results.as_text(frame)
 
     layer, left = duration_facts.layer(read)
-    counts, not_counted = duration_facts.ever_counts(read)
+    counts, not_counted = ever_free.ever_counts(read)
     counted = share_facts.table(read)
     harmed = harm_facts.table(read)
     return {

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import cohorts, vocabulary
-from analysis.counting import duration_facts
+from analysis.counting import ever_free
 from analysis.evidence import Evidence, label_of
 from analysis.evidence.references import reference
 from analysis.records import records
@@ -135,7 +135,7 @@ class Offered:
     def counts(self, outcome: str, reading: Reading = PROTOCOL) -> tuple[list[dict], list[dict]]:
         """Facts (`COLUMNS`) of an outcome, and the rows left out with their reasons."""
         if outcome == EVER:
-            ever, left = duration_facts.ever_counts(self._evidence, self._overlaps)
+            ever, left = ever_free.ever_counts(self._evidence, self._overlaps)
             facts = [_from_ever(row, self._studies) for row in records(ever)]
             notes = [{"source_row": f"independence:{row['line']}", "study_id": row["study_id"],
                       "reason": row["reason"]} for row in records(left)]  # fmt: skip

@@ -17,7 +17,7 @@ from scipy import special
 from analysis import cohorts, exact, priors
 from analysis.central import LEVELS
 from analysis.cohorts import patient_groups
-from analysis.counting import duration_facts, share_facts
+from analysis.counting import duration_facts, independence, share_facts
 from analysis.evidence import Evidence, label_of
 from analysis.evidence.references import reference, renamed
 from analysis.exact import bounds, survival
@@ -357,7 +357,7 @@ def landmarks(evidence: Evidence, facts: pd.DataFrame, strata: pd.DataFrame) -> 
         if name not in first.index or not row["n_total"] > 0 or not row["k"] >= 0:
             continue
         study, own = first.loc[name], reference("independence", row)
-        clock = duration_facts.time_origin(row)
+        clock = independence.time_origin(row)
         low, high = bounds.clopper_pearson(row["k"], row["n_total"])
         made.append({
             "approach": strata.loc[name, "approach"], "population": POPULATION,

@@ -14,7 +14,7 @@ from analysis import exact, outcomes, priors
 from analysis.central import LEVELS
 from analysis.cohorts import in_population
 from analysis.cohorts import strata as strata_of
-from analysis.counting import duration_facts, share_facts
+from analysis.counting import ever_free, share_facts
 from analysis.evidence import Evidence
 from analysis.evidence.references import renamed
 from analysis.exact import bounds
@@ -165,7 +165,7 @@ def contrasts(evidence: Evidence, facts: pd.DataFrame) -> pd.DataFrame:
     """
     studies = evidence.studies.set_index("study_id")
     strata = strata_of(evidence.studies).set_index(evidence.studies["study_id"].to_numpy())
-    free = duration_facts.ever_contrasts(evidence).assign(outcome="ever_insulin_free")
+    free = ever_free.ever_contrasts(evidence).assign(outcome="ever_insulin_free")
     goals = facts[facts["n_control"].gt(0) & facts["outcome"].ne("ever_insulin_free")]
     rows = []
     for row in [*free.to_dict("records"), *goals.to_dict("records")]:

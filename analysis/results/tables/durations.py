@@ -22,7 +22,7 @@ DURATION_FACTS = declare(
         column("cohort", WORD, "the group of patients"),
         column("label", WORD, "author and year"),
         column("cell_class", WORD, "class of cells"),
-        column("kind", WORD, "what the fact says (see `analysis.counting.duration_facts.KINDS`)"),
+        column("kind", WORD, "what the fact says (see `counting.duration_readings.KINDS`)"),
         column("low", NUMBER, "first time of the fact", "months"),
         column("high", NUMBER, "second time of the fact", "months"),
         column("count", COUNT, "patients of whom it speaks"),
