@@ -12,9 +12,9 @@ from scipy import stats
 from test_effects import NAN, row
 
 from analysis import effects
-from analysis.effects import Rules, arms, contrasts
-from analysis.effects.contrasts import Size
+from analysis.effects import Rules, arms, contrasts, summaries
 from analysis.effects.conversions import se_from_p
+from analysis.effects.numeric import Size
 
 
 def contrast(rows, outcome="hba1c", rules=Rules(), size=None):  # noqa: B008
@@ -395,8 +395,8 @@ def test_the_geometric_middle_of_an_interval_is_read_on_the_log_scale():
     sd = math.sqrt(20) * math.log(4) / (2 * stats.t.ppf(0.975, 19))
     assert ratio.y == pytest.approx(math.log(2))
     assert (ratio.var_a, ratio.var_b) == pytest.approx((2 * sd**2 / 20, 2 * sd**2 / 20))
-    assert not arms.is_geometric(0.1, 0.25, 0.4)
-    assert not arms.is_geometric(-0.1, 0.2, 0.4)
+    assert not summaries.is_geometric(0.1, 0.25, 0.4)
+    assert not summaries.is_geometric(-0.1, 0.2, 0.4)
 
 
 # --- printed differences -------------------------------------------------------------------------

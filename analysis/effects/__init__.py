@@ -2,8 +2,9 @@
 
 `build` is the entry; `for_stratum` gives the effects behind one answer, `teachers` those that print
 a spread, `known_nulls` those that stay out of every headline. The rooms behind: `conversions`
-(formulas of papers), `arms` (one arm), `contrasts` (numbers of one study), `statements` (results in
-words), `build` (the table), `select` (which effect speaks), `strata`, `rules` (choices),
+(formulas of papers), `summaries` (one row), `arms` (one arm), `numeric` (what a contrast holds),
+`printed_differences`, `contrasts` (numbers of one study), `statements` (results in words), `build`
+(the table), `select` (which effect speaks), `strata`, `rules` (choices),
 `derivation` (from an effect back to the print), `oddities`.
 """
 

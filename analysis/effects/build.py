@@ -17,9 +17,10 @@ import numpy as np
 import pandas as pd
 
 from analysis import cohorts, outcomes, vocabulary
-from analysis.effects import contrasts, select, statements
-from analysis.effects.arms import PValue
+from analysis.effects import contrasts, numeric, select, statements
+from analysis.effects.numeric import Numeric
 from analysis.effects.rules import Rules
+from analysis.effects.summaries import PValue
 from analysis.evidence import Evidence, label_of
 from analysis.evidence.references import reference
 from analysis.records import records
@@ -130,9 +131,9 @@ def _barred(study: dict) -> str:
     return ""
 
 
-def size_of(study: dict) -> contrasts.Size:
+def size_of(study: dict) -> numeric.Size:
     """How many patients a study has."""
-    return contrasts.Size(study["n_treated"], study["n_control"] or math.nan)
+    return numeric.Size(study["n_treated"], study["n_control"] or math.nan)
 
 
 def _study_effects(study, rows, said, rules) -> tuple[list[dict], list[dict]]:
@@ -157,7 +158,7 @@ def _study_effects(study, rows, said, rules) -> tuple[list[dict], list[dict]]:
     for effect in found:
         for row in said:
             if _completes(effect, row):
-                changed = contrasts.with_p(effect, _p_of(row), row["line"], rules)
+                changed = numeric.with_p(effect, _p_of(row), row["line"], rules)
                 if changed is not None:
                     effect = changed
                     used_words |= set(effect.said)
@@ -184,7 +185,7 @@ def _p_of(row: dict) -> PValue:
     return PValue(relation, statements.SIGNIFICANCE_LEVEL)
 
 
-def _completes(effect: contrasts.Numeric, row: dict) -> bool:
+def _completes(effect: Numeric, row: dict) -> bool:
     """Whether a statement is a tested one of the very contrast of a number, and of its sign."""
     if not _is_of(effect, row) or row["subgroup"]:
         return False
@@ -194,19 +195,19 @@ def _completes(effect: contrasts.Numeric, row: dict) -> bool:
     if (
         statements.never_enters(row)
         or not statements.is_tested(row)
-        or effect.n_treated < contrasts.FEWEST
+        or effect.n_treated < numeric.FEWEST
     ):
         return False
     sign = {"increase": 1, "decrease": -1, "no_difference": 0}[row["direction"]]
     return sign == 0 or sign * effect.y > 0
 
 
-def _is_of(effect: contrasts.Numeric, row: dict) -> bool:
+def _is_of(effect: Numeric, row: dict) -> bool:
     """Whether a number is of the contrast, outcome word and time of a statement."""
     return row["outcome"] == effect.word and same_contrast(row, effect.controlled, effect.months)
 
 
-def _restates(effect: contrasts.Numeric, row: dict) -> bool:
+def _restates(effect: Numeric, row: dict) -> bool:
     """Whether a statement repeats in words what a number of the same patients prints."""
     of_arm = row["arm"] == "treated" or row["arm"] in effect.arm.split("+")
     return _is_of(effect, row) and (row["has_numbers"] or (of_arm and not row["subgroup"]))
@@ -287,7 +288,7 @@ def _n_factor(n_treated: float, n_control: float, controlled: bool) -> float:
     return 1 / n_treated + (1 / n_control if controlled else 0.0)
 
 
-def _numeric_row(study: dict, effect: contrasts.Numeric, behind: list[dict]) -> dict:
+def _numeric_row(study: dict, effect: Numeric, behind: list[dict]) -> dict:
     controlled = effect.controlled
     n_control = effect.n_control if controlled else math.nan
     flags = [flag for flag in effect.flags if not flag.startswith("no_sd:")]

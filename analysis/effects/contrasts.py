@@ -14,12 +14,13 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from analysis import outcomes, vocabulary
-from analysis.central import HIGH
 from analysis.effects import arms as arms_room
-from analysis.effects import conversions as conv
-from analysis.effects.arms import NAN, NO_P, Arm, ArmResult, PValue, Row, Unusable
-from analysis.effects.conversions import z_from_p
+from analysis.effects import summaries
+from analysis.effects.arms import Arm, ArmResult
+from analysis.effects.numeric import Numeric, Size, bounds_on_z, too_few
+from analysis.effects.printed_differences import printed_differences
 from analysis.effects.rules import Rules
+from analysis.effects.summaries import NAN, NO_P, Printed, PValue, Row, Unusable
 
 TARGETS: dict[str, tuple[tuple[str, bool], ...]] = {
     word: tuple((o.name, o.is_ratio) for o in outcomes.from_word(word))
@@ -27,63 +28,9 @@ TARGETS: dict[str, tuple[tuple[str, bool], ...]] = {
 }
 """The effects each outcome word can give: (effect outcome, whether it is a log ratio)."""
 
-FEWEST = 3
-"""Patients an arm needs for its contrast to be pooled."""
 
 SAME_VISIT, SAME_VISIT_MONTHS = 0.1, 0.5
 """Visits of two arms may differ by this share of their month, and by no more than these months."""
-
-TWO_WAYS_DIFFER = 1.3
-"""Standard errors by a p-value and by printed spreads that differ by more are an oddity."""
-
-
-@dataclass(frozen=True)
-class Numeric:
-    """One numeric contrast of one study.
-
-    `spread_a` and `spread_b` are the variance by printed spreads alone, `se_ratio` the standard
-    error by an exact p-value over that by the spreads at the central correlation (NaN where not
-    both are printed), `z_low` and `z_high` what a bound on p says of y / se where nothing else
-    does. `printed` marks a difference between arms that the source itself prints; `displaced` is
-    why another contrast of the same arms is used. `said` are the lines of directions.csv behind it.
-    """
-
-    outcome: str
-    word: str
-    months: float
-    contrast: str
-    y: float
-    var_a: float
-    var_b: float
-    n_treated: float
-    n_control: float
-    lines: tuple[int, ...]
-    flags: tuple[str, ...]
-    formula: str
-    note: str
-    arm: str
-    at_diagnosis: bool
-    few: str
-    spread_a: float = NAN
-    spread_b: float = NAN
-    se_ratio: float = NAN
-    z_low: float = NAN
-    z_high: float = NAN
-    printed: bool = False
-    displaced: str = ""
-    said: tuple[int, ...] = ()
-
-    @property
-    def controlled(self) -> bool:
-        return self.contrast != "uncontrolled_change"
-
-
-@dataclass(frozen=True)
-class Size:
-    """How many patients a study has; NaN where it does not say."""
-
-    treated: float = NAN
-    control: float = NAN
 
 
 def arm_kind(arm: str) -> str:
@@ -217,7 +164,7 @@ class _Sides:
 
     @classmethod
     def of(cls, rows, named, rules: Rules, reasons: dict[int, str]) -> _Sides:
-        read: dict[str, dict[tuple[float, str], arms_room.Printed]] = {}
+        read: dict[str, dict[tuple[float, str], Printed]] = {}
         differences: dict[float, list[Row]] = {}
         for row in sorted(rows, key=lambda r: (r["arm"], r["months"], r["scale"])):
             visit = named.get((row["arm"], row["months"]), 0.0)
@@ -229,7 +176,7 @@ class _Sides:
                 continue
             try:
                 key = (visit, row["scale"])
-                read.setdefault(row["arm"], {})[key] = arms_room.printed(row, rules)
+                read.setdefault(row["arm"], {})[key] = summaries.printed(row, rules)
             except Unusable as error:
                 reasons.setdefault(row["line"], str(error))
         found: dict[str, list[Arm]] = {"treated": [], "control": [], "patient": []}
@@ -336,7 +283,7 @@ def _at_visit(
     found: list[Numeric] = []
     if not ratio and visit in sides.differences:
         found.extend(
-            _printed_differences(
+            printed_differences(
                 sides.differences[visit], word, outcome, visit, rules, size, reasons
             )
         )
@@ -443,8 +390,8 @@ def _best_contrast(
 
 
 def _single(whole: ArmResult, word: str, outcome: str, months: float) -> Numeric:
-    few = "fewer than three patients: shown beside, never pooled" if whole.n < FEWEST else ""
-    low, high = _bounds(whole.y, whole.var_a, whole.p_within)
+    few = too_few(whole.n)
+    low, high = bounds_on_z(whole.y, whole.var_a, whole.p_within)
     lines = whole.lines if math.isnan(low) else (*whole.lines, *whole.p_within.lines)
     return Numeric(
         outcome, word, months, "uncontrolled_change", whole.y, whole.var_a, whole.var_b, whole.n,
@@ -452,15 +399,6 @@ def _single(whole: ArmResult, word: str, outcome: str, months: float) -> Numeric
         "+".join(whole.arms), whole.at_diagnosis, few, whole.spread_a, whole.spread_b,
         whole.se_ratio, low, high,
     )  # fmt: skip
-
-
-def _bounds(y: float, var_a: float, p: PValue) -> tuple[float, float]:
-    """What a bound on p says of y / se; only where no standard error is known."""
-    if math.isfinite(var_a) or p.relation not in ("<", ">") or not 0 < p.size < 1 or y == 0:
-        return NAN, NAN
-    z = z_from_p(p.size)
-    low, high = (z, math.inf) if p.relation == "<" else (0.0, z)
-    return (low, high) if y > 0 else (-high, -low)
 
 
 def _contrast(
@@ -509,12 +447,8 @@ def _contrast(
         formula = f"{what}, treated against control; se = |y| / t of the p-value between arms"
     elif known:
         a, b = spread_a, spread_b
-    few = ""
-    if treated.n < FEWEST:
-        few = "fewer than three patients: shown beside, never pooled"
-    elif control.n < FEWEST:
-        few = "fewer than three controls: shown beside, never pooled"
-    low, high = _bounds(y, a, p)
+    few = too_few(treated.n, control.n)
+    low, high = bounds_on_z(y, a, p)
     if takes_p or math.isfinite(low) or math.isfinite(high):
         lines = tuple(dict.fromkeys((*lines, *p.lines)))
     return Numeric(
@@ -523,178 +457,3 @@ def _contrast(
         " ".join(note for note in (treated.note, control.note) if note),
         "+".join(treated.arms), treated.at_diagnosis, few, spread_a, spread_b, se_ratio, low, high,
     )  # fmt: skip
-
-
-# --- differences between arms that the source prints ---------------------------------------------
-
-
-def _printed_differences(
-    rows: list[Row],
-    word: str,
-    outcome: str,
-    visit: float,
-    rules: Rules,
-    size: Size,
-    reasons: dict[int, str],
-) -> list[Numeric]:
-    """The printed differences of one visit as one contrast; several share one control."""
-    whole = [row for row in rows if row["arm"] == "contrast"]
-    for row in rows:
-        if whole and row["arm"] != "contrast":
-            reasons.setdefault(row["line"], "part of a contrast that is reported as a whole")
-    made = []
-    for row in whole or rows:
-        try:
-            made.append(_printed_difference(row, word, outcome, visit, rules, size))
-        except Unusable as error:
-            reasons.setdefault(row["line"], str(error))
-    if not made:
-        return []
-    return [made[0] if len(made) == 1 else _merge_differences(made, size)]
-
-
-def _printed_difference(
-    row: Row, word: str, outcome: str, visit: float, rules: Rules, size: Size
-) -> Numeric:
-    """A printed difference between arms with its own standard error.
-
-    An interval or a standard error is that of the difference. A standard deviation is one between
-    patients, so that its error is SD sqrt(1 / n + 1 / n_control). Raises Unusable.
-    """
-    number = arms_room.summarise({**row, "spread_kind": "none"}, rules)
-    if not number.absolute:
-        raise Unusable("the unit supports ratios only")
-    factor = number.mean / row["value"] if row["value"] else 1.0
-    factor = abs(factor) if math.isfinite(factor) and factor else 1.0
-    n, n_control, flags = row["n"], row["n_control"], ()
-    if n > size.treated:
-        n, flags = size.treated, ("n_of_study",)
-    if math.isnan(n_control):
-        n_control, flags = size.control, (*flags, "control_n_of_study")
-    elif n_control > size.control:
-        n_control, flags = size.control, (*flags, "n_of_study")
-    if not n_control > 0:
-        raise Unusable("a difference between arms without the number of controls")
-    df = n + n_control - 2
-    kind, spread = row["spread_kind"], row["spread"]
-    if kind == "unstated":
-        kind = rules.unstated_spread if math.isfinite(spread) else "unstated"
-        flags = (*flags, f"unstated_as_{kind}") if kind != "unstated" else flags
-    low, high = row["spread_low"], row["spread_high"]
-    found, note, formula = NAN, "", "the printed difference between arms"
-    if kind == "se" and math.isfinite(spread):
-        found, formula = (spread * factor) ** 2, formula + " with its own standard error"
-    elif kind == "sd" and math.isfinite(spread):
-        found = (spread * factor) ** 2 * (1 / n + 1 / n_control)
-        flags = (*flags, "sd_of_difference")
-        formula += "; variance SD^2 (1 / n + 1 / n_control) from its printed SD"
-        note = "printed with an SD: read as the SD between patients"
-    elif kind == "ci95" and math.isfinite(low) and math.isfinite(high) and df >= 1:
-        found = (factor * (high - low) / 2 / conv.t_quantile(HIGH, df)) ** 2
-        flags = (*flags, "ci_sd")
-        formula += " with its own interval"
-    found = found if found > 0 else NAN
-    has_p = row["p_relation"] and row["p_contrast"] in ("between", "")
-    p = PValue(row["p_relation"], row["p_value"]) if has_p else NO_P
-    var_p = arms_room.var_from_p(number.mean, p.usable(rules), df)
-    known = math.isfinite(found)
-    se_ratio = arms_room.se_ratio_of(number.mean, p, df, found)
-    variance = found
-    if math.isfinite(var_p) and (not known or (rules.se_source == "larger" and var_p > found)):
-        variance, flags = var_p, (*flags, "se_from_p")
-        formula = "the printed difference between arms; se = |y| / t of its exact p-value"
-    few = ""
-    if n < FEWEST:
-        few = "fewer than three patients: shown beside, never pooled"
-    elif n_control < FEWEST:
-        few = "fewer than three controls: shown beside, never pooled"
-    low, high = _bounds(number.mean, variance, p)
-    return Numeric(
-        outcome, word, visit, "controlled_change", number.mean, variance,
-        0.0 if math.isfinite(variance) else NAN, n, n_control, (int(row["line"]),),
-        tuple(dict.fromkeys(flags)), formula, note, row["arm"], False, few, found,
-        0.0 if known else NAN, se_ratio, low, high, printed=True,
-    )  # fmt: skip
-
-
-def _merge_differences(parts: list[Numeric], size: Size) -> Numeric:
-    """Differences of several treated arms from one control as one: the control is counted once.
-
-    The mean weighted by patients. The SD between patients behind each, s^2 = variance / (1 / n +
-    1 / n_control), is pooled over the arms, with the part between them, and gives the variance
-    s^2 (1 / N + 1 / n_control) of all treated against the control.
-    """
-    n = [part.n_treated for part in parts]
-    total, n_control = sum(n), max(part.n_control for part in parts)
-    y = sum(k * part.y for k, part in zip(n, parts, strict=True)) / total
-    between = sum(k * (part.y - y) ** 2 for k, part in zip(n, parts, strict=True))
-
-    def variance(of: str) -> float:
-        squares = [getattr(part, of) / (1 / part.n_treated + 1 / part.n_control) for part in parts]
-        within = sum((k - 1) * s for k, s in zip(n, squares, strict=True))
-        pooled = (within + between) / (total - 1) if total > 1 else NAN
-        return pooled * (1 / treated + 1 / n_control)
-
-    treated = min(total, size.treated) if size.treated > 0 else total
-    a, spread = variance("var_a"), variance("spread_a")
-    return replace(
-        parts[0],
-        y=y,
-        var_a=a,
-        var_b=0.0 if math.isfinite(a) else NAN,
-        spread_a=spread,
-        spread_b=0.0 if math.isfinite(spread) else NAN,
-        se_ratio=NAN,
-        z_low=NAN,
-        z_high=NAN,
-        n_treated=treated,
-        n_control=n_control,
-        lines=tuple(line for part in parts for line in part.lines),
-        flags=tuple(dict.fromkeys((*(f for p in parts for f in p.flags), "arms_combined"))),
-        formula=parts[0].formula + "; arms combined, weighted by patients, the control once",
-        note=" ".join(dict.fromkeys(part.note for part in parts if part.note)),
-        arm="+".join(part.arm for part in parts),
-        few="" if treated >= FEWEST and n_control >= FEWEST else parts[0].few,
-    )
-
-
-def with_p(effect: Numeric, p: PValue, line: int, rules: Rules) -> Numeric | None:
-    """The effect with its SE from a p-value printed with the same contrast in words.
-
-    An exact p-value comes before spreads that are not of the change itself; a bound says something
-    only where no spread is printed. None where the p-value adds nothing.
-
-    Parameters
-    ----------
-    effect : a numeric contrast.
-    p : the p-value.
-    line : of directions.csv that prints it.
-    rules : how printed facts are read.
-    """
-    df = effect.n_treated + (effect.n_control - 2 if effect.controlled else -1)
-    var_p = arms_room.var_from_p(effect.y, p.usable(rules), df)
-    has_p = "se_from_p" in effect.flags
-    by_spread = effect.spread_a - rules.r * effect.spread_b
-    if math.isfinite(var_p) and not has_p:
-        ratio = arms_room.se_ratio_of(effect.y, p, df, by_spread)
-        own = by_spread > 0 and effect.spread_b == 0
-        first = not by_spread > 0 or (rules.se_source == "protocol" and not own)
-        if rules.se_source == "larger" and by_spread > 0:
-            first = var_p > by_spread
-        if not first:
-            return None if math.isnan(ratio) else replace(effect, se_ratio=ratio)
-        return replace(
-            effect,
-            var_a=var_p,
-            var_b=0.0,
-            se_ratio=ratio,
-            z_low=NAN,
-            z_high=NAN,
-            said=(*effect.said, line),
-            flags=(*effect.flags, "se_from_p"),
-            formula=effect.formula + "; se = |y| / t of the p-value printed in words",
-        )
-    low, high = _bounds(effect.y, effect.var_a, p)
-    if math.isnan(low) or math.isfinite(effect.z_low):
-        return None
-    return replace(effect, z_low=low, z_high=high, said=(*effect.said, line))

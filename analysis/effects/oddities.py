@@ -17,7 +17,8 @@ import pandas as pd
 
 from analysis import vocabulary
 from analysis.effects.build import EffectsResult, build, same_contrast
-from analysis.effects.contrasts import TARGETS, TWO_WAYS_DIFFER, arm_kind
+from analysis.effects.contrasts import TARGETS, arm_kind
+from analysis.effects.numeric import TWO_WAYS_DIFFER
 from analysis.effects.statements import is_tested, never_enters
 from analysis.evidence import Evidence, Fault
 from analysis.evidence.references import reference
