@@ -14,6 +14,10 @@ import pytest
 import analysis
 
 ROOMS = ("analysis.exact", "analysis.effects", "analysis.models", "analysis.sensitivity")
+CITED = re.compile(
+    r"[A-ZÀ-Ž][a-zà-ž]+[^.\n]{0,40}\(?\b(19|20)\d\d\b|Cochrane Handbook|doi ?10|10\.\d{4}/"
+)
+"""A source: names with a year, a handbook, a DOI."""
 SECTION = re.compile(r"^(\w+)\n-{3,}$", re.MULTILINE)
 OBVIOUS = 1
 """So many arguments may be told in the sentence itself, by their names."""
@@ -70,6 +74,26 @@ def test_a_public_function_tells_what_it_raises(name):
     function = FUNCTIONS[name]
     doc = inspect.getdoc(function) or ""
     assert [e for e in sorted(raised(function)) if e not in doc] == []
+    if raised(function):
+        assert "Raises" in doc, "what it raises stands in a section or a sentence `Raises ...`"
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_public_function_that_cites_a_source_gives_it_in_full(name):
+    function = FUNCTIONS[name]
+    doc = inspect.getdoc(function) or ""
+    if CITED.search(doc):
+        assert "References" in sections(function), CITED.search(doc).group(0)
+
+
+def test_every_conversion_rests_on_a_source():
+    from analysis.effects import conversions
+
+    exact = {"sd_from_se", "change_variance", "z_from_p", "t_quantile"}
+    """Identities that follow from definitions."""
+    for name, function in FUNCTIONS.items():
+        if name.startswith(conversions.__name__) and name.rpartition(".")[2] not in exact:
+            assert "References" in sections(function), name
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

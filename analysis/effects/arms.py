@@ -80,6 +80,10 @@ def pooled_sd(n: Sequence[float], mean: Sequence[float], sd: Sequence[float]) ->
     Parameters
     ----------
     n, mean, sd : patients, mean and SD of each group.
+
+    References
+    ----------
+    Cochrane Handbook (version 6), table 6.5.a.
     """
     total = sum(n)
     if total < 2:

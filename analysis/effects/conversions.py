@@ -53,6 +53,10 @@ def sd_from_ci(low: float, high: float, n: float, level: float = 0.95) -> float:
     low, high : ends of the interval.
     n : values behind the mean.
     level : of the interval.
+
+    References
+    ----------
+    Cochrane Handbook (version 6), section 6.5.2.2.
     """
     _need(low <= high, "the interval is upside down")
     _need(n >= 2, "a confidence interval needs at least two patients")
@@ -68,6 +72,10 @@ def sd_from_iqr(q1: float, q3: float, n: float) -> float:
     ----------
     q1, q3 : quartiles.
     n : values behind them.
+
+    References
+    ----------
+    Wan et al. (2014), BMC Med Res Methodol 14:135, equation 16.
     """
     _need(q1 <= q3, "the first quartile is above the third")
     _need(n >= 3, "quartiles need at least three patients")
@@ -81,6 +89,10 @@ def sd_from_range(low: float, high: float, n: float) -> float:
     ----------
     low, high : smallest and largest value.
     n : values behind them.
+
+    References
+    ----------
+    Wan et al. (2014), BMC Med Res Methodol 14:135, equation 9.
     """
     _need(low <= high, "the minimum is above the maximum")
     _need(n >= 3, "a range needs at least three patients")
@@ -94,6 +106,10 @@ def sd_from_five(low: float, q1: float, q3: float, high: float, n: float) -> flo
     ----------
     low, q1, q3, high : extremes and quartiles.
     n : values behind them.
+
+    References
+    ----------
+    Shi et al. (2020), Res Synth Methods 11:641, equation 11.
     """
     _need(low <= q1 <= q3 <= high, "the five numbers are not in order")
     _need(n >= 3, "a five-number summary needs at least three patients")
@@ -114,6 +130,10 @@ def mean_from_iqr(q1: float, median: float, q3: float, n: float) -> float:
     ----------
     q1, median, q3 : quartiles.
     n : values behind them.
+
+    References
+    ----------
+    Luo et al. (2018), Stat Methods Med Res 27:1785.
     """
     _need(q1 <= median <= q3, "the median is not between its quartiles")
     weight = 0.7 + 0.39 / n
@@ -130,6 +150,10 @@ def mean_from_range(low: float, median: float, high: float, n: float) -> float:
     ----------
     low, median, high : extremes and median.
     n : values behind them.
+
+    References
+    ----------
+    Luo et al. (2018), Stat Methods Med Res 27:1785.
     """
     _need(low <= median <= high, "the median is not between the extremes")
     weight = 4 / (4 + n**0.75)
@@ -143,6 +167,10 @@ def mean_from_five(low: float, q1: float, median: float, q3: float, high: float,
     ----------
     low, q1, median, q3, high : extremes and quartiles.
     n : values behind them.
+
+    References
+    ----------
+    Luo et al. (2018), Stat Methods Med Res 27:1785, equation 15.
     """
     _need(low <= q1 <= median <= q3 <= high, "the five numbers are not in order")
     outer = 2.2 / (2.2 + n**0.75)
@@ -163,6 +191,10 @@ def se_from_p(estimate: float, p: float, df: float) -> float:
     estimate : the tested change or difference.
     p : exact two-sided p-value.
     df : degrees of freedom.
+
+    References
+    ----------
+    Cochrane Handbook (version 6), section 6.5.2.3.
     """
     _need(0 < p < 1, "a p-value lies between 0 and 1")
     _need(df >= 1, "a t test needs a degree of freedom")
@@ -204,6 +236,10 @@ def log_ratio_variance(
     ----------
     m0, s0, n0 : mean, SD and patients before.
     m1, s1, n1 : after.
+
+    References
+    ----------
+    Lajeunesse (2011), Ecology 92:2049.
     """
     _need(m0 > 0 and m1 > 0, "a ratio of means needs positive means")
     return change_variance(s0 / m0, n0, s1 / m1, n1)
@@ -225,6 +261,10 @@ def log_ratio_correction(
     Returns
     -------
     What is added to the log ratio, and to its variance.
+
+    References
+    ----------
+    Lajeunesse (2015), Ecology 96:2056.
     """
     before, after = s0**2 / (n0 * m0**2), s1**2 / (n1 * m1**2)
     return 0.5 * (after - before), 0.5 * (before**2 + after**2)

@@ -217,7 +217,12 @@ def statements(facts: pd.DataFrame) -> list[dict]:
 
 
 def log1mexp(gap: np.ndarray) -> np.ndarray:
-    """log(1 - e^-gap) for gap > 0, stable at both ends (Maechler 2012)."""
+    """log(1 - e^-gap) for gap > 0, stable at both ends.
+
+    References
+    ----------
+    Maechler (2012), Accurately computing log(1 - exp(-|a|)), vignette of the R package Rmpfr.
+    """
     gap = np.maximum(gap, 1e-300)
     with np.errstate(divide="ignore"):
         return np.where(gap < 0.693, np.log(-np.expm1(-gap)), np.log1p(-np.exp(-gap)))
@@ -374,8 +379,11 @@ def last_supported_month(facts: pd.DataFrame, patients: int = 10, cohorts: int =
 
     Returns
     -------
-    Months; NaN where no month has them. A curve is read no further than this (Pocock, Clayton &
-    Altman 2002, Lancet 359:1686, on where survival plots should end).
+    Months; NaN where no month has them. A curve is read no further than this.
+
+    References
+    ----------
+    Pocock, Clayton & Altman (2002), Lancet 359:1686.
     """
     table = complete(facts)
     times = pd.concat([table["low"], table["high"]]).astype(float)

@@ -221,6 +221,10 @@ def typical_variance(problem: Problem) -> np.ndarray:
 
     (k - q) / tr(W - WX(X'WX)⁻¹X'W) with W = diag(1/se²), which without covariates is
     (k - 1) Σw / ((Σw)² - Σw²); k / Σw (the harmonic mean) when k ≤ q.
+
+    References
+    ----------
+    Higgins & Thompson (2002), Stat Med 21:1539.
     """
     studies = Problem(
         problem.y[:, : problem.k],

@@ -161,7 +161,7 @@ def figures_of(distribution: Distribution) -> dict[str, float]:
 
 
 def require_agreement(comparisons: Iterable[Comparison]) -> None:
-    """Raise DisagreementError that names every figure in which a witness disagrees."""
+    """Raises DisagreementError that names every figure in which a witness disagrees."""
     lines = [
         f"{c.name}: {figure} is {c.exact[figure]:.6g} by quadrature and {c.sampled[figure]:.6g} by "
         f"NUTS (Monte-Carlo error {c.mcse[figure]:.2g})"

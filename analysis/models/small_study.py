@@ -112,6 +112,10 @@ def begg(y, se) -> Asymmetry:
     Parameters
     ----------
     y, se : (k,) effects and standard errors.
+
+    References
+    ----------
+    Begg & Mazumdar (1994), Biometrics 50:1088.
     """
     y, se = _checked(y, se)
     if _equal(se):
@@ -144,6 +148,10 @@ def trim_and_fill(y, se, *, side: int) -> Filled:
     Raises
     ------
     ValueError : as `egger`, or another side.
+
+    References
+    ----------
+    Duval & Tweedie (2000), Biometrics 56:455.
     """
     y, se = _checked(y, se)
     if side not in (1, -1):

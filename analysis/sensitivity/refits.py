@@ -108,6 +108,10 @@ def influence(
     rows : the effects behind it.
     whole : its posterior.
     without : rows of `leave_one_out`.
+
+    References
+    ----------
+    Viechtbauer & Cheung (2010), Res Synth Methods 1:112.
     """
     weight = whole.shrinkage["weight"].to_numpy()
     made = []
