@@ -93,7 +93,7 @@ class Chains:
     @cached_property
     def _rows(self) -> dict[str, tuple[str, dict]]:
         """Name of a raw row by content -> its table and the row."""
-        found = {}
+        found: dict[str, tuple[str, dict]] = {}
         for file in evidence.KEYS:
             name = file.removesuffix(".csv")
             table = getattr(self.body, name, None)
@@ -452,7 +452,7 @@ class Chains:
         return [f"{table}.csv line {row['line']:g} ({reference(table, row)})",
                 *(f"  {cell}" for cell in cells), *address, *self.went(table, row)]  # fmt: skip
 
-    def went(self, table: str, row: Mapping) -> list[str]:
+    def went(self, table: str, row: dict) -> list[str]:
         """Where a raw row went: the effects and counts it is in, or why it is in none."""
         names = {reference(table, row), f"{table}:{row['line']:g}"}
         uses, reasons = self._uses

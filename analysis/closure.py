@@ -29,7 +29,9 @@ def _source(module: str) -> Path | None:
 
 @cache
 def _text(module: str) -> bytes:
-    return _source(module).read_bytes().replace(b"\r\n", b"\n")
+    source = _source(module)
+    assert source is not None, module
+    return source.read_bytes().replace(b"\r\n", b"\n")
 
 
 @cache

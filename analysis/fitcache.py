@@ -93,7 +93,7 @@ def save(entry: str, arrays: Mapping[str, np.ndarray]) -> None:
     if place is None:
         return
     made = io.BytesIO()
-    np.savez(made, **arrays)
+    np.savez(made, **arrays)  # type: ignore[arg-type]
     content = made.getvalue()
     partial = place / f".{entry}.{os.getpid()}"
     try:

@@ -36,7 +36,10 @@ class Prior:
 RHODES = "Rhodes et al. 2015, J Clin Epidemiol 68:52-60, Table 3 (as coded in R package bayesmeta)"
 
 
-def _change(outcome, unit, mu, tau, tau_class, bias, slope, log_sd) -> tuple[Prior, ...]:
+def _change(
+    outcome: str, unit: str, mu: float, tau: float, tau_class: float, bias: float, slope: float,
+    log_sd: float,
+) -> tuple[Prior, ...]:  # fmt: skip
     """The priors of one continuous outcome; `log_sd` is the centre of the log change SD."""
     rows = (
         ("mu", "Normal", (0, mu), "no direction favoured; large published effects lie within 2 SD"),

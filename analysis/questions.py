@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -157,7 +158,7 @@ def is_number(rows: pd.DataFrame) -> pd.Series:
 
 def posterior_of(
     body: Body, question: Question, *, rules: Rules | None = None, rows: pd.DataFrame | None = None,
-    **choices,
+    **choices: Any,
 ) -> ContrastPosterior:  # fmt: skip
     """The posterior of a question; `choices` go to `exact.contrasts.fit`."""
     chosen = body.rows(question, rules) if rows is None else rows

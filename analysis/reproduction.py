@@ -187,7 +187,9 @@ def _named(row: object) -> str:
     return f"row {row + 1}" if isinstance(row, int | np.integer) else str(row)
 
 
-def _judged(column: str, left, right, ess: float) -> tuple[np.ndarray, np.ndarray]:
+def _judged(
+    column: str, left: pd.DataFrame, right: pd.DataFrame, ess: float
+) -> tuple[np.ndarray, np.ndarray]:
     """The verdict of each cell of a column, and how far apart it may be."""
     pair = (left[column], right[column])
     none = np.full(len(left), np.nan)

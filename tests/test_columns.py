@@ -14,9 +14,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from matplotlib import pyplot
+from matplotlib.figure import Figure
+from matplotlib.text import Text as FigureText
 
 from analysis import pipeline, results
 from analysis.evidence import schema
+from analysis.render import source as sources
 from analysis.report.results import Results
 from analysis.results import contract
 from analysis.stages.result import StageResult
@@ -337,3 +341,70 @@ def test_a_table_that_the_run_made_and_that_is_gone_stops_the_report(run_folder,
     for name in made:
         with pytest.raises(results.ContractError, match=f"{name}.csv: the run made it"):
             elsewhere.table(name)
+
+
+# --- the whole report on a run that lacks a column ------------------------------------------------
+
+
+class Hurt(Results):
+    """A run in which one column of one table is gone, behind the door; it notes the tables read."""
+
+    hurt: tuple[str, str] = ("", "")
+    seen: set[str]
+
+    def table(self, name: str) -> pd.DataFrame:
+        self.seen.add(name)
+        whole = super().table(name)
+        return whole.drop(columns=self.hurt[1]) if name == self.hurt[0] else whole
+
+
+def cells_of_the_report() -> tuple[list[str], list[str]]:
+    """What report.qmd imports, and every expression it shows."""
+    first, shown = [], []
+    for part in sources.read(ROOT / "report.qmd")[1]:
+        if isinstance(part, sources.Cell):
+            for line in ast.parse(part.source).body:
+                which = shown if isinstance(line, ast.Expr) else first
+                which.append(ast.unparse(line))
+        else:
+            shown += [expression for expression, _ in sources.inline(part)]
+    return ([line for line in first if "import" in line],
+            [one for one in shown if "results" in one])  # fmt: skip
+
+
+def told_by(value: object) -> str:
+    """Everything that a reader sees of a part of the report."""
+    if isinstance(value, Figure):
+        texts = sorted(text.get_text() for text in value.findobj(FigureText))
+        count = len(value.findobj())
+        pyplot.close(value)
+        return "|".join([*texts, str(count)])
+    forms = [getattr(value, form)() for form in ("_repr_html_", "_repr_markdown_")
+             if hasattr(value, form)]  # fmt: skip
+    return "\n".join(filter(None, forms)) or str(value)
+
+
+@pytest.mark.slow
+def test_a_column_that_is_gone_raises_in_the_report_or_was_not_read(run_folder, evidence):
+    first, shown = cells_of_the_report()
+    space: dict = {}
+    exec("\n".join(first), space)
+    base = Results(run_folder, evidence)
+    silent, raised = [], 0
+    for expression in shown:
+        whole = Hurt(base.out, evidence)
+        whole.__dict__["seen"] = set()
+        expected = told_by(eval(expression, {**space, "results": whole}))
+        for table in sorted(whole.seen):
+            for name in results.TABLES[table].names:
+                hurt = Hurt(base.out, evidence)
+                hurt.__dict__ |= {"seen": set(), "hurt": (table, name), "_read": whole._read}
+                try:
+                    found = told_by(eval(expression, {**space, "results": hurt}))
+                except (KeyError, AttributeError):
+                    raised += 1
+                    continue
+                if found != expected:
+                    silent.append(f"{expression}: {table}.{name}")
+    assert silent == []
+    assert raised > 500

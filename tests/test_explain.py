@@ -165,8 +165,9 @@ def test_results_that_cannot_be_read_are_said_and_the_evidence_still_speaks(evid
 
 
 def test_small_figures_are_not_printed_as_zero():
-    one = {"mean": 0.00012, "ci_low": 0.0, "ci_high": 123.4, "unit": "share", "k_studies": 1,
-           "n_patients": 10}  # fmt: skip
+    blank = {name: float("nan") for name in ("median", "pred_low", "pred_high")}
+    one = {"mean": 0.00012, "ci_low": 0.0, "ci_high": 123.4, "scale": "share", "unit": "share",
+           "k_studies": 1, "n_patients": 10, **blank}  # fmt: skip
     assert figures(one) == (
         "0.000120 share (95 % interval 0 to 123); 1 study, 10 patients"
     )  # fmt: skip

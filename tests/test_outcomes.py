@@ -22,8 +22,14 @@ MAY_LIST = {"analysis/outcomes.py", "analysis/priors.py", "analysis/vocabulary.p
 """Rooms that may name several outcomes in one list: the rows, their priors, words and limits."""
 
 ADDED = """
+import sys
 from pathlib import Path
+
+import pandas as pd
+
 from analysis import outcomes, priors, units
+
+sys.path.insert(0, "tests")
 
 outcomes.OUTCOMES["fasting_glucose"] = outcomes.Outcome(
     "fasting_glucose", outcomes.CONTINUOUS, ("fasting_glucose",), outcomes.DIFFERENCE, "mmol/L", -1,
@@ -46,12 +52,19 @@ post = questions.posterior_of(body, question)
 judged = risk_of_bias.overalls(read.risk_of_bias)
 made = headlines.answer(body, question, rows, post, judged)
 table = results.estimates(made.estimates)
-results.checked("headlines", __import__("pandas").DataFrame([made.headline]))
 one = results.one(table, outcome="fasting_glucose", approach="cell_infusion", design="controlled",
                   scale="difference")
-print(made.headline["told"], one["id"], one["unit"], one["k_studies"])
+from analysis.report import readings
+from small_results import Small
+
+headline = results.checked("headlines", pd.DataFrame([made.headline | {"estimate_id": one["id"]}]))
+studies = results.checked("study_estimates", pd.DataFrame(made.studies))
+run = Small(table, {"headlines": headline, "study_estimates": studies})
+told = readings.effect(run, "fasting_glucose", "cell_infusion", "all")
+assert told.value == readings.figure("fasting_glucose", one["mean"]) and told.k == one["k_studies"]
+print(made.headline["told"], one["id"], one["unit"], one["k_studies"], told.value.split()[-1])
 """
-"""Fasting glucose as an outcome: a row, its priors, its units, and nothing else."""
+"""Fasting glucose as an outcome, from its rows to its sentence: a row, its priors, its units."""
 
 
 def test_an_outcome_whose_word_is_known_needs_a_row_its_priors_and_its_units():
@@ -59,7 +72,7 @@ def test_an_outcome_whose_word_is_known_needs_a_row_its_priors_and_its_units():
                           check=False)  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["mean", "fasting_glucose:cell_infusion:controlled", "mmol/L",
-                                   "2.0"]  # fmt: skip
+                                   "2.0", "mmol/L"]  # fmt: skip
 
 
 def test_every_list_of_outcomes_follows_from_the_rows():

@@ -61,9 +61,9 @@ def layer(evidence: Evidence) -> tuple[pd.DataFrame, pd.DataFrame]:
         except Unusable as why:
             notes |= dict.fromkeys((r["line"] for r in usable), str(why))
     chosen, beaten = _one_a_cohort(candidates)
-    for candidate, why in beaten:
+    for candidate, reason in beaten:
         lines = {line for piece in candidate.pieces for line in piece.lines}
-        notes |= dict.fromkeys(lines | {line for line, _ in candidate.left_over}, why)
+        notes |= dict.fromkeys(lines | {line for line, _ in candidate.left_over}, reason)
     for candidate in chosen:
         notes |= dict(candidate.left_over)
     facts = _facts_table(chosen)

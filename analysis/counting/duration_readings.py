@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from analysis.counting.independence import main_arm, number, of_resumed, time_origin
+from analysis.evidence import Evidence
 from analysis.records import records
 
 EARLIEST_LANDMARK = 6.0
@@ -104,6 +105,10 @@ class Ever:
     lines: tuple[int, ...] = ()
 
 
+Read = tuple[list[Piece], float] | None
+"""Pieces and the number ever free; None where the facts do not say it this way."""
+
+
 def read_study(study: dict, rows: list[dict], cohort_ever: list[dict]) -> Candidate:
     """The facts of one report as pieces. Raises Unusable when no duration can be read."""
     spoken = [r for r in rows if r["fact"] != "ever"]
@@ -140,7 +145,7 @@ def _richness(pieces: Sequence[Piece]) -> tuple:
     return (listed, all(piece.kind != "mean" for piece in pieces), len(times))
 
 
-def _listed(study, rows, resumed, ever):
+def _listed(study: dict, rows: list[dict], resumed: list[dict], ever: Ever) -> Read:
     """Every independent patient is listed: independent draws."""
     patients = [r for r in rows if r["fact"] == "patient" and r["sampling"] == "all"]
     if not patients:
@@ -160,7 +165,7 @@ def _listed(study, rows, resumed, ever):
     return pieces, ever.exact if ever.exact >= len(pieces) else float(len(pieces))
 
 
-def _order_statistics(study, rows, resumed, ever):
+def _order_statistics(study: dict, rows: list[dict], resumed: list[dict], ever: Ever) -> Read:
     """A range, a median, or both, of k patients, with the listed best where they complete it."""
     summaries = _summaries(rows)
     spread, median = summaries.get("range"), summaries.get("median")
@@ -192,7 +197,7 @@ def _order_statistics(study, rows, resumed, ever):
     return pieces, k_ever
 
 
-def _top_kind(study, row, value: float) -> str:
+def _top_kind(study: dict, row: dict, value: float) -> str:
     """How the longest duration is read: `order_top`, `order_ended` or `order_longest`."""
     if row["fact"] == "patient":
         return "order_ended" if row["status"] == "resumed" else "order_top"
@@ -212,7 +217,10 @@ _WHY_TOP = {
 }
 
 
-def _order_pieces(k, start, low, middle, high, lines, top="order_longest") -> list[Piece]:
+def _order_pieces(
+    k: int, start: float, low: float, middle: float, high: float, lines: tuple[int, ...],
+    top: str = "order_longest",
+) -> list[Piece]:  # fmt: skip
     """Joint order statistics of k durations; the longest of them is read as the kind `top`.
 
     Joint density of order statistics: David & Nagaraja 2003, Order Statistics, eq. 2.2.1, without
@@ -244,7 +252,10 @@ def _order_pieces(k, start, low, middle, high, lines, top="order_longest") -> li
     return pieces
 
 
-def _with_best(k, start, low, middle, high, best, lines) -> list[Piece]:
+def _with_best(
+    k: int, start: float, low: float, middle: float, high: float, best: list[dict],
+    lines: tuple[int, ...],
+) -> list[Piece]:  # fmt: skip
     """The best patients are listed and are all those still free: the others resumed before."""
     pieces = [
         Piece("right_censored", r["value"], math.inf, 1, (r["line"],), "listed, still free")
@@ -270,7 +281,9 @@ def _with_best(k, start, low, middle, high, best, lines) -> list[Piece]:
     return [p for p in pieces if p.count > 0]
 
 
-def _with_resumed(study, k, low, high, resumed, lines) -> list[Piece]:
+def _with_resumed(
+    study: dict, k: int, low: float, high: float, resumed: list[dict], lines: tuple[int, ...]
+) -> list[Piece]:
     """Those who resumed are counted apart (arm ..._relapsed): the others are still free."""
     counted = max(resumed, key=lambda r: r["k"] if not math.isnan(r["k"]) else -1)
     k_resumed = int(min(counted["k"], k)) if not math.isnan(counted["k"]) else k
@@ -310,7 +323,9 @@ def _with_resumed(study, k, low, high, resumed, lines) -> list[Piece]:
     return pieces
 
 
-def _condition_on_lasting(pieces, lasted, k, ever):
+def _condition_on_lasting(
+    pieces: list[Piece], lasted: dict, k: int, ever: Ever
+) -> tuple[list[Piece], float]:
     """The k summarised are those who lasted some months; the other treated did not."""
     t, n = lasted["months"], lasted["n_total"]
     line = (lasted["line"],)
@@ -325,7 +340,7 @@ def _condition_on_lasting(pieces, lasted, k, ever):
     return [*marked, unresolved], math.nan
 
 
-def _landmarks(study, rows, resumed, ever):
+def _landmarks(study: dict, rows: list[dict], resumed: list[dict], ever: Ever) -> Read:
     """Counts still free at one or more times, of those ever free where that number is known."""
     marks = [
         r
@@ -377,7 +392,9 @@ def _landmarks(study, rows, resumed, ever):
     return pieces, ever.exact if known else math.nan
 
 
-def _last_mark(study, rows, last, lines, through) -> Piece:
+def _last_mark(
+    study: dict, rows: list[dict], last: dict, lines: tuple[int, ...], through: bool
+) -> Piece:
     """Those free at the last landmark, with the longest duration known among them."""
     longest = [
         r for r in rows
@@ -396,7 +413,7 @@ def _last_mark(study, rows, last, lines, through) -> Piece:
                  "free at the last landmark", origin, through)  # fmt: skip
 
 
-def _extremes(study, rows, resumed, ever):
+def _extremes(study: dict, rows: list[dict], resumed: list[dict], ever: Ever) -> Read:
     """The listed worst patients, a shortest or a longest duration, of k independent patients."""
     summaries = _summaries(rows)
     worst = [
@@ -436,7 +453,7 @@ def _extremes(study, rows, resumed, ever):
     return (pieces, float(k)) if pieces else None
 
 
-def _mean(study, rows, resumed, ever):
+def _mean(study: dict, rows: list[dict], resumed: list[dict], ever: Ever) -> Read:
     """A mean of k durations, taken to be restricted to the follow-up (censoring unknown)."""
     mean = _summaries(rows).get("mean")
     if mean is None or not mean["k"] >= 1 or not mean["value"] > 0:
@@ -459,7 +476,7 @@ def _summaries(rows: Iterable[dict]) -> dict[str, dict]:
     return found
 
 
-def _range_of(spread, median) -> tuple[float, float]:
+def _range_of(spread: dict | None, median: dict | None) -> tuple[float, float]:
     """Low and high of a range row, else those printed beside the median."""
     for row in (spread, median):
         if row is not None and not math.isnan(row["low"]) and not math.isnan(row["high"]):
@@ -467,13 +484,13 @@ def _range_of(spread, median) -> tuple[float, float]:
     return math.nan, math.nan
 
 
-def _lasted_by_all(rows, k) -> dict | None:
+def _lasted_by_all(rows: list[dict], k: int) -> dict | None:
     """The `lasted` row that counts the very k patients of a summary, if any."""
     found = [r for r in rows if r["fact"] == "lasted" and r["k"] == k and r["n_total"] >= k]
     return max(found, key=lambda r: r["months"]) if found else None
 
 
-def _complete_best(rows, k) -> list[dict]:
+def _complete_best(rows: list[dict], k: int) -> list[dict]:
     """The listed best, when a count says that they are all those still free; else nothing."""
     best = [
         r
@@ -495,7 +512,7 @@ def _falling(marks: list[dict]) -> list[dict]:
     return kept[::-1]
 
 
-def _ever_of(rows, cohort_ever, spoken) -> Ever:
+def _ever_of(rows: list[dict], cohort_ever: list[dict], spoken: list[dict]) -> Ever:
     """The study's own count of ever independent, else that of a report of the same patients."""
     own = [r for r in rows if r["fact"] == "ever"]
     exact = [r for r in own if r["bound"] in ("exact", "")]
@@ -514,7 +531,7 @@ def _ever_of(rows, cohort_ever, spoken) -> Ever:
     return Ever()
 
 
-def cohort_ever(evidence, studies, study) -> list[dict]:
+def cohort_ever(evidence: Evidence, studies: dict[str, dict], study: dict) -> list[dict]:
     """Exact counts of ever independent by other reports of the cohort."""
     rows = evidence.independence
     rows = rows[(rows["fact"] == "ever") & rows["bound"].isin(["exact", ""])]

@@ -74,9 +74,9 @@ def time_origin(row: dict) -> str:
     return "treatment" if row["fact"] == "at_time" else "independence"
 
 
-def number(value) -> float:
+def number(value: object) -> float:
     """The number in a cell; NaN where it is blank."""
-    return float(value) if value not in ("", None) else math.nan
+    return float(value) if value not in ("", None) else math.nan  # type: ignore[arg-type]
 
 
 def references(lines: Iterable[int]) -> str:
@@ -99,7 +99,9 @@ def lines_of(references: Iterable[str]) -> set[int]:
     }
 
 
-def exclusion_table(rows, used, notes, stage) -> pd.DataFrame:
+def exclusion_table(
+    rows: pd.DataFrame, used: set[int], notes: dict[int, str], stage: str
+) -> pd.DataFrame:
     """Each row not used, with its reason."""
     left = [r for r in records(rows) if r["line"] not in used]
     return pd.DataFrame(

@@ -10,7 +10,7 @@ estimate is kept.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from analysis.effects import conversions as conv
@@ -19,6 +19,10 @@ from analysis.effects.summaries import NAN, NO_P, Printed, PValue, Summary, Unus
 
 NOTHING = 1e-9
 """Means and changes up to this are none: no logarithm, and no standard error from a p-value."""
+
+
+Pair = tuple[Printed, Printed]
+"""Levels before and after."""
 
 
 @dataclass(frozen=True)
@@ -232,7 +236,9 @@ def shared_out(change: ArmResult, among: int) -> ArmResult:
 # --- a change within an arm ----------------------------------------------------------------------
 
 
-def results_of(arm: Arm, visit: float, ratio: bool, outcome: str, rules: Rules):
+def results_of(
+    arm: Arm, visit: float, ratio: bool, outcome: str, rules: Rules
+) -> tuple[list[ArmResult], str]:
     """Every way in which an arm shows its change from baseline to a visit, the preferred first.
 
     Parameters
@@ -258,7 +264,7 @@ def results_of(arm: Arm, visit: float, ratio: bool, outcome: str, rules: Rules):
         reason = "a level without a baseline and without a control arm"
     found: list[ArmResult] = []
 
-    def attempt(make, *arguments) -> None:
+    def attempt(make: Callable[..., ArmResult], *arguments: object) -> None:
         nonlocal reason
         try:
             found.append(make(*arguments))
@@ -267,19 +273,16 @@ def results_of(arm: Arm, visit: float, ratio: bool, outcome: str, rules: Rules):
 
     pair = (before, after) if before is not None and after is not None else None
     if ratio:
-        ways = [(pair, _ratio_of_levels), (percent, _ratio_of_percent)]
-        for given, make in ways if not rules.percent_first else ways[::-1]:
-            if given is not None:
-                attempt(make, arm, given, rules)
+        ways: list[tuple[object, Callable[..., ArmResult], tuple]]
+        ways = [(pair, _ratio_of_levels, ()), (percent, _ratio_of_percent, ())]
+        ways = ways[::-1] if rules.percent_first else ways
     else:
-        ways = [(moved, _printed_change), (pair, _difference_of_levels)]
-        for given, make in ways if rules.printed_change else ways[::-1]:
-            if given is None:
-                continue
-            if make is _printed_change:
-                attempt(make, arm, given, pair, rules)
-            else:
-                attempt(make, arm, given, rules)
+        ways = [(moved, _printed_change, (pair,)), (pair, _difference_of_levels, ())]
+        ways = ways if rules.printed_change else ways[::-1]
+    for given, make, further in ways:
+        if given is not None:
+            attempt(make, arm, given, *further, rules)
+    if not ratio:
         if percent is not None and outcome == "hba1c" and before is not None:
             attempt(_percent_to_points, arm, percent, before, rules)
         elif percent is not None and not found:
@@ -317,8 +320,10 @@ def var_from_p(y: float, p: float, df: float) -> float:
 
 
 def _made(
-    basis, arm, y, spread, own, n, lines, y_lines, flags, formula, p, rules, note="", unit=""
-):
+    basis: str, arm: Arm, y: float, spread: tuple[float, float], own: bool, n: float,
+    lines: tuple[int, ...], y_lines: tuple[int, ...], flags: tuple[str, ...], formula: str,
+    p: PValue, rules: Rules, note: str = "", unit: str = "",
+) -> ArmResult:  # fmt: skip
     """A change whose variance follows the protocol: its own spread, an exact p, other spreads."""
     a, b = spread
     var_p = var_from_p(y, p.usable(rules), n - 1)
@@ -345,7 +350,7 @@ def _first_p(*rows: Printed | None) -> PValue:
     return (exact or found or [NO_P])[0]
 
 
-def _ratio_of_levels(arm: Arm, pair, rules: Rules) -> ArmResult:
+def _ratio_of_levels(arm: Arm, pair: Pair, rules: Rules) -> ArmResult:
     before, after = pair[0].summary, pair[1].summary
     if math.isfinite(before.limit) or math.isfinite(after.limit):
         raise Unusable("a level below the detection limit: no ratio exists")
@@ -390,7 +395,7 @@ def _ratio_of_percent(arm: Arm, percent: Printed, rules: Rules) -> ArmResult:
                  formula, _first_p(percent), rules)  # fmt: skip
 
 
-def _difference_of_levels(arm: Arm, pair, rules: Rules) -> ArmResult:
+def _difference_of_levels(arm: Arm, pair: Pair, rules: Rules) -> ArmResult:
     before, after = pair[0].summary, pair[1].summary
     if not (before.absolute and after.absolute):
         raise Unusable("the unit supports ratios only")
@@ -417,7 +422,7 @@ def _difference_of_levels(arm: Arm, pair, rules: Rules) -> ArmResult:
                  _first_p(pair[1]), rules)  # fmt: skip
 
 
-def _printed_change(arm: Arm, moved: Printed, pair, rules: Rules) -> ArmResult:
+def _printed_change(arm: Arm, moved: Printed, pair: Pair | None, rules: Rules) -> ArmResult:
     summary = moved.summary
     if not summary.absolute:
         raise Unusable("the unit supports ratios only")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -60,7 +61,7 @@ class EffectsResult:
     rules: Rules
 
 
-def build(evidence: Evidence, rules: Rules | None = None, **choices) -> EffectsResult:
+def build(evidence: Evidence, rules: Rules | None = None, **choices: Any) -> EffectsResult:
     """Effects and exclusions from the evidence.
 
     Parameters
@@ -136,7 +137,9 @@ def size_of(study: dict) -> numeric.Size:
     return numeric.Size(study["n_treated"], study["n_control"] or math.nan)
 
 
-def _study_effects(study, rows, said, rules) -> tuple[list[dict], list[dict]]:
+def _study_effects(
+    study: dict, rows: list[dict], said: list[dict], rules: Rules
+) -> tuple[list[dict], list[dict]]:
     found, reasons = contrasts.from_numbers(rows, rules, size_of(study))
     diagnosed = {
         row["outcome"]
@@ -251,7 +254,9 @@ def _set_apart(study: dict, controlled: bool, outcome: str, diagnosed: bool) -> 
     return not controlled and (new_onset or (diagnosed and outcome == "hba1c"))
 
 
-def _common(study: dict, outcome: str, word: str, arm: str, controlled: bool, behind) -> dict:
+def _common(
+    study: dict, outcome: str, word: str, arm: str, controlled: bool, behind: list[dict]
+) -> dict:
     """What every effect says of its study and of the rows behind it."""
     classes = dict(
         pair.split("=") for pair in str(study["arm_cell_classes"]).split() if "=" in pair
@@ -410,7 +415,9 @@ def _word_rows(
     return made, "" if made else "numbers of the same contrast are printed and used"
 
 
-def _effect_id(study: dict, outcome: str, word: str, controlled: bool, months: float, *more) -> str:
+def _effect_id(
+    study: dict, outcome: str, word: str, controlled: bool, months: float, *more: str
+) -> str:
     """study:outcome[:measure]:vs_control or change:month, and what else tells effects apart."""
     parts = [study["study_id"], outcome]
     if word in vocabulary.C_PEPTIDE_MEASURES:

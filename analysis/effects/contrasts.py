@@ -91,7 +91,7 @@ def visits(rows: list[Row]) -> dict[tuple[str, float], float]:
             groups[-1].append(month)
         else:
             groups.append([month])
-    found = {}
+    found: dict[tuple[str, float], float] = {}
     for months in groups:
         named = max(
             months,
@@ -163,7 +163,13 @@ class _Sides:
     differences: dict[float, list[Row]]
 
     @classmethod
-    def of(cls, rows, named, rules: Rules, reasons: dict[int, str]) -> _Sides:
+    def of(
+        cls,
+        rows: list[Row],
+        named: dict[tuple[str, float], float],
+        rules: Rules,
+        reasons: dict[int, str],
+    ) -> _Sides:
         read: dict[str, dict[tuple[float, str], Printed]] = {}
         differences: dict[float, list[Row]] = {}
         for row in sorted(rows, key=lambda r: (r["arm"], r["months"], r["scale"])):

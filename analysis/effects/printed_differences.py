@@ -59,7 +59,8 @@ def _printed_difference(
         raise Unusable("the unit supports ratios only")
     factor = number.mean / row["value"] if row["value"] else 1.0
     factor = abs(factor) if math.isfinite(factor) and factor else 1.0
-    n, n_control, flags = row["n"], row["n_control"], ()
+    n, n_control = row["n"], row["n_control"]
+    flags: tuple[str, ...] = ()
     if n > size.treated:
         n, flags = size.treated, ("n_of_study",)
     if math.isnan(n_control):

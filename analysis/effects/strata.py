@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 
@@ -126,6 +128,6 @@ def known_nulls(effects: pd.DataFrame) -> pd.DataFrame:
     return effects[effects["known_null"].astype(bool)].reset_index(drop=True)
 
 
-def _require(what: str, word: str, allowed) -> None:
+def _require(what: str, word: str, allowed: Iterable[str]) -> None:
     if word not in allowed:
         raise KeyError(f"no such {what}: {word}; known: {', '.join(allowed)}")

@@ -42,7 +42,7 @@ class Witness:
     packed: Callable[[Any, Any], np.ndarray]
     cannot: Callable[[Any], str]
     quantities: Callable[[Any, dict[str, np.ndarray], np.random.Generator], Quantities]
-    settings: Mapping[str, float] = field(default_factory=lambda: {"tune": 800})
+    settings: Mapping[str, Any] = field(default_factory=lambda: {"tune": 800})
 
     def hear(self, name: str, posterior: Any, *, seed: int, draws: int = 1000) -> Testimony:
         """Sample the posterior that was had by quadrature, and compare.
