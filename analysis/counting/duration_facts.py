@@ -20,11 +20,10 @@ from analysis.counting.duration_readings import Candidate, Unusable, cohort_ever
 from analysis.counting.independence import (
     LESSER_ROLES,
     exclusion_table,
-    ineligible,
     lines_of,
     references,
+    speaking,
     studies_of,
-    usable_rows,
 )
 from analysis.evidence import Evidence
 
@@ -48,14 +47,7 @@ def layer(evidence: Evidence) -> tuple[pd.DataFrame, pd.DataFrame]:
     rows = evidence.independence
     notes: dict[int, str] = {}
     candidates: list[Candidate] = []
-    for study_id, group in rows.groupby("study_id", sort=False):
-        study = studies[study_id]
-        refusal = ineligible(study)
-        if refusal:
-            notes |= dict.fromkeys(group["line"], refusal)
-            continue
-        usable, dropped = usable_rows(group)
-        notes |= dropped
+    for study, usable in speaking(rows, studies, notes):
         try:
             candidates.append(read_study(study, usable, cohort_ever(evidence, studies, study)))
         except Unusable as why:

@@ -10,13 +10,12 @@ import pandas as pd
 from analysis.counting.independence import (
     LESSER_ROLES,
     exclusion_table,
-    ineligible,
     lines_of,
     main_arm,
     number,
     references,
+    speaking,
     studies_of,
-    usable_rows,
 )
 from analysis.evidence import Evidence
 from analysis.records import records
@@ -47,15 +46,8 @@ def ever_counts(
     rows = evidence.independence[evidence.independence["fact"] == "ever"]
     notes: dict[int, str] = {}
     offered: dict[str, list[tuple[tuple, dict, dict]]] = {}
-    for study_id, group in rows.groupby("study_id", sort=False):
-        study = studies[study_id]
-        refusal = ineligible(study)
-        if refusal:
-            notes |= dict.fromkeys(group["line"], refusal)
-            continue
-        usable, dropped = usable_rows(group)
+    for study, usable in speaking(rows, studies, notes):
         usable = [r for r in usable if r["n_total"] > 0 and not math.isnan(r["k"])]
-        notes |= dropped
         if not usable:
             continue
         main = main_arm(usable)
@@ -69,7 +61,7 @@ def ever_counts(
             row["n_total"],
             row["bound"] != "at_least",
             number(study["year"]),
-            study_id,
+            study["study_id"],
         )
         offered.setdefault(study["patients"], []).append((rank, study, row))
     best = {patients: max(counts, key=lambda c: c[0]) for patients, counts in offered.items()}
@@ -94,11 +86,7 @@ def ever_contrasts(evidence: Evidence) -> pd.DataFrame:
     studies = studies_of(evidence)
     rows = evidence.independence[evidence.independence["fact"] == "ever"]
     found = []
-    for study_id, group in rows.groupby("study_id", sort=False):
-        study = studies[study_id]
-        if ineligible(study):
-            continue
-        usable, _ = usable_rows(group)
+    for study, usable in speaking(rows, studies, {}):
         usable = [r for r in usable if r["bound"] != "at_least" and r["n_total"] > 0]
         if not usable:
             continue

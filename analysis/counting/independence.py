@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
@@ -36,6 +36,28 @@ def ineligible(study: dict) -> str:
     if study.get("retracted", "") == "yes":
         return "retracted"
     return ""
+
+
+def speaking(
+    rows: pd.DataFrame, studies: dict[str, dict], notes: dict[int, str]
+) -> Iterator[tuple[dict, list[dict]]]:
+    """Each study that may enter a model, with its usable rows.
+
+    Parameters
+    ----------
+    rows : of independence.csv.
+    studies : from `studies_of`.
+    notes : is given, by line, why a row or the whole study says nothing.
+    """
+    for study_id, group in rows.groupby("study_id", sort=False):
+        study = studies[str(study_id)]
+        refusal = ineligible(study)
+        if refusal:
+            notes |= dict.fromkeys(group["line"], refusal)
+            continue
+        usable, dropped = usable_rows(group)
+        notes |= dropped
+        yield study, usable
 
 
 def usable_rows(group: pd.DataFrame) -> tuple[list[dict], dict[int, str]]:

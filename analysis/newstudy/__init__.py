@@ -13,9 +13,9 @@ from analysis.newstudy import spreadsheet, templates
 from analysis.newstudy.dialogue import Quit
 from analysis.newstudy.form import FILES, Mistake, Rows, Submission
 from analysis.newstudy.guided import DRAFT, Guided
-from analysis.newstudy.journal import ChangedMeanwhile, recover
+from analysis.newstudy.journal import ChangedMeanwhile, recover, write
 from analysis.newstudy.likeness import rows_of
-from analysis.newstudy.planning import Plan, plan, write
+from analysis.newstudy.planning import Plan, plan
 from analysis.newstudy.templates import template, text_of
 
 __all__ = [

@@ -15,8 +15,9 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 if os.name == "posix":
     import fcntl
@@ -28,6 +29,33 @@ JOURNAL = "journal.json"
 
 class ChangedMeanwhile(RuntimeError):
     """A file is not what it was when the change was planned; the message says what to do."""
+
+
+class Planned(Protocol):
+    """A change of several files that was planned: the folder, its mistakes, bytes of each file."""
+
+    @property
+    def raw(self) -> Path: ...
+    @property
+    def mistakes(self) -> Sequence[object]: ...
+    @property
+    def before(self) -> Mapping[str, bytes]: ...
+    @property
+    def after(self) -> Mapping[str, bytes]: ...
+
+
+def write(made: Planned) -> list[Path]:
+    """Put every changed file of a plan in place, or none (`commit`).
+
+    Raises
+    ------
+    ValueError : the plan has mistakes.
+    ChangedMeanwhile : a file is not what it was when the plan was made.
+    OSError : a file could not be written; nothing is changed then.
+    """
+    if made.mistakes:
+        raise ValueError("a plan with mistakes is not written")
+    return commit(made.raw, dict(made.before), dict(made.after)) if made.after else []
 
 
 def commit(folder: Path, before: dict[str, bytes], after: dict[str, bytes]) -> list[Path]:

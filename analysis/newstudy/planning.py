@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from analysis import evidence
-from analysis.newstudy import journal, likeness
+from analysis.newstudy import likeness
 from analysis.newstudy.form import FILES, Mistake, Rows, Submission, section
 from analysis.newstudy.templates import DICTIONARY
 
@@ -113,20 +113,6 @@ def _of_effects(loaded: evidence.Evidence, given: Submission) -> list[evidence.F
         for table in [getattr(loaded, name)]
     }
     return effects.oddities(replace(loaded, **own))
-
-
-def write(made: Plan) -> list[Path]:
-    """Put every changed file in place, or none (`journal.commit`).
-
-    Raises
-    ------
-    ValueError : the plan has mistakes.
-    ChangedMeanwhile : a file is not what it was when the plan was made.
-    OSError : a file could not be written; nothing is changed then.
-    """
-    if made.mistakes:
-        raise ValueError("a plan with mistakes is not written")
-    return journal.commit(made.raw, made.before, made.after)
 
 
 def _appended(old: bytes, name: str, rows: list[dict[str, str]]) -> tuple[bytes, int]:

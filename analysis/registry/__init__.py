@@ -5,8 +5,9 @@ Rooms, in the order they build on each other: `export` turns the JSON of the reg
 writes what is new, all or nothing.
 """
 
+from analysis.newstudy.journal import write
 from analysis.registry.export import Export, Problem, Record, read
-from analysis.registry.update import CellChange, Comparison, Plan, compare, plan, write
+from analysis.registry.update import CellChange, Comparison, Plan, compare, plan
 
 __all__ = [
     "CellChange",

@@ -21,7 +21,6 @@ from pathlib import Path
 
 from analysis import evidence
 from analysis import vocabulary as v
-from analysis.newstudy import journal
 from analysis.registry.export import STUDY_PAGE, Export, Record
 
 TABLE = "registered_trials.csv"
@@ -327,17 +326,3 @@ def _told(fault: evidence.Fault, rows: list[Row]) -> str:
             fault.allowed
         )
     return str(fault)
-
-
-def write(made: Plan) -> list[Path]:
-    """Put every changed file in place, or none.
-
-    Raises
-    ------
-    ValueError : the plan has mistakes.
-    ChangedMeanwhile : a file is not what it was when the plan was made.
-    OSError : a file could not be written; nothing is changed then.
-    """
-    if made.mistakes:
-        raise ValueError("a plan with mistakes is not written")
-    return journal.commit(made.raw, dict(made.before), dict(made.after)) if made.after else []
