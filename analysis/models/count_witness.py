@@ -173,22 +173,12 @@ def build(exact: int, bound: int, terms: int):
     import pytensor.tensor as pt
 
     sizes = Sizes(exact, bound, terms)
-    layout = sizes.layout()
     log_weight = np.log(NODES[1] - NODES[0]) - 0.5 * np.log(2 * np.pi)
     with pm.Model() as model:
         vector = pm.Data("packed", np.ones(sizes.length))
-
-        def part(name: str):
-            start, shape = layout[name]
-            return vector[start : start + int(np.prod(shape))].reshape(shape)
-
-        head = dict(zip(HEAD, (part("head")[i] for i in range(len(HEAD))), strict=True))
+        head = sizes.columns(vector, "head", HEAD)
         mu = head["mu_mean"] + head["mu_sd"] * pm.Normal("mu_z", 0, 1)
         tau = head["tau_scale"] * pm.HalfNormal("tau_z", 1)
-
-        def columns(name: str):
-            block = part(name)
-            return {column: block[i] for i, column in enumerate(COLUMNS)}
 
         def log_risks(share, log_time, theta):
             """The hazard, and the logs of the risk of an event and of having none."""
@@ -196,7 +186,10 @@ def build(exact: int, bound: int, terms: int):
             log_p = pt.switch(share > 0.5, -pt.softplus(-theta), pt.log1mexp(-hazard))
             return hazard, log_p, pt.switch(share > 0.5, -pt.softplus(theta), -hazard)
 
-        c = {name: column[:, None] for name, column in columns("exact").items()}
+        c = {
+            name: column[:, None]
+            for name, column in sizes.columns(vector, "exact", COLUMNS).items()
+        }
         u, log_density = standardised(NODES[None, :], mu, tau, c["centre"], c["precision"])
         log_density = log_density - 0.5 * pt.log(1 + c["precision"] * tau**2) + log_weight
         hazard, log_p, log_q = log_risks(c["share"], c["log_time"], mu + tau * u)
@@ -206,11 +199,11 @@ def build(exact: int, bound: int, terms: int):
         by_study = pt.logsumexp(value + log_density, axis=1)
         pm.Potential("exact", (c["copies"][:, 0] * by_study).sum())
 
-        c = columns("bound")
+        c = sizes.columns(vector, "bound", COLUMNS)
         theta = mu + tau * pm.Normal("u", 0, 1, shape=bound)
         _, log_p, log_q = log_risks(c["share"], c["log_time"], theta)
-        more = part("more")
+        more = sizes.part(vector, "more")
         rest = pt.maximum(c["total"][:, None] - more, 0.0)
-        ways = part("log_ways") + more * log_p[:, None] + rest * log_q[:, None]
+        ways = sizes.part(vector, "log_ways") + more * log_p[:, None] + rest * log_q[:, None]
         pm.Potential("bound", (c["copies"] * pt.logsumexp(ways, axis=1)).sum())
     return model

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 
@@ -23,6 +26,16 @@ class Packed:
     @property
     def length(self) -> int:
         return sum(int(np.prod(shape)) for shape in self.shapes().values())
+
+    def part(self, vector: Any, name: str) -> Any:
+        """A part of the vector in its shape; symbolic where the vector is."""
+        start, shape = self.layout()[name]
+        return vector[start : start + int(np.prod(shape))].reshape(shape)
+
+    def columns(self, vector: Any, name: str, names: Sequence[str]) -> dict[str, Any]:
+        """The rows of a part of the vector, by name."""
+        block = self.part(vector, name)
+        return {one: block[i] for i, one in enumerate(names)}
 
 
 def standardised(z, centre, tau, location, precision):

@@ -181,19 +181,12 @@ def build(family: str, studies: int, facts: int, onsets: int):
     import pytensor.tensor as pt
 
     sizes = Sizes(studies, facts, onsets)
-    layout = sizes.layout()
     with pm.Model() as model:
         vector = pm.Data("packed", np.ones(sizes.length))
-
-        def part(name: str):
-            start, shape = layout[name]
-            return vector[start : start + int(np.prod(shape))].reshape(shape)
-
-        def columns(name: str, names: tuple[str, ...]) -> dict:
-            block = part(name)
-            return {column: block[i] for i, column in enumerate(names)}
-
-        head, study, fact = columns("head", HEAD), columns("study", STUDY), columns("fact", FACT)
+        head, study, fact = (
+            sizes.columns(vector, name, names)
+            for name, names in (("head", HEAD), ("study", STUDY), ("fact", FACT))
+        )
         mu = head["mu_mean"] + head["mu_sd"] * pm.Normal("mu_z", 0, 1)
         tau = head["tau_scale"] * pm.HalfNormal("tau_z", 1)
         theta = head["shape_mean"] + head["shape_sd"] * pm.Normal("shape_z", 0, 1)
@@ -210,7 +203,7 @@ def build(family: str, studies: int, facts: int, onsets: int):
         eta = (mu + tau * u)[of]
         logit_ever = logit_ever[of]
 
-        log_times = pt.concatenate([part("low"), part("high")])
+        log_times = pt.concatenate([sizes.part(vector, "low"), sizes.part(vector, "high")])
         both = pt.concatenate([eta, eta])[:, None]
         log_s, slope = _family(family, log_times - both, theta, logit_cure)
         log_s = pt.logsumexp(log_s, axis=1) - np.log(onsets)
