@@ -85,7 +85,7 @@ def raised(results, estimate_id: str) -> str:
     level, _ = certainty_of(results, estimate_id)
     if not level or not certainty.at_least(level, "moderate"):
         return ""
-    steps = rows_of(results, "certainty_steps", estimate_id=estimate_id)
+    steps = results.rows("certainty_steps", estimate_id=estimate_id)
     steps = steps[(steps["domain"] != "start") & (steps["levels"] > 0)]
     if steps.empty:
         return ""
