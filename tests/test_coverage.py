@@ -46,3 +46,19 @@ def test_status_says_all_of_it(raw_dir):
     for words in ("islet replacement, type 1 diabetes", "read by two people", "speak for an answer",
                   "retractions looked for on a stated day", "registry read on"):  # fmt: skip
         assert words in said.stdout
+
+
+def test_retractions_are_told_for_those_looked_for_and_the_others_are_counted(evidence):
+    """A report without a DOI cannot be looked up: it is not counted as free of retraction."""
+    from types import SimpleNamespace
+
+    from analysis.report import chapters
+
+    studies = evidence.studies
+    checked = studies["retraction_checked"].ne("")
+    assert checked.equals(studies["doi"].ne(""))
+    told = str(chapters.retractions(SimpleNamespace(evidence=evidence)))
+    assert f"for {checked.sum()} of {len(studies)} reports: none is retracted" in told
+    assert f"the other {(~checked).sum()} were not looked for" in told
+    bare = SimpleNamespace(evidence=SimpleNamespace(studies=studies.assign(retraction_checked="")))
+    assert chapters.retractions(bare) == "Retractions were not looked for."

@@ -10,10 +10,11 @@ import math
 
 import pandas as pd
 
-from analysis import __version__, exchange, outcomes, risk_of_bias
+from analysis import __version__, coverage, exchange, outcomes, risk_of_bias
 from analysis.report import directions, readings, style, visits
 from analysis.report.figures.evidence import map_counts
 from analysis.report.figures.robustness import headlines, name
+from analysis.report.registered_text import date
 from analysis.report.results import Results
 from analysis.report.text import said, verbatim
 from analysis.report.words import (
@@ -25,6 +26,7 @@ from analysis.report.words import (
     listed,
     none_or,
     number,
+    of,
     percent,
     percent_interval,
     some,
@@ -231,6 +233,22 @@ def extraction(results: Results) -> str:
         f"extractors independently; {percent(full)} come from full texts and {percent(second)} "
         f"from a secondary source, the rest from abstracts and registries. A further "
         f"{len(results.evidence.directions)} results were printed only in words or as p-values."
+    )
+
+
+@said
+def retractions(results: Results) -> str:
+    """For how many reports a retraction was looked for, when, and how many were found."""
+    studies = results.evidence.studies
+    checked, every, _, last = coverage.retractions(results.evidence)
+    if not checked:
+        return "Retractions were not looked for."
+    found = int((studies["retracted"] == "yes").sum())
+    left = f"; the other {count(every - checked)} were not looked for" if checked < every else ""
+    return (
+        f"Retractions were looked for last on {date(last)}, by DOI in the Retraction Watch "
+        f"database, for {of(checked, every, 'report')}: {none_or(found)} "
+        f"{verb(max(found, 1), 'are', 'is')} retracted{left}."
     )
 
 
