@@ -612,6 +612,18 @@ def test_the_example_of_the_guide_is_a_filled_template_of_a_real_study(tmp_path,
             assert any(typed.items() <= other.items() for other in real[name]), (name, typed)
 
 
+def test_the_example_of_the_guide_may_be_added_as_it_stands(tmp_path, tracked_raw):
+    """But for the names of the study, which is there already."""
+    (block,) = (block for block in blocks(tracked_raw.parent.parent) if block.startswith("studies"))
+    for old, new in (("zang2022", "novel2026"), ("Zang L", "Novel N"), ("2022", "2026"),
+                     ("s13287-022-02848-6", "novel"), ("NCT02302599", "NCT09999999")):  # fmt: skip
+        block = block.replace(old, new)
+    path = tmp_path / "example.txt"
+    path.write_text(block, encoding="utf-8")
+    plan = newstudy.plan(newstudy.read(path), tracked_raw)
+    assert [str(mistake) for mistake in plan.mistakes] == []
+
+
 def test_the_grid_of_the_guide_gives_the_rows_of_the_real_study(tracked_raw):
     from analysis.newstudy.guided import _cell
 

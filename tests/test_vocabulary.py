@@ -66,10 +66,11 @@ def test_other_names_are_no_arms(arm):
     assert not re.fullmatch(v.ARM_PATTERN, arm)
 
 
-def test_the_low_rooms_bring_in_no_sampler():
+def test_what_adds_a_study_brings_in_no_statistics():
+    """So that `check` and `add` answer at once."""
     code = (
-        "import sys, analysis.vocabulary, analysis.evidence;"
-        "print(sorted({'pymc', 'jax', 'arviz', 'nutpie'} & set(sys.modules)))"
+        "import sys, analysis.vocabulary, analysis.evidence, analysis.newstudy;"
+        "print(sorted({'pymc', 'jax', 'arviz', 'nutpie', 'scipy'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

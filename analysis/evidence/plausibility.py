@@ -8,10 +8,9 @@ than the number. Each oddity names the number and what it is held against.
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from statistics import median
+from statistics import NormalDist, median
 
 import pandas as pd
-from scipy import special
 
 from analysis import units
 from analysis import vocabulary as v
@@ -304,11 +303,11 @@ def _p_against_numbers(rows: Sequence[Row]) -> Iterator[Fault]:
         elif math.isnan(z) or not _disagree(word_of(row, "p_relation"), printed, z):
             continue
         said = f"p {row['p_relation']} {row['p_value']:g}"
-        yield _fault(row, "p_value", f"{said} is printed, {why} {2 * special.ndtr(-z):.2g}")
+        yield _fault(row, "p_value", f"{said} is printed, {why} {math.erfc(z / math.sqrt(2)):.2g}")
 
 
 def _z_of(p: float) -> float:
-    return float(-special.ndtri(max(p, 1e-300) / 2))
+    return -NormalDist().inv_cdf(max(p, 1e-300) / 2)
 
 
 def _disagree(relation: str, printed: float, z: float) -> bool:
