@@ -30,6 +30,12 @@ def every(*values, fast: int = 1):
     return [*values[:fast], *(pytest.param(v, marks=pytest.mark.slow) for v in values[fast:])]
 
 
+def examples(fast: int, every: int) -> hypothesis.settings:
+    """Settings of a dear property: so many examples in the fast tests, so many with the slow."""
+    quick = hypothesis.settings.default.max_examples < 100
+    return hypothesis.settings(max_examples=fast if quick else every)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """`make test` draws 20 examples of a property, with the slow tests there are 300."""
     hypothesis.settings.load_profile("fast" if "not slow" in config.option.markexpr else "all")

@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from conftest import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis import certainty, claims, results, verdicts
@@ -303,7 +304,7 @@ def test_what_is_implied_is_a_claim_of_its_own_and_nothing_implies_itself():
             ("infusion_t2d_hba1c_0_5", "infusion_t2d_hba1c")} <= set(claims.IMPLIES)  # fmt: skip
 
 
-@settings(max_examples=settings.default.max_examples // 2, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(10, 100)
 @given(p=st.floats(0, 1), half=st.floats(0, 1), level=st.sampled_from(certainty.LEVELS),
        chances=st.tuples(*[st.floats(0, 1)] * 3), last=st.sampled_from([6.0, 12.0, 60.0, 120.0]),
        counts=st.lists(st.integers(0, 5), max_size=3))  # fmt: skip

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from conftest import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis import evidence as ev
@@ -483,7 +484,7 @@ CELL = st.one_of(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@examples(10, 100)
 @given(data=st.data())
 def test_a_random_cell_never_ends_in_a_traceback(tracked_raw, data):
     name = data.draw(st.sampled_from(list(ev.TABLES)))
@@ -504,7 +505,7 @@ def test_a_random_cell_never_ends_in_a_traceback(tracked_raw, data):
             ev.bibliography(loaded.studies)
 
 
-@settings(max_examples=25, deadline=None)
+@examples(10, 100)
 @given(data=st.data())
 def test_random_bytes_never_end_in_a_traceback(tracked_raw, data):
     name = data.draw(st.sampled_from(list(ev.TABLES)))

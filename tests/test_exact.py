@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
@@ -402,7 +403,7 @@ studies = st.integers(1, 12).flatmap(
         st.lists(st.floats(0.01, 5), min_size=k, max_size=k),
     )
 )
-quick = settings(max_examples=40, deadline=None)
+quick = examples(20, 200)
 
 
 @quick

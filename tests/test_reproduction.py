@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import stub_stages
+from conftest import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -199,7 +200,7 @@ def tables(run_folder):
 
 
 @given(data=st.data())
-@settings(max_examples=150, deadline=None)
+@examples(40, 400)
 def test_any_changed_cell_of_any_table_is_found(tables, data):
     """A number by a thousandth, a word by a letter, a blank filled, a cell emptied: all exact."""
     name = data.draw(st.sampled_from(sorted(tables)))
