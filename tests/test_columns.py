@@ -28,8 +28,8 @@ from analysis.stages.result import StageResult
 
 ROOT = Path(__file__).resolve().parent.parent
 ANALYSIS = ROOT / "analysis"
-ROOMS = [*sorted((ANALYSIS / "report").rglob("*.py")), ANALYSIS / "claims.py",
-         ANALYSIS / "chain.py"]  # fmt: skip
+ROOMS = [path for room in ("report", "claims", "chain")
+         for path in sorted((ANALYSIS / room).rglob("*.py"))]  # fmt: skip
 ASKING = [*ROOMS, *sorted((ANALYSIS / "difference").glob("*.py")), ANALYSIS / "checking.py",
           ANALYSIS / "coverage.py", ANALYSIS / "stages" / "synthesis.py"]  # fmt: skip
 """These and others that read results; the others have tables of their own, too."""

@@ -27,7 +27,7 @@ from analysis import (
     risk_of_bias,
     vocabulary,
 )
-from analysis.evidence import schema
+from analysis.chain import phrases
 from analysis.evidence.references import reference
 from analysis.records import records
 
@@ -42,9 +42,6 @@ QUESTION = ("outcome", "approach", "population", "design")
 IDENTIFIERS = ("doi", "pmid", "pmcid", "registry_id")
 SIDES = {"better": "clearly better", "null": "without a clear difference",
          "worse": "clearly worse", "untested": "untested"}  # fmt: skip
-UNTOLD = ("study_id", "line", "source_url", "seen_in", "extraction", "notes", "location",
-          "caveats")  # fmt: skip
-"""Columns of a raw row that its line of an explanation leaves out."""
 
 
 class Chains:
@@ -148,7 +145,7 @@ class Chains:
         for place, study in enumerate(records(self.body.studies)):
             names = [study["study_id"], evidence.label_of(study),
                      *(study[column] for column in IDENTIFIERS)]  # fmt: skip
-            for name in {plain(name) for name in names} - {""}:
+            for name in {phrases.plain(name) for name in names} - {""}:
                 called.setdefault(name, []).append(place)
         return called
 
@@ -183,10 +180,10 @@ class Chains:
         if one is None:
             return []
         about = outcomes.get(one["outcome"])
-        stratum = _stratum(one, one["cell_class"])
-        lines = [one["id"], f"  {about.title}; {stratum}; {_design(one)}",
-                 f"  {results.QUANTITIES[one['quantity']]}{_when(one)}",
-                 f"  {figures(one)}"]  # fmt: skip
+        stratum = phrases.stratum_of(one, one["cell_class"])
+        lines = [one["id"], f"  {about.title}; {stratum}; {phrases.design_of(one)}",
+                 f"  {results.QUANTITIES[one['quantity']]}{phrases.when(one)}",
+                 f"  {phrases.figures(one)}"]  # fmt: skip
         if one["note"]:
             lines.append(f"  note: {one['note']}")
         lines += [f"rule: {results.VARIANTS[one['variant']]}; {results.METHODS[one['method']]} "
@@ -206,11 +203,11 @@ class Chains:
         about = outcomes.get(one["outcome"])
         sides = [f"{one[f'k_{side}']:.0f} {word}" for side, word in SIDES.items()
                  if one[f"k_{side}"]]  # fmt: skip
-        counted = f"{one['k_studies']:.0f} {_studies(one['k_studies'])}"
+        counted = f"{one['k_studies']:.0f} {phrases.studies(one['k_studies'])}"
         return [
             ":".join(one[part] for part in QUESTION),
-            f"  {about.title}; {_stratum(one)}; {_design(one)}",
-            f"  {counted}{_bracketed(', '.join(sides))}",
+            f"  {about.title}; {phrases.stratum_of(one)}; {phrases.design_of(one)}",
+            f"  {counted}{phrases.bracketed(', '.join(sides))}",
             "rule: what may be told of it (docs/protocol.md, estimands and headlines)",
             *self._told(one),
             *self._behind({**one, "cell_class": ALL, "variant": "headline"}),
@@ -227,13 +224,17 @@ class Chains:
             return []
         one = {"outcome": outcome, "approach": approach, "population": population,
                "cell_class": ALL, "variant": "headline", "design": ALL}  # fmt: skip
-        lines = [name.lower(), f"  {outcomes.get(parts[0]).title}; {_stratum(one)}"]
+        lines = [name.lower(), f"  {outcomes.get(parts[0]).title}; {phrases.stratum_of(one)}"]
         if kinds[parts[0]] == outcomes.DURATION:
             reach = self.table("duration_follow_up")
             reach = reach[_same(reach, one, ("approach", "population"))]
             for row in reach.itertuples():
-                lines.append(f"  followed up to month {_text(row.last_month) or 'none'}; longest "
-                             f"of one patient: {_text(row.longest) or 'none'} months")  # fmt: skip
+                last, longest = (
+                    phrases.text_of(value) or "none" for value in (row.last_month, row.longest)
+                )
+                lines.append(
+                    f"  followed up to month {last}; longest of one patient: {longest} months"
+                )
         return [*lines, "rule: what is counted, none twice (docs/protocol.md, estimands)",
                 *self._counted(one)]  # fmt: skip
 
@@ -324,9 +325,11 @@ class Chains:
 
     def _effect_lines(self, row: Mapping, used: str = "") -> list[str]:
         """An effect in a line, and its raw rows with their addresses."""
-        lines = [f"  {row['effect_id']}: {row['label']}, month {row['months']:g}, {_value(row)}"
-                 f"{used}"]  # fmt: skip
-        return lines + self._sources(row["source_rows"], "    ")
+        line = (
+            f"  {row['effect_id']}: {row['label']}, month {row['months']:g}, "
+            f"{phrases.value_of(row)}{used}"
+        )
+        return [line, *self._sources(row["source_rows"], "    ")]
 
     def _counted(self, one: Mapping) -> list[str]:
         """The counted facts of an estimate of a share, a rate or a duration."""
@@ -375,11 +378,11 @@ class Chains:
         lines = [f"{one['claim_id']}: {one['claim']}", f"  verdict: {one['verdict']}"
                  + (f" (decided by: {one['capped_by']})" if one["capped_by"] else "")]  # fmt: skip
         if np.isfinite(one["probability"]):
-            lines.append(f"  probability: {_probability(one['probability'])}")
+            lines.append(f"  probability: {phrases.probability(one['probability'])}")
         if one["certainty"]:
             lines.append(f"  certainty: {one['certainty'].replace('_', ' ')}")
         if np.isfinite(one["value"]):
-            value = _with_basis(one, _number(one["value"], one["unit"]))
+            value = phrases.with_basis(one, phrases.number(one["value"], one["unit"]))
             lines.append(f"  decided by: {one['estimand']}, {value}")
         if one["caveat"]:
             lines.append(f"  caveat: {one['caveat']}")
@@ -400,7 +403,7 @@ class Chains:
     def _estimate_of_claim(self, name: str, shown: dict[tuple[str, ...], str]) -> list[str]:
         """An estimate of a claim with its steps; what stands behind several is told once."""
         one = self._estimates.get(name.lower())
-        figure = "told without a mean" if one is None else figures(one)
+        figure = "told without a mean" if one is None else phrases.figures(one)
         whole = self.estimate(name) or self.question(name)
         if not whole:
             return [f"  estimate {name}: not in these results"]
@@ -437,7 +440,9 @@ class Chains:
             told = self.table("headlines")
             head = told[_same(told, parts, tuple(parts))]
             name = next(iter(head["estimate_id"]), "") or "no printed mean"
-            lines.append(f"  {_stratum(parts)}, {one.design}: weight {one.weight:.0%}, {name}")
+            lines.append(
+                f"  {phrases.stratum_of(parts)}, {one.design}: weight {one.weight:.0%}, {name}"
+            )
         return ["stands in:", *lines] if lines else []
 
     def row(self, name: str) -> list[str]:
@@ -446,8 +451,8 @@ class Chains:
         if found is None:
             return []
         table, row = found
-        cells = [f"{column}: {_text(value)}" for column, value in row.items()
-                 if column not in ("line", "source_url") and _text(value)]  # fmt: skip
+        cells = [f"{column}: {phrases.text_of(value)}" for column, value in row.items()
+                 if column not in ("line", "source_url") and phrases.text_of(value)]  # fmt: skip
         address = [f"  {row['source_url']}"] if row["source_url"] else []
         return [f"{table}.csv line {row['line']:g} ({reference(table, row)})",
                 *(f"  {cell}" for cell in cells), *address, *self.went(table, row)]  # fmt: skip
@@ -504,27 +509,27 @@ class Chains:
             else:
                 lines.append(f"{indent}{name}: not in this evidence")
         for table, row in sorted(rows, key=lambda found: (found[0], found[1]["line"])):
-            lines += [f"{indent}{table}.csv line {row['line']:g}: {_in_a_line(row)}",
-                      *(f"{indent}  {address}" for address in _address(table, row))]  # fmt: skip
+            lines.append(f"{indent}{table}.csv line {row['line']:g}: {phrases.in_a_line(row)}")
+            lines += [f"{indent}  {one}" for one in phrases.address_of(table, row)]
         return lines
 
     def study(self, name: str) -> list[str]:
         """A study by its id, its author and year, or an identifier: what became of its rows."""
         lines: list[str] = []
-        for place in self._studies_called.get(plain(name), ()):
+        for place in self._studies_called.get(phrases.plain(name), ()):
             lines += self._study_lines(self.body.studies.iloc[place])
         return lines
 
     def _study_lines(self, study: Mapping) -> list[str]:
         name = study["study_id"]
         lines = [f"{name}: {evidence.label_of(study)}, {study['title']}",
-                 *(f"  {address}" for address in _address("studies", study)),
+                 *(f"  {address}" for address in phrases.address_of("studies", study)),
                  f"  {vocabulary.CELL_CLASSES[study['cell_class']]}; "
                  f"{vocabulary.DIABETES_TYPES[study['diabetes_type']]}; "
                  f"{vocabulary.DESIGNS[study['design']]}; cohort {study['cohort']} "
                  f"({study['cohort_role'].replace('_', ' ')})",
                  f"  include: {study['include']}"
-                 f"{_bracketed(study['exclusion_reason'])}"]  # fmt: skip
+                 f"{phrases.bracketed(study['exclusion_reason'])}"]  # fmt: skip
         mine = self._effects_of_study.get(name, self.effects.iloc[:0])
         lines.append(f"effects: {len(mine)}")
         for row in records(mine):
@@ -556,99 +561,20 @@ class Chains:
     def trial(self, name: str) -> list[str]:
         """A registered trial by its number: its row and where it was read."""
         table = self.body.registered_trials
-        found = table[table["registry_id"].map(plain).eq(plain(name))]
+        found = table[table["registry_id"].map(phrases.plain).eq(phrases.plain(name))]
         return [line for row in records(found)
                 for line in self.row(reference("registered_trials", row))]  # fmt: skip
 
     def cohort(self, name: str) -> list[str]:
         """The reports of a group of patients."""
         studies = self.body.studies
-        mine = studies[studies["cohort"].map(plain).eq(plain(name))]
+        mine = studies[studies["cohort"].map(phrases.plain).eq(phrases.plain(name))]
         if mine.empty:
             return []
         return [f"cohort {mine['cohort'].iloc[0]}: {len(mine)} reports"] + [
             f"  {row['study_id']}: {evidence.label_of(row)} ({row['cohort_role']})"
             for row in records(mine)
         ]
-
-
-# --- words ---------------------------------------------------------------------------------------
-
-
-def figures(one: Mapping) -> str:
-    """The figures of an estimate, with what they rest on."""
-    value = one["median"] if np.isnan(one["mean"]) else one["mean"]
-    if one["scale"] == "probability" and not np.isnan(value):
-        text = _probability(value)
-    else:
-        text = _number(value, one["unit"])
-    further = ""
-    if not np.isnan(one["pred_low"]):
-        further = f"; a new study {_figure(one['pred_low'])} to {_figure(one['pred_high'])}"
-    return _with_basis(one, text, further)
-
-
-def _number(value: float, unit: str) -> str:
-    return "no figure" if np.isnan(value) else f"{_figure(value)} {unit}".strip()
-
-
-def _with_basis(one: Mapping, text: str, further: str = "") -> str:
-    """A figure of an estimate or a claim with its interval, studies and patients."""
-    if not np.isnan(one["ci_low"]):
-        text += f" (95 % interval {_figure(one['ci_low'])} to {_figure(one['ci_high'])})"
-    text += further
-    if one["k_studies"] == one["k_studies"]:
-        text += f"; {one['k_studies']:g} {'study' if one['k_studies'] == 1 else 'studies'}"
-    if one["n_patients"] == one["n_patients"]:
-        text += f", {one['n_patients']:g} patients"
-    return text
-
-
-def _figure(value: float) -> str:
-    """Three significant digits, never in powers of ten, and never a zero that is none."""
-    if value == 0 or abs(value) >= 100:
-        return f"{value:.0f}"
-    digits = 2 - int(np.floor(np.log10(abs(value))))
-    return f"{value:.{min(max(digits, 0), 8)}f}"
-
-
-def _probability(value: float) -> str:
-    if value <= 0.001:
-        return "at most 0.001"
-    return "at least 0.999" if value >= 0.999 else f"{value:.3f}"
-
-
-def _stratum(one: Mapping, cells: str = ALL) -> str:
-    approach = vocabulary.APPROACHES.get(one["approach"], "all approaches")
-    population = vocabulary.POPULATIONS[one["population"]]
-    words = [approach, population]
-    if cells not in (ALL, ""):
-        words.append(vocabulary.CELL_CLASSES.get(cells, cells))
-    return ", ".join(words)
-
-
-def _design(one: Mapping) -> str:
-    return {
-        "controlled": "contrasts against controls",
-        "randomised": "randomised contrasts",
-        "uncontrolled": "changes within the treated",
-    }.get(one["design"], "all designs")
-
-
-def _when(one: Mapping) -> str:
-    text = f"; threshold {one['threshold']:g}" if one["threshold"] == one["threshold"] else ""
-    return text + (f"; month {one['month']:g}" if one["month"] == one["month"] else "")
-
-
-def _value(row: Mapping) -> str:
-    """An effect's number and standard error, or what is known in its stead."""
-    if row["kind"] != "numeric":
-        return "in words or as a p-value only"
-    about = outcomes.get(row["outcome"])
-    se = np.sqrt(row["var_a"] - effects.Rules.r * row["var_b"])
-    shown = f"{_figure(about.shown(row['y']))} {'ratio' if about.is_ratio else about.unit}"
-    scale = " on the log scale" if about.is_ratio else ""
-    return shown + (f", SE {_figure(se)}{scale}" if se == se else ", no spread printed")
 
 
 def _same(table: pd.DataFrame, parts: Mapping, names: tuple[str, ...]) -> pd.Series:
@@ -664,35 +590,3 @@ def _places_of(names: Iterable[str]) -> dict[str, int]:
     for place, name in enumerate(names):
         places.setdefault(name.lower(), place)
     return places
-
-
-def _in_a_line(row: Mapping) -> str:
-    cells = [_text(value) for column, value in row.items() if column not in UNTOLD]
-    return ", ".join(filter(None, cells))
-
-
-def _address(table: str, row: Mapping) -> list[str]:
-    """Where a row was seen, one line; none where no address is printed."""
-    if not row["source_url"]:
-        return []
-    seen = row["seen_in"] if "seen_in" in schema.TABLES[f"{table}.csv"] else ""
-    return [f"{row['source_url']}{_bracketed(seen.replace('_', ' '))}"]
-
-
-def _studies(k: float) -> str:
-    return "study" if k == 1 else "studies"
-
-
-def _text(value: object) -> str:
-    if isinstance(value, float):
-        return "" if np.isnan(value) else f"{value:g}"
-    return str(value)
-
-
-def _bracketed(text: str) -> str:
-    return f" ({text})" if text else ""
-
-
-def plain(text: object) -> str:
-    """A name as people type it: letters and digits alone."""
-    return re.sub(r"[^a-z0-9<>]+", "", str(text).lower())
