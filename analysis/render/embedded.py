@@ -178,7 +178,9 @@ def _body(data: dict, kind: str) -> str:
     """A table in the language of the format: raw HTML where there is some, else Markdown."""
     if kind == "screen" and "text/html" in data:
         return f"~~~~~~{{=html}}\n{data['text/html']}\n~~~~~~"
-    return data.get("text/markdown") or f"~~~~~~{{=html}}\n{data['text/html']}\n~~~~~~"
+    if "text/markdown" in data:  # also where it is nothing: what only a screen can show
+        return data["text/markdown"]
+    return f"~~~~~~{{=html}}\n{data['text/html']}\n~~~~~~"
 
 
 def _figure(cell: Cell, data: dict, number: int | str, caption: str, work: Path, kind: str) -> str:
@@ -215,7 +217,7 @@ def _read(parts: list, outputs: list, work: Path, source: Path, header: dict, ki
             "--standalone", "--metadata-file=meta.yml")  # fmt: skip
 
 
-PAGE = {"papersize": "a4", "margin": {"x": "1.9cm", "y": "2cm"}, "fontsize": "10pt",
+PAGE = {"papersize": "a4", "margin": {"x": "1.9cm", "y": "1.8cm"}, "fontsize": "10pt",
         "page-numbering": "1", "toc-title": "Contents"}  # fmt: skip
 """Settings of the page for Typst; those of Word stand in reference.docx."""
 WRITERS = {

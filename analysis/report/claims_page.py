@@ -232,7 +232,7 @@ def table(results) -> Table:
         )
     ids = list(frame["claim_id"])
     return grid(pd.DataFrame(rows), ids=ids, steps=[results.steps(name) for name in ids],
-                tools=True)  # fmt: skip
+                tools=True, screen=["Rests on"])  # fmt: skip
 
 
 def value_of(row) -> str:

@@ -65,6 +65,8 @@ class Table:
     ids : of each row what `isletmeta explain` takes, or nothing.
     steps : of each row the steps behind it (`analysis.chain`), which the page opens.
     tools : whether readers of the page get a filter and can sort (long tables).
+    under : a column that on paper, where width is dear, heads its rows instead (`under_heads`).
+    screen : names of columns that paper goes without, as nothing can be opened there.
     caption : where the table stands outside a captioned cell of the report.
     """
 
@@ -74,6 +76,8 @@ class Table:
     ids: tuple[str, ...] = ()
     steps: tuple[tuple[str, ...], ...] = ()
     tools: bool = False
+    under: str = ""
+    screen: tuple[str, ...] = ()
     caption: str = ""
 
     def _repr_html_(self) -> str:
@@ -114,7 +118,18 @@ class Table:
         words = [word for word, holds in (("num", name in self.right), ("none", nothing)) if holds]
         return f' class="{" ".join(words)}"' if words else ""
 
+    def _on_paper(self) -> Table:
+        """The table as paper shows it, where that is another one."""
+        frame = pd.DataFrame(list(self.rows), columns=list(self.columns), dtype=object)
+        left = tuple(name for name in self.right if name not in (self.under, *self.screen))
+        frame = frame.drop(columns=list(self.screen))
+        if self.under:
+            return under_heads(frame, self.under, left)
+        return grid(frame, left, caption=self.caption)
+
     def _repr_markdown_(self) -> str:
+        if self.under or self.screen:
+            return self._on_paper()._repr_markdown_()
         widths = column_widths(self.columns, self.rows)
         rule = "|" + "|".join(
             "-" * width + ":" if name in self.right else ":" + "-" * width
@@ -139,6 +154,8 @@ def grid(
     ids: Sequence[str] = (),
     steps: Sequence[Sequence[str]] = (),
     tools: bool = False,
+    under: str = "",
+    screen: Sequence[str] = (),
     caption: str = "",
 ) -> Table:
     """A table of the report; an empty one says so in words. Arguments as of `Table`.
@@ -149,13 +166,14 @@ def grid(
     """
     if frame.empty:
         return in_words("This run has nothing to list here.")
-    unknown = [name for name in right if name not in frame.columns]
+    asked = (*right, *screen, *([under] if under else []))
+    unknown = [name for name in asked if name not in frame.columns]
     if unknown or len(ids) not in (0, len(frame)) or len(steps) not in (0, len(frame)):
         raise ValueError(f"no such column: {unknown}; {len(ids)} ids and {len(steps)} chains "
                          f"for {len(frame)} rows")  # fmt: skip
     rows = tuple(map(tuple, frame.itertuples(index=False)))
     return Table(tuple(map(str, frame.columns)), rows, tuple(right), tuple(ids),
-                 tuple(map(tuple, steps)), tools, caption)  # fmt: skip
+                 tuple(map(tuple, steps)), tools, under, tuple(screen), caption)  # fmt: skip
 
 
 def under_heads(frame: pd.DataFrame, by: str, right: Sequence[str] = ()) -> Table:
@@ -163,7 +181,8 @@ def under_heads(frame: pd.DataFrame, by: str, right: Sequence[str] = ()) -> Tabl
     rest = [name for name in frame.columns if name != by]
     rows = []
     for value, part in frame.groupby(by, sort=False):
-        rows.append((Strong(str(value)), *[""] * (len(rest) - 1)))
+        head = value if isinstance(value, Link) else Strong(str(value))
+        rows.append((head, *[""] * (len(rest) - 1)))
         rows += map(tuple, part[rest].itertuples(index=False))
     return Table(tuple(rest), tuple(rows), tuple(right))
 

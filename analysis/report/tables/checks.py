@@ -164,7 +164,8 @@ def witnesses(results: Results) -> Table:
         for row in results.table("witness").to_dict("records")
     ]  # fmt: skip
     return grid(pd.DataFrame(rows), ("Mean, quadrature", "Mean, sampled",
-                                     "Worst gap, of what is allowed"), tools=True)  # fmt: skip
+                                     "Worst gap, of what is allowed"), tools=True,
+                under="Fit")  # fmt: skip
 
 
 def judgements(results: Results) -> Table:

@@ -52,7 +52,8 @@ def numbers(results: Results, outcome: str, approach: str, population: str) -> T
             "Patients": count(row["n_patients"]), "Mind": row["note"],
         })  # fmt: skip
         ids.append(row["id"])
-    return grid(pd.DataFrame(rows), ("Mean", "Studies", "Patients", "Better"), ids=ids)
+    return grid(pd.DataFrame(rows), ("Mean", "Studies", "Patients", "Better"), ids=ids,
+                under="Compared")  # fmt: skip
 
 
 def told(results: Results, approach: str, population: str) -> Table:

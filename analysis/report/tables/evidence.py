@@ -15,6 +15,7 @@ from analysis.report.words import (
     GROUP_WORDS,
     MEASURES,
     SHARES,
+    base,
     count,
     interval,
     known,
@@ -105,20 +106,21 @@ def published(results: Results) -> Table:
         turned = [number(value) for value in shown] != [number(value) for value in printed]
         rows.append({
             "Review": link(row["source_url"], review(row)),
-            "Patients with": reviewed(row["population"]),
+            "Patients with": reviewed(row["population"]).replace(*BOTH),
             "Comparison": reviewed(row["comparison"]),
             "Outcome": reviewed(row["outcome"]),
-            "Studies": count(row["k_studies"]),
-            "Patients": count(row["n_patients"]),
+            "Behind it": base(row["k_studies"], row["n_patients"])
+            if known(row["k_studies"]) else "–",
             "Measure": _measure(row),
             "Pooled": number(shown[0]),
             "95 % interval": interval(*shown[1:]),
             "As printed": f"{number(printed[0])} ({interval(*printed[1:])})" if turned else "–",
         })  # fmt: skip
-    return grid(pd.DataFrame(rows), ("Studies", "Patients", "Pooled"))
+    return grid(pd.DataFrame(rows), ("Pooled",), under="Review")
 
 
 POOLED = ("estimate", "ci_low", "ci_high")
+BOTH = ("type 1 and type 2 diabetes", "both types")
 
 
 def _measure(row: dict) -> str:
@@ -152,7 +154,8 @@ def facts(results: Results, name: str) -> Table:
                        zip(table["source_url"], table["line"], strict=True)]  # fmt: skip
     rows = table.to_dict("records")
     return grid(shown, ids=[reference(name, row) for row in rows],
-                steps=[results.went(name, row) for row in rows], tools=True)  # fmt: skip
+                steps=[results.went(name, row) for row in rows], tools=True,
+                under="Study")  # fmt: skip
 
 
 SPREADS = {"unstated": "±", "none": "", "sd": "SD", "se": "SE", "iqr": "IQR", "range": "range",

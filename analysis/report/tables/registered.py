@@ -34,8 +34,8 @@ def ongoing(results: Results) -> Table:
             "What": f"{row['title']} ({short(row['cell_class'])})",
             "Approach": vocabulary.APPROACHES.get(row["approach"], ""),
             "Patients with": POPULATIONS[row["population"]],
-            "Control group": NOT_STATED[row["controlled"]],
-            "Masked": NOT_STATED[row["masked"]],
+            "Control group": NOT_STATED[row["controlled"]]
+            + ("; masked" if row["masked"] == "yes" else ""),
             "Patients": count(row["n_patients"]),
             "Told so far": _told_so_far(results, row),
             "Due": date(row["expected"]) + (" (past)" if row["overdue"] else "") or "not stated",
@@ -44,7 +44,7 @@ def ongoing(results: Results) -> Table:
         }
         for row in table.to_dict("records")
     ]
-    return grid(pd.DataFrame(shown), ("Patients",), tools=True)
+    return grid(pd.DataFrame(shown), ("Patients",), tools=True, under="Approach")
 
 
 def _told_so_far(results: Results, row: dict) -> str:
