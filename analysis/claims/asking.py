@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -153,7 +154,7 @@ def effect(outcome: str, threshold: float = np.nan) -> Question:
 
 def _among_analyses(
     inputs: Inputs, about: outcomes.Outcome, where: Mapping[str, str], limit: float
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Where a headline and the threshold of a claim stand among the defensible analyses.
 
     The analyses are those of the table `standing`: usable, and without unreported registered trials
@@ -190,14 +191,13 @@ def types_differ(inputs: Inputs, claim: Claim) -> Finding:
     """P(HbA1c after cell infusion differs between the types by the smallest important amount)."""
     about = outcomes.get("hba1c")
     limit = min(abs(value) for value in about.important)
-    found = [
+    first, second = (
         results.get(inputs.estimates, outcome="hba1c", approach="cell_infusion", population=people,
                     design="controlled", scale=about.scale)
         for people in ("t1d", "t2d")
-    ]  # fmt: skip
-    if any(row is None for row in found):
+    )  # fmt: skip
+    if first is None or second is None:
         return Finding(Grounds(), caveats=("no controlled mean in each of the two types",))
-    first, second = found
     densities = inputs.table("densities")
     own = _matches(densities, {"outcome": "hba1c", "approach": "cell_infusion",
                                "design": "controlled", "quantity": "mean"})  # fmt: skip
@@ -209,7 +209,7 @@ def types_differ(inputs: Inputs, claim: Claim) -> Finding:
     mean = float((weight * gap).sum())
     k = min(first["k_studies"], second["k_studies"])
     level = min(
-        (_certainty(inputs, row["id"]) for row in found),
+        (_certainty(inputs, row["id"]) for row in (first, second)),
         key=lambda word: -1 if not word else sure.LEVELS.index(word),
     )
     return Finding(
@@ -312,20 +312,20 @@ def occurs(
         pooled = results.get(inputs.estimates, **where)
         if len(found) == 1 and (pooled is None or pooled["n_patients"] != n):
             pooled = results.get(inputs.estimates, **where, cell_class=found[0])
-        whole = pooled is not None and pooled["n_patients"] == n
-        alone = whole and len(found) == 1
+        whole = pooled if pooled is not None and pooled["n_patients"] == n else None
+        alone = whole if len(found) == 1 else None
         return Finding(
             Grounds(
                 most_in_a_cohort=facts["k"].max(),
                 n_counted=n,
-                certainty=_certainty(inputs, pooled["id"]) if whole else "",
+                certainty="" if whole is None else _certainty(inputs, whole["id"]),
             ),
-            ids=(pooled["id"],) if whole else (),
+            ids=() if whole is None else (whole["id"],),
             rows=tuple(";".join(facts["source_rows"]).split(";")),
             value=k / n if len(found) == 1 else np.nan, unit="share", k=len(facts), n=n, seen=k,
             counted=_by_part(facts, "cell_class"),
-            ci_low=pooled["ci_low"] if alone else np.nan,
-            ci_high=pooled["ci_high"] if alone else np.nan,
+            ci_low=np.nan if alone is None else alone["ci_low"],
+            ci_high=np.nan if alone is None else alone["ci_high"],
         )  # fmt: skip
 
     return ask
@@ -364,6 +364,7 @@ def lasts(month: int) -> Question:
     """P(most of the ever insulin-free still are at `month`), within the follow-up."""
 
     def ask(inputs: Inputs, claim: Claim) -> Finding:
+        where: dict[str, str | float | None]
         where = {"outcome": "insulin_free_duration", "approach": claim.approach,
                  "population": claim.population, "month": month, "variant": "stacked"}  # fmt: skip
         chance = results.get(inputs.estimates, **where, quantity="survival_above", threshold=MOST)
