@@ -111,6 +111,25 @@ def test_the_graph_of_durations_is_the_likelihood_of_the_facts(family):
         assert found == pytest.approx(float(known), abs=1e-6)
 
 
+@pytest.mark.parametrize("family", sorted(survival_witness.HOLD_EXPONENTIAL))
+def test_an_exponential_posterior_is_sampled_by_the_graph_of_a_family_that_holds_it(family):
+    own = {"ever": (0.2, 1.7), "reading": READING}
+    posterior = survival.fit(FACTS, "exponential", **own)
+    alone = survival_witness.compile_witness([posterior])
+    beside = survival_witness.compile_witness([posterior, survival.fit(FACTS, family, **own)])
+    rng = np.random.default_rng(5)
+    gaps = []
+    for _ in range(3):
+        values = {name: rng.normal(0, 0.6) for name in ("mu_z", "tau_z", "shape_z", "cure_z")}
+        values |= {name: rng.normal(0, 0.6, 4) for name in ("ever_z", "study_z")}
+        first, second = (
+            potentials(one.sampler.model, survival_witness.packed(posterior, one.sizes), values)
+            for one in (beside, alone)
+        )
+        gaps.append(first - second)
+    assert np.ptp(gaps) < 1e-4 and abs(gaps[0]) < 1e-4
+
+
 def test_what_is_not_sampled_says_why_and_is_no_error():
     witness = count_witness.compile_witness(POSTERIORS.values())
     heavy = exact.fit_shares([3], [9], mu_prior=Normal(0, 1.5), tau_prior=HalfCauchy(0.5))
@@ -132,9 +151,9 @@ def test_more_than_the_graph_has_room_for_is_refused():
         count_witness.packed(exact.fit_rates([0, 1, 0], [9.0, 8.0, 5.0], **RATE), sizes)
     with pytest.raises(ValueError, match="fewer or smaller lower bounds"):
         count_witness.packed(POSTERIORS["shares"], sizes)
-    with pytest.raises(ValueError, match="one family"):
+    with pytest.raises(ValueError, match="no one graph"):
         survival_witness.compile_witness(
-            [survival.fit(FACTS, name, ever=(0.2, 1.7)) for name in ("exponential", "weibull")]
+            [survival.fit(FACTS, name, ever=(0.2, 1.7)) for name in ("lognormal", "weibull")]
         )
 
 

@@ -23,7 +23,7 @@ from analysis.models.geometry import Packed, standardised
 from analysis.models.sampling import compile_model
 from analysis.models.witnesses import Quantities, Witness
 
-NODES = np.linspace(-6.5, 6.5, 41)
+NODES = np.linspace(-6.5, 6.5, 27)
 HEAD = ("mu_mean", "mu_sd", "tau_scale")
 COLUMNS = ("copies", "share", "poisson", "events", "total", "log_time", "centre", "precision")
 IMPOSSIBLE = -1e30

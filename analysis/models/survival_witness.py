@@ -4,7 +4,8 @@ The likelihood of every published fact is written out in the graph, not read fro
 quadrature, so that the two programs share nothing but the facts and the priors. Studies' medians
 are sampled as standard normal deviations, standardised by what each study's facts say on their own;
 the log odds of ever becoming free are sampled for the studies that need them. All data are one
-vector, sliced inside the graph, which is compiled once for all posteriors of a family.
+vector, sliced inside the graph, which is compiled once for all posteriors of a family and for the
+exponential ones beside them.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ FACT = ("study", "count", "through", "start", "open", "between", "exact", "top",
 FEWEST = 4
 """A least number ever free among unresolved patients is sampled below this."""
 SETTINGS = {"tune": 1000, "target_accept": 0.99}
+HOLD_EXPONENTIAL = frozenset({"weibull", "gompertz", "cure"})
+"""Families that are the exponential at shape zero (and, of the cure model, with nobody cured)."""
+NOBODY = -50.0  # log odds
 LOG_FALLEN = -60.0
 SMALLEST = 1e-12
 LOG_2 = float(np.log(2.0))
@@ -41,8 +45,9 @@ LOG_2 = float(np.log(2.0))
 
 @dataclass(frozen=True)
 class Sizes(Packed):
-    """Room of a compiled graph: studies, facts, onsets of a time from treatment."""
+    """A graph: its family, and room for studies, facts, onsets of a time from treatment."""
 
+    family: str
     studies: int
     facts: int
     onsets: int
@@ -58,7 +63,10 @@ class Sizes(Packed):
 
 
 def compile_witness(posteriors: Iterable[SurvivalPosterior]) -> Witness:
-    """One compiled graph with room for all of these posteriors, which are of one family.
+    """One compiled graph with room for all of these posteriors.
+
+    They are of one family; exponential ones may stand beside a family that holds the exponential
+    (`HOLD_EXPONENTIAL`), and are sampled as that family with its shape fixed there.
 
     Parameters
     ----------
@@ -66,18 +74,21 @@ def compile_witness(posteriors: Iterable[SurvivalPosterior]) -> Witness:
 
     Raises
     ------
-    ValueError : posteriors of several families.
+    ValueError : posteriors of families that no one graph holds.
     """
     every = list(posteriors)
     families = {posterior.family for posterior in every}
+    if len(families) > 1 and families - {"exponential"} <= HOLD_EXPONENTIAL:
+        families -= {"exponential"}
     if len(families) != 1:
-        raise ValueError(f"one graph is of one family, not of {sorted(families)}")
+        raise ValueError(f"no one graph is of the families {sorted(families)}")
+    family = families.pop()
     sizes = Sizes(
+        family,
         max(len(posterior.studies) for posterior in every),
         max(sum(len(own) for own in posterior.facts) for posterior in every),
         max(len(posterior.reading.onset) for posterior in every),
     )
-    family = families.pop()
     made = partial(build, family, sizes.studies, sizes.facts, sizes.onsets)
     sampler = compile_model(made, f"duration {family}")
     return Witness(sampler, sizes, packed, _cannot, _quantities, SETTINGS)
@@ -127,8 +138,10 @@ def packed(posterior: SurvivalPosterior, sizes: Sizes) -> np.ndarray:
 
     Raises
     ------
-    ValueError : more studies or facts than the compiled graph has room for.
+    ValueError : more studies or facts than the compiled graph has room for, or another family.
     """
+    if posterior.family not in (sizes.family, "exponential"):
+        raise ValueError(f"the witness was compiled for {sizes.family}, not {posterior.family}")
     prior = posterior.priors
     rows = [(i, fact) for i, own in enumerate(posterior.facts) for fact in own.to_dict("records")]
     if len(rows) > sizes.facts or len(posterior.studies) > sizes.studies:
@@ -162,8 +175,10 @@ def packed(posterior: SurvivalPosterior, sizes: Sizes) -> np.ndarray:
         delay = onset if row["time_origin"] == "treatment" else np.zeros(sizes.onsets)
         low[j] = np.log(np.maximum(row["low"] - delay, SHORTEST))
         high[j] = np.log(np.maximum((end if np.isfinite(end) else 1e4) - delay, SHORTEST))
-    head = [prior.mu.mean, prior.mu.sd, prior.tau.scale, prior.log_shape.mean, prior.log_shape.sd,
-            prior.logit_cure.mean, prior.logit_cure.sd]  # fmt: skip
+    shape = [prior.log_shape.mean, prior.log_shape.sd, prior.logit_cure.mean, prior.logit_cure.sd]
+    if posterior.family == "exponential":
+        shape = [0.0, 0.0, NOBODY, 0.0]
+    head = [prior.mu.mean, prior.mu.sd, prior.tau.scale, *shape]
     parts = {"head": np.array(head, dtype=float), "study": study, "fact": fact, "low": low,
              "high": high}  # fmt: skip
     return np.concatenate([parts[name].ravel() for name in sizes.layout()])
@@ -180,7 +195,7 @@ def build(family: str, studies: int, facts: int, onsets: int):
     import pymc as pm
     import pytensor.tensor as pt
 
-    sizes = Sizes(studies, facts, onsets)
+    sizes = Sizes(family, studies, facts, onsets)
     with pm.Model() as model:
         vector = pm.Data("packed", np.ones(sizes.length))
         head, study, fact = (

@@ -116,12 +116,17 @@ def _durations(evidence: Evidence, seed: int, progress: Tell) -> Iterable[tuple[
         return
     ensemble = survival.fit_all(own, PRIORS, ever=ever_of_others(evidence, own))
     best = max(ensemble.weights, key=ensemble.weights.__getitem__)
-    for i, family in enumerate(dict.fromkeys((*FAMILIES, best))):
-        name = f"duration {family} {approach}"
-        progress(name)
-        posterior = ensemble.posteriors[family]
-        witness = survival_witness.compile_witness([posterior])
-        yield name, witness.hear(name, posterior, seed=seed + i, draws=DRAWS)
+    families = list(dict.fromkeys((*FAMILIES, best)))
+    together = best in survival_witness.HOLD_EXPONENTIAL
+    for chosen in [families] if together else [[family] for family in families]:
+        progress(f"compiling the durations ({' and '.join(chosen)})")
+        posteriors = [ensemble.posteriors[family] for family in chosen]
+        witness = survival_witness.compile_witness(posteriors)
+        for family, posterior in zip(chosen, posteriors, strict=True):
+            name = f"duration {family} {approach}"
+            progress(name)
+            own = seed + families.index(family)
+            yield name, witness.hear(name, posterior, seed=own, draws=DRAWS)
 
 
 def silent_of(table: pd.DataFrame) -> pd.DataFrame:
