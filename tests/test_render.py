@@ -479,6 +479,41 @@ def test_the_audit_sees(page, fault):
     assert fault in render.audit_html(page)
 
 
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        ("the mean is nan", "the page says 'nan'"),
+        (r"0.5\\xa0%", r"the escape \xa0 is left on the page"),
+        (r"see ?\@fig-lost", "the reference ?@fig-lost was not resolved"),
+        (r"as \[\@haller2009\] told", "the markup [@haller2009 is left on the page"),
+        (r"a \#strong[x]", "the markup #strong[ is left on the page"),
+        (r"x {\=typst} y", "the markup {=typst} is left on the page"),
+        (r"\<small>id", "the markup <small> is left on the page"),
+        (r"a\&nbsp;b", "the markup &nbsp; is left on the page"),
+        (r"\*\*bold", "the markup **b is left on the page"),
+        (r"see \](\#sec-x)", "the markup ](# is left on the page"),
+        ("`{python} x`", "source code is left on the page"),
+        ("None of 3 is named; 2 of 14 people, \\<7 % & more", None),
+    ],
+)  # fmt: skip
+def test_the_audit_of_a_pdf_sees(tmp_path, words, fault):
+    import typst
+
+    made = tmp_path / "page.pdf"
+    (tmp_path / "page.typ").write_text(words, encoding="utf-8")
+    typst.compile(str(tmp_path / "page.typ"), output=str(made))
+    assert render.audit_pdf(made) == ([fault] if fault else [])
+
+
+def test_a_page_of_a_pdf_without_a_word_is_named(tmp_path):
+    import typst
+
+    made = tmp_path / "page.pdf"
+    (tmp_path / "page.typ").write_text("one\n#pagebreak()\n#pagebreak()\nthree", encoding="utf-8")
+    typst.compile(str(tmp_path / "page.typ"), output=str(made))
+    assert render.audit_pdf(made) == ["without any word: page 2"]
+
+
 # --- the report itself ------------------------------------------------------------------------
 
 CONSTANTS = {"0.2", "0.3", "0.5", "0.331", "0.7", "1.01", "1.96"}

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from analysis.render import embedded, execute, quarto
-from analysis.render.audit import audit_docx, audit_html
+from analysis.render.audit import audit_docx, audit_html, audit_pdf
 from analysis.render.source import CELL, INLINE, REFERENCE, Cell, RenderError, Text, split
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "ahead",
     "audit_docx",
     "audit_html",
+    "audit_pdf",
     "render",
     "render_all",
     "split",
@@ -103,4 +104,4 @@ def _refuse_unwritable(targets: Mapping[str, Path]) -> None:
 def _audit(form: str, path: Path) -> list[str]:
     if form == "html":
         return audit_html(path.read_text(encoding="utf-8"))
-    return audit_docx(path) if form == "docx" else []
+    return audit_docx(path) if form == "docx" else audit_pdf(path)

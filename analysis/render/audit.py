@@ -15,6 +15,12 @@ VOID = ("img", "br", "hr", "link", "meta", "input", "col", "source", "wbr", "are
 NO_NUMBER = re.compile(r"(?<![\w-])(nan|NaN|undefined)(?![\w-])")
 NO_VALUE = re.compile(r"(?<![\w-])(None|inf)(?![\w-]| [a-z])")
 ESCAPE = re.compile(r"\\(?:x[0-9a-f]{2}|u[0-9a-f]{4}|[nt](?![a-z]))")
+MARKUP = re.compile(
+    r"\{=\w+\}|\[@[\w-]+|#(?:figure|link|table|strong|image|block)[(\[]|"
+    r"</?(?:td|tr|th|span|div|strong|small|br|p)\b[^>]*>|&(?:nbsp|lt|gt|amp|quot|#\d+);|"
+    r"\*\*\w|\]\(#|\{[#.][\w-]+"
+)
+"""Markup of Pandoc, Typst or HTML that stands as words, because nothing read it."""
 UNRESOLVED = re.compile(r"\?@[\w-]+|(?<![\w.@\\])@(?:fig|tbl|sec)-[\w-]+")
 
 
@@ -106,8 +112,24 @@ def audit_text(text: str, cells: str = "") -> list[str]:
         faults.append("codes of terminal colours are left on the page")
     seen = list(dict.fromkeys(found[0] for found in ESCAPE.finditer(text)))
     faults += [f"the escape {word} is left on the page" for word in seen[:3]]
+    left = list(dict.fromkeys(found[0] for found in MARKUP.finditer(text)))
+    faults += [f"the markup {word} is left on the page" for word in left[:3]]
     lost = dict.fromkeys(found[0] for found in UNRESOLVED.finditer(text))
     return faults + [f"the reference {word} was not resolved" for word in lost]
+
+
+def audit_pdf(path: Path) -> list[str]:
+    """What is wrong with the words of a PDF: as `audit_text`, and pages without any.
+
+    The words of tables cannot be told from others there, so that all count as text.
+    """
+    import pypdfium2
+
+    with pypdfium2.PdfDocument(path) as document:
+        pages = [page.get_textpage().get_text_range() for page in document]
+    bare = [str(number) for number, text in enumerate(pages, 1) if not text.strip()]
+    faults = [f"without any word: page {', '.join(bare)}"] if bare else []
+    return faults + audit_text(" ".join(" ".join(pages).split()))
 
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
