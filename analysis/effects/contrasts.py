@@ -17,7 +17,7 @@ from analysis import outcomes, vocabulary
 from analysis.effects import arms as arms_room
 from analysis.effects import summaries
 from analysis.effects.arms import Arm, ArmResult
-from analysis.effects.numeric import Numeric, Size, bounds_on_z, too_few
+from analysis.effects.numeric import Numeric, Size, Target, bounds_on_z, too_few
 from analysis.effects.printed_differences import printed_differences
 from analysis.effects.rules import Rules
 from analysis.effects.summaries import NAN, NO_P, Printed, PValue, Row, Unusable
@@ -129,7 +129,8 @@ def from_numbers(
         sides = _Sides.of(of_word, named, rules, reasons)
         for outcome, ratio in TARGETS[word]:
             for visit in sorted(set(named.values())):
-                found.extend(_at_visit(sides, word, outcome, ratio, visit, rules, size, reasons))
+                target = Target(word, outcome, ratio, visit)
+                found.extend(_at_visit(sides, target, rules, size, reasons))
     used = {line for effect in found for line in effect.lines}
     for row in kept:
         if row["line"] not in used and row["line"] not in reasons:
@@ -223,17 +224,18 @@ def _side(arms: list[Arm], kind: str, visit: float) -> list[Arm]:
 
 
 def _ways(
-    arms: list[Arm], visit: float, ratio: bool, outcome: str, rules: Rules, largest: float
+    arms: list[Arm], target: Target, rules: Rules, largest: float
 ) -> tuple[dict[str, ArmResult], str]:
     """Every basis on which one side shows its change by a visit, the preferred first.
 
     Several arms are merged row by row where each prints the same scales, and else by their changes.
     """
+    visit, ratio, word = target.visit, target.ratio, target.word
     whole = arms_room.merge(arms)
-    found, reason = arms_room.results_of(whole, visit, ratio, outcome, rules)
+    found, reason = arms_room.results_of(whole, visit, ratio, word, rules)
     ways = {change.basis: change for change in found}
     if not ways and len(arms) > 1:
-        singles = [arms_room.results_of(arm, visit, ratio, outcome, rules) for arm in arms]
+        singles = [arms_room.results_of(arm, visit, ratio, word, rules) for arm in arms]
         if all(options for options, _ in singles):
             merged = arms_room.merge_results([options[0] for options, _ in singles])
             ways = {merged.basis: merged}
@@ -276,26 +278,16 @@ def _p_for(basis: str, printed: dict[str, list[PValue]]) -> PValue:
 
 
 def _at_visit(
-    sides: _Sides,
-    word: str,
-    outcome: str,
-    ratio: bool,
-    visit: float,
-    rules: Rules,
-    size: Size,
-    reasons: dict[int, str],
+    sides: _Sides, target: Target, rules: Rules, size: Size, reasons: dict[int, str]
 ) -> list[Numeric]:
     """Contrasts of one outcome word at one visit on one scale."""
+    visit = target.visit
     found: list[Numeric] = []
-    if not ratio and visit in sides.differences:
-        found.extend(
-            printed_differences(
-                sides.differences[visit], word, outcome, visit, rules, size, reasons
-            )
-        )
+    if not target.ratio and visit in sides.differences:
+        found.extend(printed_differences(sides.differences[visit], target, rules, size, reasons))
     control = _side(sides.arms["control"], "control", visit)
     for treated in _side_options(sides.arms["treated"], "treated", visit):
-        made, why = _against(treated, control, found, word, outcome, ratio, visit, rules, size)
+        made, why = _against(treated, control, found, target, rules, size)
         if made:
             whole = treated[0].names == ("treated",)
             others = [arm for arm in sides.arms["treated"] if arm not in treated]
@@ -320,10 +312,7 @@ def _against(
     treated: list[Arm],
     control: list[Arm],
     printed: list[Numeric],
-    word: str,
-    outcome: str,
-    ratio: bool,
-    visit: float,
+    target: Target,
     rules: Rules,
     size: Size,
 ) -> tuple[list[Numeric], str]:
@@ -334,23 +323,23 @@ def _against(
     """
     groups = [treated] if rules.arms == "combined" else [[arm] for arm in treated]
     made: list[Numeric] = []
-    against, _ = _ways(control, visit, ratio, word, rules, size.control) if control else ({}, "")
+    against, _ = _ways(control, target, rules, size.control) if control else ({}, "")
     if len(groups) > 1:
         against = {
             basis: arms_room.shared_out(change, len(groups)) for basis, change in against.items()
         }
     why = ""
     for group in groups:
-        ways, why = _ways(group, visit, ratio, word, rules, size.treated)
-        p = _between([*group, *control], visit) if len(group) == len(control) == 1 else {}
-        contrast = _best_contrast(ways, against, p, word, outcome, visit, ratio, rules)
+        ways, why = _ways(group, target, rules, size.treated)
+        p = _between([*group, *control], target.visit) if len(group) == len(control) == 1 else {}
+        contrast = _best_contrast(ways, against, p, target, rules)
         if contrast is not None:
             made.append(_displaced(contrast, printed))
         within = [change for basis, change in ways.items() if basis != "follow_up"]
         if within:
             # What has a known variance first; the order of preference is kept otherwise.
-            best = min(within, key=lambda c: math.isnan(c.var_a)) if ratio else within[0]
-            made.append(_single(best, word, outcome, visit))
+            best = min(within, key=lambda c: math.isnan(c.var_a)) if target.ratio else within[0]
+            made.append(_single(best, target))
     return made, why
 
 
@@ -366,10 +355,7 @@ def _best_contrast(
     ways: dict[str, ArmResult],
     against: dict[str, ArmResult],
     printed: dict[str, list[PValue]],
-    word: str,
-    outcome: str,
-    visit: float,
-    ratio: bool,
+    target: Target,
     rules: Rules,
 ) -> Numeric | None:
     """Treated against control on a scale that both have; None where there is none.
@@ -389,21 +375,21 @@ def _best_contrast(
         if ways[basis].unit != against[other].unit and basis == "follow_up":
             continue
         p = _p_for(basis, printed)
-        made.append(_contrast(ways[basis], against[other], p, word, outcome, visit, ratio, rules))
+        made.append(_contrast(ways[basis], against[other], p, target, rules))
     if not made:
         return None
-    return min(made, key=lambda c: math.isnan(c.var_a)) if ratio else made[0]
+    return min(made, key=lambda c: math.isnan(c.var_a)) if target.ratio else made[0]
 
 
-def _single(whole: ArmResult, word: str, outcome: str, months: float) -> Numeric:
+def _single(whole: ArmResult, target: Target) -> Numeric:
     few = too_few(whole.n)
     low, high = bounds_on_z(whole.y, whole.var_a, whole.p_within)
     lines = whole.lines if math.isnan(low) else (*whole.lines, *whole.p_within.lines)
     return Numeric(
-        outcome, word, months, "uncontrolled_change", whole.y, whole.var_a, whole.var_b, whole.n,
-        NAN, tuple(dict.fromkeys(lines)), whole.flags, whole.formula, whole.note,
-        "+".join(whole.arms), whole.at_diagnosis, few, whole.spread_a, whole.spread_b,
-        whole.se_ratio, low, high,
+        target.outcome, target.word, target.visit, "uncontrolled_change", whole.y, whole.var_a,
+        whole.var_b, whole.n, NAN, tuple(dict.fromkeys(lines)), whole.flags, whole.formula,
+        whole.note, "+".join(whole.arms), whole.at_diagnosis, few, whole.spread_a,
+        whole.spread_b, whole.se_ratio, low, high,
     )  # fmt: skip
 
 
@@ -411,10 +397,7 @@ def _contrast(
     treated: ArmResult,
     control: ArmResult,
     p: PValue,
-    word: str,
-    outcome: str,
-    visit: float,
-    ratio: bool,
+    target: Target,
     rules: Rules,
 ) -> Numeric:
     """Treated minus control: a difference of changes, or of levels after treatment.
@@ -427,8 +410,8 @@ def _contrast(
     y = treated.y - control.y
     flags = tuple(dict.fromkeys(treated.flags + control.flags))
     lines = tuple(dict.fromkeys(treated.lines + control.lines))
-    what = ("ratio of ratios" if ratio else "difference of changes") if from_baseline else (
-        "ratio of levels" if ratio else "difference of levels"
+    what = ("ratio of ratios" if target.ratio else "difference of changes") if from_baseline else (
+        "ratio of levels" if target.ratio else "difference of levels"
     )  # fmt: skip
     formula = f"{what}, treated against control: [{treated.formula}]; variances added"
     a, b = treated.var_a + control.var_a, treated.var_b + control.var_b
@@ -458,7 +441,8 @@ def _contrast(
     if takes_p or math.isfinite(low) or math.isfinite(high):
         lines = tuple(dict.fromkeys((*lines, *p.lines)))
     return Numeric(
-        outcome, word, visit, "controlled_change" if from_baseline else "follow_up_contrast",
+        target.outcome, target.word, target.visit,
+        "controlled_change" if from_baseline else "follow_up_contrast",
         y, a, b, treated.n, control.n, lines, flags, formula,
         " ".join(note for note in (treated.note, control.note) if note),
         "+".join(treated.arms), treated.at_diagnosis, few, spread_a, spread_b, se_ratio, low, high,

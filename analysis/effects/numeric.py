@@ -59,6 +59,16 @@ class Numeric:
 
 
 @dataclass(frozen=True)
+class Target:
+    """What a contrast is of: the raw word, the effect's outcome, a log ratio or not, the visit."""
+
+    word: str
+    outcome: str
+    ratio: bool
+    visit: float
+
+
+@dataclass(frozen=True)
 class Size:
     """How many patients a study has; NaN where it does not say."""
 

@@ -8,26 +8,20 @@ from dataclasses import replace
 from analysis.central import HIGH
 from analysis.effects import conversions as conv
 from analysis.effects.arms import se_ratio_of, var_from_p
-from analysis.effects.numeric import FEWEST, Numeric, Size, bounds_on_z, too_few
+from analysis.effects.numeric import FEWEST, Numeric, Size, Target, bounds_on_z, too_few
 from analysis.effects.rules import Rules
 from analysis.effects.summaries import NAN, NO_P, PValue, Row, Unusable, summarise
 
 
 def printed_differences(
-    rows: list[Row],
-    word: str,
-    outcome: str,
-    visit: float,
-    rules: Rules,
-    size: Size,
-    reasons: dict[int, str],
+    rows: list[Row], target: Target, rules: Rules, size: Size, reasons: dict[int, str]
 ) -> list[Numeric]:
     """The printed differences of one visit as one contrast; several share one control.
 
     Parameters
     ----------
     rows : of outcomes.csv, differences between arms at this visit.
-    word, outcome, visit : the raw word, the effect's outcome, the month.
+    target : what they are of.
     rules, size : how printed facts are read; how many patients the study has.
     reasons : is given why a row gives nothing, by its line.
     """
@@ -38,7 +32,7 @@ def printed_differences(
     made = []
     for row in whole or rows:
         try:
-            made.append(_printed_difference(row, word, outcome, visit, rules, size))
+            made.append(_printed_difference(row, target, rules, size))
         except Unusable as error:
             reasons.setdefault(row["line"], str(error))
     if not made:
@@ -46,9 +40,7 @@ def printed_differences(
     return [made[0] if len(made) == 1 else _merge_differences(made, size)]
 
 
-def _printed_difference(
-    row: Row, word: str, outcome: str, visit: float, rules: Rules, size: Size
-) -> Numeric:
+def _printed_difference(row: Row, target: Target, rules: Rules, size: Size) -> Numeric:
     """A printed difference between arms with its own standard error.
 
     An interval or a standard error is that of the difference. A standard deviation is one between
@@ -100,7 +92,7 @@ def _printed_difference(
     few = too_few(n, n_control)
     low, high = bounds_on_z(number.mean, variance, p)
     return Numeric(
-        outcome, word, visit, "controlled_change", number.mean, variance,
+        target.outcome, target.word, target.visit, "controlled_change", number.mean, variance,
         0.0 if math.isfinite(variance) else NAN, n, n_control, (int(row["line"]),),
         tuple(dict.fromkeys(flags)), formula, note, row["arm"], False, few, found,
         0.0 if known else NAN, se_ratio, low, high, printed=True,
