@@ -207,18 +207,23 @@ WEIGHTY = 0.1
 
 def _what_there_is(loaded) -> None:
     """Coverage, double reading, weighty rows read once, and the day retractions were looked for."""
-    from analysis import coverage, effects
+    from analysis import coverage, effects, outcomes
     from analysis import vocabulary as v
 
+    def called(word: str) -> str:
+        return outcomes.get(word).title if word in outcomes.OUTCOMES else word
+
     result = effects.build(loaded)
-    _say("eligible studies: with controls / without / in words only / with counts")
+    _say("eligible studies of each outcome: with numbers against controls, with numbers\n"
+         "without controls, in words only, with counts of patients\n")  # fmt: skip
+    _say(f"  {'':<22} {'controls':>8} {'without':>8} {'words':>6} {'counts':>7}")
     for (approach, population), part in coverage.coverage(loaded, result).groupby(
         ["approach", "population"], sort=False
     ):
         _say(f"{v.APPROACHES[approach]}, {v.POPULATIONS[population]}")
         for row in part.itertuples():
-            _say(f"  {row.outcome:<22} {row.controlled:>3} {row.uncontrolled:>3} {row.words:>3} "
-                 f"{row.counts:>3}")  # fmt: skip
+            _say(f"  {called(row.outcome):<22} {row.controlled:>8} {row.uncontrolled:>8} "
+                 f"{row.words:>6} {row.counts:>7}")  # fmt: skip
     _say("\nread by two people, or settled by a third")
     for row in coverage.reading(loaded).itertuples():
         _say(f"  {row.table:<18} {row.twice:>4} of {row.rows:>4} rows, {100 * row.share:.0f} %")
@@ -232,8 +237,9 @@ def _what_there_is(loaded) -> None:
         places = [f"{name}:{','.join(map(str, sorted(set(rows['line']))))}"
                   for name, rows in part.groupby("file")]  # fmt: skip
         _say(f"  {study}: up to {100 * part['weight'].max():.0f} % of "
-             f"{', '.join(part['outcome'].unique())} ({v.APPROACHES[approach]}, "
+             f"{'; '.join(map(called, part['outcome'].unique()))} ({v.APPROACHES[approach]}, "
              f"{v.POPULATIONS[population]}, {design}): {', '.join(places)}")  # fmt: skip
     checked, studies, first, last = coverage.retractions(loaded)
-    when = f", from {first} to {last}" if first else ""
+    when = f", on {first}" if first == last else f", from {first} to {last}"
+    when = when if first else ""
     _say(f"\nretractions looked for on a stated day: {checked} of {studies} studies{when}\n")

@@ -95,6 +95,24 @@ def test_a_file_without_a_header_is_one_fault(raw_dir, rows):
     assert fault.column == "(header)" and "study_id,arm,outcome" in fault.allowed
 
 
+def test_a_header_in_capitals_or_with_spaces_is_one_fault_that_says_so(raw_dir, rows):
+    for spoilt in (str.upper, lambda word: word.replace("_", " ").title()):
+        (raw_dir / OUT).write_bytes(saved([list(map(spoilt, rows[0])), *rows[1:]]))
+        fault = only_fault(raw_dir)
+        assert fault.column == "(header)" and "in small letters" in fault.allowed
+
+
+def test_of_a_column_named_twice_no_cell_is_judged(raw_dir, rows):
+    """Which of the two is meant nobody knows: the header alone is at fault."""
+    header = list(rows[0])
+    header[header.index("months")] = "outcome"
+    (raw_dir / OUT).write_bytes(saved([header, *rows[1:]]))
+    faults = [fault for fault in ev.check(raw_dir) if fault.file == OUT]
+    assert {(fault.line, fault.value) for fault in faults} == {
+        (1, "(duplicate column)"), (1, "(missing column)")
+    }  # fmt: skip
+
+
 def test_the_header_of_another_table_is_one_fault(raw_dir):
     (raw_dir / OUT).write_bytes((raw_dir / "safety.csv").read_bytes())
     assert "this is that of safety.csv" in only_fault(raw_dir).allowed

@@ -219,6 +219,9 @@ def _layout_fault(name: str, text: str, found: list[Record]) -> Fault | None:
         if other != name and _known(first, theirs) >= 0.8 * len(_needed(theirs)):
             allowed = f"the header of {name}; this is that of {other}"
             return Fault(name, line, "(header)", ",".join(first), allowed)
+    if _known([cell.strip().lower().replace(" ", "_") for cell in first], columns) >= enough:
+        allowed = "the names of the columns in small letters, words joined by _: "
+        return Fault(name, line, "(header)", ",".join(first), allowed + ",".join(columns))
     allowed = "a header: the first line names the columns " + ",".join(columns)
     return Fault(name, line, "(header)", ",".join(first), allowed)
 
@@ -335,7 +338,8 @@ def _table(name: str, data: bytes) -> tuple[Table, list[Fault]]:
             faults.append(Fault(name, line, "(row)", f"{len(cells)} cells", allowed))
             table.readable = False
         else:
-            given = dict(zip(header, cells, strict=True))
+            given = {column: cell for column, cell in zip(header, cells, strict=True)
+                     if header.count(column) == 1}  # fmt: skip
             faults += _add_row(table, line, given, columns, sound)
     return table, faults
 
