@@ -141,9 +141,10 @@ class NewStudy(Distribution):
                                       else _unit_cdf(z, self._robust))  # fmt: skip
         if self._fine.any():
             fine, tau = self._slices.rows(self._fine), self._tau[self._fine]
-            for u, share in _own_deviation(self._robust):
-                at = x[:, None] - tau * u
-                total += share * (fine.pdf(at) if density else fine.cdf(at))
+            u, share = _own_deviation(self._robust)
+            at = (x[:, None, None] - tau * u[:, None]).reshape(-1, tau.size)
+            value = fine.pdf(at) if density else fine.cdf(at)
+            total += value.reshape(x.size, u.size) @ share
         return total
 
     def _cdf(self, x: np.ndarray) -> np.ndarray:
@@ -160,7 +161,7 @@ class NewStudy(Distribution):
         )
 
 
-def _own_deviation(robust: bool) -> list[tuple[float, float]]:
+def _own_deviation(robust: bool) -> tuple[np.ndarray, np.ndarray]:
     """Nodes and probabilities of a standard normal (or Student t) deviation."""
     u = np.linspace(-6.0, 6.0, NEW_STUDY_NODES)
     weight = np.exp(-0.5 * u * u)
@@ -169,7 +170,7 @@ def _own_deviation(robust: bool) -> list[tuple[float, float]]:
     nodes = np.sqrt(scale)[:, None] * u
     probability = share[:, None] * weight
     live = probability > 1e-9
-    return list(zip(nodes[live].tolist(), probability[live].tolist(), strict=True))
+    return nodes[live], probability[live]
 
 
 def _unit_cdf(z: np.ndarray, robust: bool) -> np.ndarray:
