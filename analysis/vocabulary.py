@@ -482,8 +482,10 @@ EVENT_CATEGORIES = {
 GRAVE_EVENTS = ("death", "severe_infection", "malignancy_or_tumour")
 """Events of which every single one is named."""
 
-OTHER_HARMS = ("impaired_fertility", "neutropenia", "organ_toxicity", "serious_adverse_event")
-"""What conditioning and immunosuppression do besides: told with the grave events of an approach."""
+COUNTED_HARMS = ("severe_infection", "impaired_fertility", "neutropenia", "organ_toxicity",
+                 "serious_adverse_event")  # fmt: skip
+"""What conditioning and immunosuppression do besides: counted in all groups of an approach, with or
+without a case, beside the grave events that are named."""
 
 RELATIONS = {
     "any": "of any cause",

@@ -194,7 +194,6 @@ BOUND = {
     r"(?P<way>up|down) (?:one|two): (?P<why>cannot happen)?":
         lambda m: (m["way"] == "up") == bool(m["why"]),
     r"at least as favourable": None,
-    r"\d+ more without one would bring it under": None,
     r"\d+ more in words or without a spread": None,
     r"[Ll]ower bounds?": None,
     r"where the first number is the larger the second is incomplete": None,

@@ -181,7 +181,7 @@ def test_benign_tumours_and_growth_of_the_graft_are_told_with_what_the_source_sa
     told = str(harms.events_told(results)).replace("\\", "")
     rows = [*harms.benign(results).itertuples(), *facts.itertuples()]
     assert {row.event for row in rows} == {harms.BENIGN, harms.GRAFT}
-    assert "groups says that it looked for cancer of its patients" in told
+    assert "says that it looked for cancer of its patients" in told
     safety = results.evidence.safety
     for row in rows:
         own = safety[safety["study_id"].eq(row.study_id) & safety["event_category"].eq(row.event)]

@@ -266,3 +266,21 @@ def test_a_run_without_any_table_still_makes_the_page(run):
     assert page_one.cards(bare)._repr_html_() and page_one.known_harms(bare)
     assert "No claim was judged" in claims_page.in_short(bare)
     assert claims_page.table(bare).text and claims_page.grouped(bare)._repr_markdown_()
+
+
+def test_who_was_ever_free_of_insulin_after_new_islets_is_told_class_by_class(run):
+    """Ten of fourteen must not lend their number to cells of another kind."""
+    facts = run.table("share_facts")
+    own = facts[facts["outcome"] == "c_peptide_detectable"].assign(outcome="ever_insulin_free")
+    own = own[own["approach"] == "islet_replacement"]
+    classes = sorted(set(own["cell_class"]))
+    assert len(classes) > 1
+    both = run.but(share_facts=pd.concat([facts, own], ignore_index=True))
+    card = page_one.cards(both).cards[0]
+    labels = [line.label for line in card.lines if line.label.startswith("Ever insulin-free")]
+    assert labels == [
+        f"Ever insulin-free, {readings.CLASS_WORDS[word]}"
+        for word in sorted(set(own["cell_class"]))
+    ]
+    told = readings.classes_told(own, "ever_insulin_free")
+    assert told.count(" given ") == len(classes)

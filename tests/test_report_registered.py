@@ -140,8 +140,11 @@ def test_a_small_trial_that_moves_certainty_is_told_with_the_step_it_takes_back(
         own | {"outcome": "hba1c", "p_certainty_changes": 0.002, "moved_by": ""},
     ])  # fmt: skip
     said = text._small_but_moving(table).replace(SPACE, " ").replace("\\", "")
-    assert "NCT1 with 18 patients does so with probability 72 % for C-peptide" in said
-    assert "(step: risk of bias)" in said and "under 1 % for HbA1c" in said
+    assert "NCT1 (18 patients) does so with probability 72 % for C-peptide, ratio" in said
+    assert (
+        "(step: risk of bias, since not all of the weight is then at high risk)" in said
+        and "under 1 % for HbA1c" in said
+    )
     assert text._small_but_moving(table[table["outcome"] == "hba1c"]) == ""
 
 

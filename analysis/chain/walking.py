@@ -240,13 +240,13 @@ class Chains:
 
     def harms(self, name: str) -> list[str]:
         """The deaths and severe infections named of a stratum, such as `harms:immune_reset:t1d`;
-        with `other_harms` the other harms counted of the approach."""
+        with `counted_harms` the other harms counted of the approach."""
         parts = name.lower().split(":")
-        if parts[0] not in ("harms", "other_harms") or len(parts) != 3:
+        if parts[0] not in ("harms", "counted_harms") or len(parts) != 3:
             return []
-        if parts[0] == "other_harms":
+        if parts[0] == "counted_harms":
             rule = "rule: harms counted of any cause, all groups of the approach"
-            return [name.lower(), rule, *self._harms_counted(parts[1], vocabulary.OTHER_HARMS)]
+            return [name.lower(), rule, *self._harms_counted(parts[1], vocabulary.COUNTED_HARMS)]
         table = self.table("harm_events")
         table = table[table["approach"].eq(parts[1]) & table["eligible"].eq("yes")]
         table = table[table["population"].str.startswith(parts[2])]

@@ -34,6 +34,7 @@ from analysis.report.words import (
     study,
     verb,
 )
+from analysis.vocabulary import ISLETS
 
 DESIGNS = {"controlled": "Against control groups", "randomised": "In randomised trials alone",
            "uncontrolled": "Without a control group"}  # fmt: skip
@@ -454,7 +455,8 @@ def _share(results: Results, outcome: str, approach: str, population: str) -> st
         text += (f"; typical study {percent(model['median'])}, "
                  f"{percent_interval(model['ci_low'], model['ci_high'])}; a new one "
                  f"{percent_interval(model['pred_low'], model['pred_high'])}")  # fmt: skip
-    return f"{text})"
+    classes = readings.classes_told(facts, outcome)
+    return f"{text}; {classes})" if classes and approach == ISLETS else f"{text})"
 
 
 @said

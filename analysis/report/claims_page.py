@@ -8,14 +8,14 @@ at most seven outcomes an approach, with absolute numbers and the reasons of eac
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from analysis import claims as room
 from analysis import escape, outcomes, verdicts, vocabulary
 from analysis.report import directions, harms, readings, visits, words
-from analysis.report.page_one import CARDS, CLASS_WORDS, TYPES
+from analysis.report.page_one import CARDS, TYPES
 from analysis.report.tables.base import Table, grid, made_from, under_heads
 from analysis.report.text import said
 from analysis.vocabulary import INFUSION, ISLETS
@@ -165,7 +165,7 @@ def sentence(row) -> str:
     told = [
         f"{events.lower()} in {counts}"
         if (events := vocabulary.EVENT_CATEGORIES.get(part))
-        else f"{counts} given {CLASS_WORDS.get(part, words.short(part))}"
+        else f"{counts} given {readings.CLASS_WORDS.get(part, words.short(part))}"
         for part, counts in parts.items()
     ]
     return f"{row.claim}: {words.listed(told)}" if told else row.claim
@@ -277,7 +277,7 @@ def findings_of(results, approach: str, population: str) -> list[tuple[str, read
         found = []
         facts = readings.counted(results, "c_peptide_detectable", approach, population)
         for cell_class in sorted(facts["cell_class"].unique()):
-            name = CLASS_WORDS.get(cell_class, words.short(cell_class))
+            name = readings.CLASS_WORDS.get(cell_class, words.short(cell_class))
             found.append(
                 (
                     f"{outcomes.get('c_peptide_detectable').finding}: {name}",
@@ -302,11 +302,21 @@ def findings_of(results, approach: str, population: str) -> list[tuple[str, read
     found += [
         (
             _counted_name(results, o, approach, population),
-            readings.share(results, o, approach, population),
+            _class_by_class(results, readings.share(results, o, approach, population),
+                            approach, population),
         )
         for o in shares
-    ]
+    ]  # fmt: skip
     return [*found[: MOST_OUTCOMES - 1], _harms_row(results, approach, population)]
+
+
+def _class_by_class(
+    results, reading: readings.Reading, approach: str, population: str
+) -> readings.Reading:
+    """A count of islet replacement by classes of cells, where it has several: no joined share."""
+    facts = readings.counted(results, reading.outcome, approach, population)
+    told = readings.classes_told(facts, reading.outcome) if approach == ISLETS else ""
+    return replace(reading, value=told, interval="", new_study="") if told else reading
 
 
 def _counted_name(results, outcome: str, approach: str, population: str) -> str:

@@ -112,6 +112,8 @@ def denominators(results) -> str:
         if k_groups > every
         else ""
     )
+    if not every:
+        return "No table of harms was made in this run."
     return (
         f"Of {len(studies)} reports {len(eligible)} are eligible; they are on {k_cohorts} cohorts, "
         f"which make {k_groups} groups, because cohorts that share patients count once{single}. "
@@ -184,7 +186,7 @@ def _looked_for(results) -> list[str]:
     facts = results.rows("harm_facts", event="malignancy_or_tumour", relation="any", arm="treated")
     _, every, _ = silent(results, "malignancy_or_tumour")
     if facts.empty and every:
-        return [f"None of the {every} groups says that it looked for cancer of its patients."]
+        return [f"No group of {every} says that it looked for cancer of its patients."]
     return _listed(
         results, facts[facts["k"] == 0], "No cancer or tumour, as the sources that count say it:"
     )
@@ -296,7 +298,7 @@ def also_counted(results, approach: str) -> dict[str, str]:
     """
     table = results.rows("harm_summary", relation="any", approach=approach).set_index("event")
     found = {}
-    for word in vocabulary.OTHER_HARMS:
+    for word in vocabulary.COUNTED_HARMS:
         parts = []
         if word in table.index:
             row = table.loc[word]
@@ -314,7 +316,7 @@ def also_counted(results, approach: str) -> dict[str, str]:
 def also_named(results, approach: str) -> list[str]:
     """What the sources say of the harms of `also_counted` that were seen, study by study."""
     facts = results.rows("harm_facts", relation="any", approach=approach, arm="treated")
-    facts = facts[facts["event"].isin(vocabulary.OTHER_HARMS) & (facts["k"] > 0)]
+    facts = facts[facts["event"].isin(vocabulary.COUNTED_HARMS) & (facts["k"] > 0)]
     return [
         f"{event(row.event)}, {words.study(row.label)}: "
         f"{'at least ' if row.bound == 'at_least' else ''}{row.k:.0f} of {row.n:.0f}"
@@ -356,7 +358,7 @@ def silence_in_short(results) -> str:
             also = f" ({related} say only that none was related)" if related else ""
             parts.append(f"{quiet} of {every} of {event(word, 2)}{also}")
     if not parts:
-        return "No table of harms was made in this run."
+        return ""
     return f"Silence is not a zero. Groups that say nothing, from any cause: {words.listed(parts)}."
 
 
@@ -464,8 +466,8 @@ def needed_told(results) -> str:
         f"{_so_many(row.events)} {words.verb(round(row.patient_years), 'leave', 'leaves')} room "
         "for as many as "
         f"{words.number(row.bound_now, 1)} per 100 patient-years (upper end of the two-sided 95 % "
-        f"interval, data alone); {row.needed_more:.0f} more without one would bring it under "
-        f"{row.threshold:g}."
+        f"interval, data alone); {row.needed_more:.0f} further ones without a case would bring it "
+        f"under {row.threshold:g}."
         for row in table.itertuples()
     ]
     if len(none):

@@ -17,11 +17,6 @@ from analysis.vocabulary import INFUSION, ISLETS, RESET
 
 CARDS = tuple((approach, people) for approach, every in STRATA.items() for people in every)
 TYPES = {"t1d": "type 1", "t2d": "type 2"}
-CLASS_WORDS = {
-    "psc_islet": "stem-cell islets",
-    "psc_progenitor": "stem-cell progenitors",
-    "endoderm_islet": "endoderm islets",
-}
 
 ADVICE = (
     "These are small, early studies, many without a control group. **Nobody should "
@@ -92,7 +87,7 @@ def _by_class(results, outcome: str) -> list[str]:
         reading = readings.share(results, outcome, ISLETS, "t1d", cell_class)
         if reading.told != readings.SHARE:
             reading = readings.counts_of(facts[facts["cell_class"] == cell_class], outcome)
-        found.append(f"{reading.value} given {CLASS_WORDS.get(cell_class, cell_class)}")
+        found.append(f"{reading.value} given {readings.CLASS_WORDS.get(cell_class, cell_class)}")
     return found
 
 
@@ -172,7 +167,7 @@ def _islets(results) -> tuple[Line, ...]:
     for cell_class in sorted(facts["cell_class"].unique()):
         own = facts[facts["cell_class"] == cell_class]
         reading = readings.share(results, "c_peptide_detectable", ISLETS, "t1d", cell_class)
-        name = CLASS_WORDS.get(cell_class, words.short(cell_class))
+        name = readings.CLASS_WORDS.get(cell_class, words.short(cell_class))
         lines.append(
             line(f"C-peptide again, {name}", reading, more=(f"limit: {readings.limits(own)}",))
         )
@@ -209,7 +204,22 @@ def _insulin_free(results, approach: str, population: str) -> tuple[Line, ...]:
     about = outcomes.get("insulin_free_12")
     return (
         line(f"{visits.named(about.title, about.name, facts)}, of all treated", year),
-        line("Ever insulin-free", ever),
+        *_ever_free(results, approach, population, ever),
+    )
+
+
+def _ever_free(results, approach: str, population: str, ever: readings.Reading) -> tuple[Line, ...]:
+    """Who was ever free of insulin; after islet replacement class by class, never joined."""
+    facts = readings.counted(results, ever.outcome, approach, population)
+    classes = sorted(facts["cell_class"].unique())
+    if approach != ISLETS or len(classes) < 2:
+        return (line("Ever insulin-free", ever),)
+    return tuple(
+        line(
+            f"Ever insulin-free, {readings.CLASS_WORDS.get(word, words.short(word))}",
+            readings.share(results, ever.outcome, approach, population, word),
+        )
+        for word in classes
     )
 
 
@@ -250,8 +260,8 @@ def _also(results, approach: str, population: str) -> Line:
     behind = f"nobody counts {words.listed(never)}" if never else ""
     more = tuple(harms.also_named(results, approach))
     types = " (both types)" if len(STRATA[approach]) > 1 else ""
-    label = f"Other harms counted{types}"
-    named = f"other_harms:{approach}:{population}"
+    label = f"Harms counted{types}"
+    named = f"counted_harms:{approach}:{population}"
     return Line(label, "; ".join(told) or "none counted", behind=behind, more=more, id=named)
 
 

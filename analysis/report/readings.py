@@ -17,6 +17,13 @@ from analysis import certainty, outcomes
 from analysis.questions import MEAN, NONE, STUDY, WORDS
 from analysis.report import directions, visits, words
 
+CLASS_WORDS = {
+    "psc_islet": "stem-cell islets",
+    "psc_progenitor": "stem-cell progenitors",
+    "endoderm_islet": "endoderm islets",
+}
+"""Classes of islet replacement in the words of the first page."""
+
 SHARE = "share"
 """How counts are told, beside the ways of `results.tables.headlines.TOLD`."""
 
@@ -304,6 +311,15 @@ def share(
         reasons=reasons,
         id=pooled["id"],
     )
+
+
+def classes_told(facts: pd.DataFrame, outcome: str) -> str:
+    """`14 of 14 given stem-cell islets and 10 of 27 given …`; "" where there is one class."""
+    told = [
+        f"{counts_of(own, outcome).value} given {CLASS_WORDS.get(word, words.short(word))}"
+        for word, own in facts.groupby("cell_class", sort=True)
+    ]
+    return words.listed(told) if len(told) > 1 else ""
 
 
 def counts_of(facts: pd.DataFrame, outcome: str) -> Reading:

@@ -181,17 +181,30 @@ def _small_but_moving(alone: pd.DataFrame) -> str:
     other = own.sort_values("p_certainty_changes").iloc[0]
     beside = ""
     if other["p_certainty_changes"] < least["p_certainty_changes"]:
-        beside = (f", but {percent(other['p_certainty_changes'])} for {_of(other)}, which other "
-                  "steps keep where it is")  # fmt: skip
+        chance = percent(other["p_certainty_changes"])
+        beside = f", but {chance} for {_headline(other)}, which other steps keep where it is"
+    how = f"step: {moved_by(least['moved_by'])}" if least["moved_by"] else "no step alone"
+    if why := WHY.get(least["moved_by"]):
+        how += f", since {why}"
     return (
         f"Certainty goes by fixed steps, so that a small trial may move it by itself: "
-        f"{verbatim(least['registry_id'])} with {some(least['n_patients'], 'patient')} does so "
-        f"with probability {percent(least['p_certainty_changes'])} for {_of(least)} "
-        f"(step: {moved_by(least['moved_by']) or 'none by itself'}){beside}"
+        f"{verbatim(least['registry_id'])} ({some(least['n_patients'], 'patient')}) does so "
+        f"with probability {percent(least['p_certainty_changes'])} for {_headline(least)} "
+        f"({how}){beside}"
     )
 
 
 STEPS = {"start": "start, randomised results alone"}
+WHY = {
+    "inconsistency": "the prediction interval then no longer reaches an important harm",
+    "imprecision": "there are then enough patients, or the interval excludes no effect",
+    "risk_of_bias": "not all of the weight is then at high risk",
+}
+"""What happens where one step of certainty is no longer taken."""
+
+
+def _headline(row: pd.Series) -> str:
+    return f"{outcomes.get(row['outcome']).title}, {vocabulary.POPULATIONS[row['population']]}"
 
 
 def moved_by(domains: str) -> str:
