@@ -7,7 +7,7 @@ import shutil
 import signal
 
 import pytest
-from conftest import every
+from conftest import every, examples
 from forks import in_a_fork, needs_fork
 from hypothesis import given as drawn
 from hypothesis import strategies as st
@@ -126,11 +126,13 @@ def test_every_present_study_written_as_the_template_is_read_back_equal(tmp_path
 FREE = [c for c, spec in ev.TABLES["outcomes.csv"].items() if spec.kind == "text" and c != "unit"]
 
 
+@examples(100, 1000)
 @drawn(
     st.dictionaries(
         st.sampled_from(FREE),
         st.text(
-            st.characters(blacklist_categories=("Cs",), blacklist_characters="\r\n"),
+            st.sampled_from("#:-|>\"'{}[]&*!%@`~,.\t a")
+            | st.characters(blacklist_categories=("Cs",), blacklist_characters="\r\n"),
             min_size=1,
         )
         .map(str.strip)
