@@ -2,8 +2,8 @@
 
 Each stage is a module. While it works, the tables of the evidence it reads are noted (`Noted`); its
 results stand as long as these (but for columns that are only shown), the code the module leads to,
-the lock file and the seed are the same and nobody touched what it wrote; otherwise it is computed
-again. Stages do not read each
+the lock file and, where something is drawn, the seed are the same and nobody touched what it wrote;
+otherwise it is computed again. Stages do not read each
 other's results and run as many at a time as there are cores, each in a process of its own
 (`workers`); only the synthesis, which weighs what all the others found, comes after. Everything is
 computed first and published last, in one step (`store`), so that bad input, a fault or a kill
@@ -56,8 +56,10 @@ class Stage:
     Attributes
     ----------
     name : how `--only` and the manifest call it.
-    module : its `function` (evidence, *, seed, progress) returns the estimates, tables and fits.
-    sampled : whether a sampler is in it. Without one its numbers are the same on every machine.
+    module : its `function` (evidence, *, progress) returns the estimates, tables and fits; one in
+        which there is a sampler is given the `seed`, too.
+    sampled : whether a sampler is in it. Without one its numbers are the same on every machine and
+        from every seed.
     last : it comes after all others, and its `run` is also given their `estimates` and `tables`.
     """
 
@@ -205,7 +207,7 @@ def faults_of_results(raw: Path, out: Path, known: Iterable[str] = ()) -> tuple[
         record = manifest.get("stages", {}).get(stage.name)
         if record is None:
             continue
-        was, now = record["inputs"], _inputs(stage, record["inputs"]["seed"])
+        was, now = record["inputs"], _inputs(stage, SEED)
         changed = _changed(record, digests)
         if changed:
             found.append(f"{stage.name}: made from another {', '.join(changed)}")
@@ -295,7 +297,8 @@ def evidence_digests(evidence: Evidence) -> dict[str, str]:
 
 def _inputs(stage: Stage, seed: int) -> dict:
     """What decides the results of a stage beside the evidence."""
-    return {"code": code_digest(stage.module), "lock": lock_digest(), "seed": seed}
+    drawn = {"seed": seed} if stage.sampled else {}
+    return {"code": code_digest(stage.module), "lock": lock_digest(), **drawn}
 
 
 def _changed(record: Mapping, digests: Mapping[str, str]) -> list[str]:
@@ -381,10 +384,10 @@ class _Work:
         """Compute stages and keep their records; their files stand in `staging`."""
         tasks = []
         for stage in stages:
-            further = {}
+            further = {"seed": self.seed} if stage.sampled else {}
             if stage.last:
-                further = self._left_by_others()
-            arguments = (stage, self.evidence, self.seed, self.staging, self.force,
+                further |= self._left_by_others()
+            arguments = (stage, self.evidence, self.staging, self.force,
                          self.keep_posteriors, further)  # fmt: skip
             tasks.append(workers.Task(stage.name, _run_stage, arguments))
         made = workers.run(tasks, self.tell, jobs=jobs, isolate=isolate)
@@ -483,7 +486,6 @@ class _Work:
 def _run_stage(
     stage: Stage,
     evidence: Evidence,
-    seed: int,
     staging: Path,
     force: bool,
     keep: bool,
@@ -499,7 +501,7 @@ def _run_stage(
         with sampling.recorded() as fits:
             try:
                 compute = getattr(import_module(stage.module), stage.function)
-                result = compute(seen, seed=seed, progress=progress, **further)
+                result = compute(seen, progress=progress, **further)
                 estimates, tables = result.estimates, result.tables
                 _require_tables(stage, tables)
             except sampling.DiagnosticError:  # it cannot do without a fit that it did not get

@@ -18,10 +18,12 @@ def loaded():
 @pytest.mark.parametrize("name", [s.name for s in pipeline.STAGES if not s.last])
 def test_stage(benchmark, loaded, name):
     stage = next(s for s in pipeline.STAGES if s.name == name)
-    seen = pipeline.given(loaded, stage.reads)
+    seen = pipeline.Noted.of(loaded)
+    drawn = {"seed": pipeline.SEED} if stage.sampled else {}
 
     def run():
-        return import_module(stage.module).run(seen, seed=pipeline.SEED, progress=lambda part: None)
+        compute = getattr(import_module(stage.module), stage.function)
+        return compute(seen, progress=lambda part: None, **drawn)
 
     result = benchmark.pedantic(run, rounds=1, iterations=1)
     assert result.tables

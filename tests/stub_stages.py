@@ -22,7 +22,7 @@ def estimate(outcome: str, mean: float, **more) -> dict:
             "ci_high": mean + 0.4, "note": 'a, "quoted" note', **more}  # fmt: skip
 
 
-def numbers(evidence, *, seed, progress) -> StageResult:
+def numbers(evidence, *, progress) -> StageResult:
     """One estimate and one table of the HbA1c values."""
     progress("the mean")
     rows = evidence.outcomes
@@ -42,37 +42,37 @@ def harms(evidence, *, seed, progress) -> StageResult:
                                    "stub_seeds": pd.DataFrame({"seed": [seed]})})  # fmt: skip
 
 
-def only_tables(evidence, *, seed, progress) -> StageResult:
+def only_tables(evidence, *, progress) -> StageResult:
     """A stage without estimates."""
     return StageResult(
         results.estimates([]), {"stub_counts": pd.DataFrame({"n": [len(evidence.studies)]})}
     )
 
 
-def weighed(evidence, *, seed, progress, estimates, tables) -> StageResult:
+def weighed(evidence, *, progress, estimates, tables) -> StageResult:
     """What all others left, in one row."""
     assert len(evidence.outcomes)
     found = {"rows": [len(estimates)], "tables": [" ".join(sorted(tables))]}
     return StageResult(results.estimates([]), {"stub_weighed": pd.DataFrame(found)})
 
 
-def fails(evidence, *, seed, progress) -> StageResult:
+def fails(evidence, *, progress) -> StageResult:
     raise RuntimeError("two ways to one number disagree")
 
 
-def breaks(evidence, *, seed, progress) -> StageResult:
+def breaks(evidence, *, progress) -> StageResult:
     return {}["no such key"]
 
 
-def dies(evidence, *, seed, progress) -> StageResult:
+def dies(evidence, *, progress) -> StageResult:
     os._exit(9)
 
 
-def fills_the_disk(evidence, *, seed, progress) -> StageResult:
+def fills_the_disk(evidence, *, progress) -> StageResult:
     raise OSError(28, "No space left on device")
 
 
-def waits(evidence, *, seed, progress) -> StageResult:
+def waits(evidence, *, progress) -> StageResult:
     """Says which process it is, and then works for a very long time."""
     folder = os.environ.get("STUB_PIDS")
     if folder:
@@ -84,7 +84,7 @@ def waits(evidence, *, seed, progress) -> StageResult:
     return StageResult(results.estimates([]))
 
 
-def withholds(evidence, *, seed, progress) -> StageResult:
+def withholds(evidence, *, progress) -> StageResult:
     """One sound estimate, one fit withheld."""
     bad = sampling.Diagnostics(float("inf"), float("nan"), 9.0, 3, 4000)
     sampler = SimpleNamespace(name="hba1c_exact")
@@ -93,7 +93,7 @@ def withholds(evidence, *, seed, progress) -> StageResult:
     return StageResult(results.estimates([estimate("hba1c", -0.8)]))
 
 
-def needs_its_fit(evidence, *, seed, progress) -> StageResult:
+def needs_its_fit(evidence, *, progress) -> StageResult:
     """Asks for draws of a fit that is withheld."""
     bad = sampling.Diagnostics(1.5, 12.0, 9.0, 3, 4000)
     fit = sampling.Fit("x", None, bad, "R-hat 1.5")
@@ -102,7 +102,7 @@ def needs_its_fit(evidence, *, seed, progress) -> StageResult:
 
 
 NUMBERS = Stage("numbers", "stub_stages", function="numbers")
-HARMS = Stage("harms", "stub_stages", function="harms")
+HARMS = Stage("harms", "stub_stages", sampled=True, function="harms")
 ONLY_TABLES = Stage("only_tables", "stub_stages", function="only_tables")
 WEIGHED = Stage("weighed", "stub_stages", last=True, function="weighed")
 STAGES = (NUMBERS, HARMS, ONLY_TABLES, WEIGHED)

@@ -107,7 +107,7 @@ def everything(raw: Path) -> dict[str, bytes]:
             joined = store.join_estimates(texts)[0]
             further = {"estimates": results.parse("estimates", joined), "tables": tables}
         run = getattr(import_module(stage.module), stage.function)
-        result = run(read, seed=1, progress=lambda part: None, **further)
+        result = run(read, progress=lambda part: None, **further)
         texts[stage.name] = results.as_text(result.estimates)
         for name, table in result.tables.items():
             made[name] = results.as_text(table)

@@ -95,9 +95,13 @@ def test_a_changed_value_runs_what_reads_it_and_what_weighs_it(done):
     assert run(raw, out).computed == ("numbers", "weighed")
 
 
-def test_the_seed_is_an_input_of_every_stage(done):
-    raw, out, _ = done
-    assert "harms" in run(raw, out, seed=5).computed
+def test_the_seed_is_an_input_of_stages_that_draw_and_of_no_other(done):
+    raw, out, before = done
+    again = run(raw, out, seed=5)
+    assert again.computed == ("harms", "weighed")
+    assert contents(out)["stub_numbers.csv"] == before["stub_numbers.csv"]
+    inputs = read_manifest(out)["stages"]
+    assert [name for name, record in inputs.items() if "seed" in record["inputs"]] == ["harms"]
 
 
 def test_force_computes_what_stands(done):

@@ -44,7 +44,7 @@ FEWEST = 2
 MULTIVERSE = ("duration_multiverse", "duration_levels", "duration_standing")
 
 
-def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None) -> StageResult:
+def run(evidence: Evidence, *, progress: Tell = lambda part: None) -> StageResult:
     """The duration of freedom from insulin in every approach.
 
     Returns

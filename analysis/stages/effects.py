@@ -17,14 +17,13 @@ FEWEST = 2
 
 
 def run(
-    evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None
+    evidence: Evidence, *, progress: Tell = lambda part: None
 ) -> StageResult:  # fmt: skip
     """Tables `effects` and `exclusions`, and the classical estimates of every question.
 
     Parameters
     ----------
     evidence : the validated tables.
-    seed : of no consequence: nothing is drawn.
     progress : called with the name of each part before it starts.
     """
     progress("effects")

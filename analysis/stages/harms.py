@@ -39,7 +39,7 @@ FEWEST = 2
 MOST_ADDED, STEPS = 5000.0, 24
 
 
-def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None) -> StageResult:
+def run(evidence: Evidence, *, progress: Tell = lambda part: None) -> StageResult:
     """Every harm of every approach.
 
     Returns

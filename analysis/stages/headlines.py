@@ -46,13 +46,12 @@ WORDS_SE = (0.5, 0.75, 1.5)
 DENSITY_POINTS = 81
 
 
-def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None) -> StageResult:
+def run(evidence: Evidence, *, progress: Tell = lambda part: None) -> StageResult:
     """Every headline of every continuous outcome, with its variants.
 
     Parameters
     ----------
     evidence : the validated tables.
-    seed : of no consequence: nothing is drawn.
     progress : called with the name of each outcome before it starts.
 
     Returns

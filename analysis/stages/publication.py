@@ -24,7 +24,7 @@ MIN_AVERAGED = 2
 TESTS = ("egger", "trim_and_fill", "begg")
 
 
-def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None) -> StageResult:
+def run(evidence: Evidence, *, progress: Tell = lambda part: None) -> StageResult:
     """Model averages and tests for every controlled headline that is told by a mean.
 
     Returns

@@ -18,13 +18,12 @@ from analysis.stages.result import StageResult, Tell, stage_result
 from analysis.stages.synthesis import silent_patients
 
 
-def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None) -> StageResult:
+def run(evidence: Evidence, *, progress: Tell = lambda part: None) -> StageResult:
     """Everything that registered trials tell.
 
     Parameters
     ----------
     evidence : the validated tables.
-    seed : of no consequence: nothing is drawn.
     progress : called with the name of each headline before its turn.
 
     Returns

@@ -15,7 +15,7 @@ FEWEST_PATIENTS = 4
 """A registered trial with fewer has no two arms with a spread."""
 
 
-def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None) -> StageResult:
+def run(evidence: Evidence, *, progress: Tell = lambda part: None) -> StageResult:
     """Every robustness analysis of every controlled mean.
 
     Returns

@@ -33,7 +33,7 @@ RATIOS = (1e-3, 1e4)
 """Between these a ratio of shares is looked for; one beyond is told as that end."""
 
 
-def run(evidence: Evidence, *, seed: int = 0, progress: Tell = lambda part: None) -> StageResult:
+def run(evidence: Evidence, *, progress: Tell = lambda part: None) -> StageResult:
     """Every share of every stratum.
 
     Returns

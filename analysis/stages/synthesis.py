@@ -34,7 +34,6 @@ def run(
     *,
     estimates: pd.DataFrame,
     tables: Mapping[str, pd.DataFrame],
-    seed: int = 0,
     progress: Tell = lambda part: None,
 ) -> StageResult:
     """Certainty, claims and their steps.
@@ -44,7 +43,6 @@ def run(
     evidence : the validated tables.
     estimates : all estimates of the run.
     tables : the declared tables of the run, by name.
-    seed : of no consequence: nothing is drawn.
     progress : called with the name of each part before it starts.
 
     Returns
