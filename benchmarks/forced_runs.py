@@ -1,19 +1,23 @@
-"""How many forced runs end in a report: seeds times code generations, nothing from a cache.
+"""How many runs end in a report: seeds times code generations, no fit from a cache.
 
-    python benchmarks/forced_runs.py --seeds 20          60 runs, several hours
+    python benchmarks/forced_runs.py --seeds 20          60 runs, more than an hour on two cores
     python benchmarks/forced_runs.py --seeds 1 --codes native --jobs 1
 
-Each run is `isletmeta run --force` into a folder of its own and `isletmeta report` from it, with
-NUMBA_CPU_NAME set to the code generation. Two tables are written: docs/forced_runs.csv, one row a
-run (how it ended, seconds, fits withheld), and docs/forced_runs_fits.csv, one row a fit and code
-generation (runs, passed at the first try, passed in the end). Runs that are in the table already
-are not done again, so that the work can be interrupted.
+A run is `isletmeta run` and `isletmeta report` from it, with NUMBA_CPU_NAME set to the code
+generation and no cache of fits. The first of each code generation is a forced run of everything.
+Stages that draw nothing do not know the seed (a test of the pipeline holds that), so that the runs
+from further seeds start from its results and compute what draws, and the synthesis, anew. Two
+tables are written: docs/forced_runs.csv, one row a run (how it ended, what it computed, seconds,
+fits withheld), and docs/forced_runs_fits.csv, one row a fit and code generation (runs, passed at
+the first try, passed in the end). Runs that are in the table already are not done again, so that
+the work can be interrupted.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -34,18 +38,29 @@ FITS = ROOT / "docs" / "forced_runs_fits.csv"
 KEY = ["code", "seed"]
 
 
-def forced(what: tuple[str, int], raw: Path) -> tuple[dict, list[dict]]:
-    """One forced run (code generation, seed) and its report: a row about it, one about each fit."""
+def one_run(what: tuple[str, int], raw: Path, kept: Path) -> tuple[dict, list[dict]]:
+    """A run (code generation, seed) and its report: a row about it, one about each fit.
+
+    Parameters
+    ----------
+    what : code generation and seed.
+    raw : the evidence.
+    kept : folder with the results of each code generation, by its name; made by its first run.
+    """
     code, seed = what
     env = {**os.environ, "PYTHONPATH": str(ROOT), "ISLETMETA_CACHE": ""}
     env.pop("NUMBA_CPU_NAME", None)
     if code != "native":
         env["NUMBA_CPU_NAME"] = code
+    first = not (kept / code).exists()
     with tempfile.TemporaryDirectory(prefix="isletmeta-") as folder:
         out, page = Path(folder) / "processed", Path(folder) / "report.html"
+        if not first:
+            shutil.copytree(kept / code, out)
+        where = ["--raw", str(raw), "--out", str(out)]
         verbs = (
-            ["run", "--force", "--seed", str(seed), "--raw", str(raw), "--out", str(out)],
-            ["report", "--raw", str(raw), "--out", str(out), "--file", str(page)],
+            ["run", *(["--force"] if first else []), "--seed", str(seed), *where],
+            ["report", *where, "--file", str(page)],
         )
         start, status, said = time.perf_counter(), 0, ""
         for verb in verbs:
@@ -58,9 +73,12 @@ def forced(what: tuple[str, int], raw: Path) -> tuple[dict, list[dict]]:
                 said = done.stderr.strip().splitlines()[-1:] or [""]
                 break
         manifest = store.read_manifest(out)
-        row = {"code": code, "seed": seed, "status": status, "report": page.exists(),
+        row = {"code": code, "seed": seed, "computed": "everything" if first else "what draws",
+               "status": status, "report": page.exists(),
                "withheld": len(manifest.get("withheld", ())),
                "seconds": round(time.perf_counter() - start), "said": "".join(said)}  # fmt: skip
+        if first and not status:
+            shutil.copytree(out, kept / code)
     fits = [
         {"code": code, "seed": seed, "stage": stage, "fit": fit,
          "first": figures.get("attempts") == 1 and "withheld" not in figures,
@@ -87,28 +105,29 @@ def read(path: Path, columns: list[str]) -> pd.DataFrame:
 
 def main() -> None:
     """Do the runs that are not in the table yet; say how many of all end in a report."""
-    parser = argparse.ArgumentParser(description="How many forced runs end in a report.")
+    parser = argparse.ArgumentParser(description="How many runs end in a report.")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--codes", nargs="+", choices=CODES, default=list(CODES))
     parser.add_argument("--raw", type=Path, default=RAW)
     sweep.add_arguments(parser, backend="threads")
     asked = parser.parse_args()
     raw = asked.raw.resolve()
-    runs = read(RUNS, [*KEY, "status", "report", "withheld", "seconds", "said"])
+    runs = read(RUNS, [*KEY, "computed", "status", "report", "withheld", "seconds", "said"])
     fits = read(FITS, ["code", "stage", "fit", "runs", "first", "passed"])
     done = set(zip(runs["code"], runs["seed"], strict=True))
-    for seed in range(SEED, SEED + asked.seeds):
-        left = [(code, seed) for code in asked.codes if (code, seed) not in done]
-        with sweep.spread(asked):
-            found = sweep.each(forced, left, raw)
-        for row, made in found:
-            runs = pd.concat([runs, pd.DataFrame([row])], ignore_index=True)
-            fits = rates(fits, made) if made else fits
-            print(row, flush=True)
-        fits.to_csv(FITS, index=False, lineterminator="\n")
-        runs.to_csv(RUNS, index=False, lineterminator="\n")
+    with tempfile.TemporaryDirectory(prefix="isletmeta-") as kept:
+        for seed in range(SEED, SEED + asked.seeds):
+            left = [(code, seed) for code in asked.codes if (code, seed) not in done]
+            with sweep.spread(asked):
+                found = sweep.each(one_run, left, raw, Path(kept))
+            for row, made in found:
+                runs = pd.concat([runs, pd.DataFrame([row])], ignore_index=True)
+                fits = rates(fits, made) if made else fits
+                print(row, flush=True)
+            fits.to_csv(FITS, index=False, lineterminator="\n")
+            runs.to_csv(RUNS, index=False, lineterminator="\n")
     ended = int(runs["report"].astype(bool).sum())
-    print(f"{ended} of {len(runs)} forced runs ended in a report")
+    print(f"{ended} of {len(runs)} runs ended in a report")
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ def test_the_seed_is_an_input_of_stages_that_draw_and_of_no_other(done):
     again = run(raw, out, seed=5)
     assert again.computed == ("harms", "weighed")
     assert contents(out)["stub_numbers.csv"] == before["stub_numbers.csv"]
-    inputs = read_manifest(out)["stages"]
+    inputs = store.read_manifest(out)["stages"]
     assert [name for name, record in inputs.items() if "seed" in record["inputs"]] == ["harms"]
 
 
