@@ -116,8 +116,10 @@ def main() -> None:
     fits = read(FITS, ["code", "stage", "fit", "runs", "first", "passed"])
     done = set(zip(runs["code"], runs["seed"], strict=True))
     with tempfile.TemporaryDirectory(prefix="isletmeta-") as kept:
-        for seed in range(SEED, SEED + asked.seeds):
-            left = [(code, seed) for code in asked.codes if (code, seed) not in done]
+        seeds = range(SEED, SEED + asked.seeds)
+        for block in [seeds[:1], *(seeds[i : i + 2] for i in range(1, len(seeds), 2))]:
+            pairs = [(code, seed) for seed in block for code in asked.codes]
+            left = [pair for pair in pairs if pair not in done]
             with sweep.spread(asked):
                 found = sweep.each(one_run, left, raw, Path(kept))
             for row, made in found:
