@@ -11,8 +11,10 @@ errors, confidence intervals and p-values.
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
-from scipy import special
+_score = NormalDist().inv_cdf
+"""The standard normal quantile, without scipy: `add` is to answer at once."""
 
 
 def _need(condition: bool, message: str) -> None:
@@ -21,11 +23,11 @@ def _need(condition: bool, message: str) -> None:
 
 
 def _quartile_score(n: float) -> float:
-    return float(special.ndtri((0.75 * n - 0.125) / (n + 0.25)))
+    return _score((0.75 * n - 0.125) / (n + 0.25))
 
 
 def _extreme_score(n: float) -> float:
-    return float(special.ndtri((n - 0.375) / (n + 0.25)))
+    return _score((n - 0.375) / (n + 0.25))
 
 
 # --- standard deviations -------------------------------------------------------------------------
@@ -60,7 +62,7 @@ def sd_from_ci(low: float, high: float, n: float, level: float = 0.95) -> float:
     """
     _need(low <= high, "the interval is upside down")
     _need(n >= 2, "a confidence interval needs at least two patients")
-    return math.sqrt(n) * (high - low) / (2 * float(special.stdtrit(n - 1, 0.5 + level / 2)))
+    return math.sqrt(n) * (high - low) / (2 * t_quantile(0.5 + level / 2, n - 1))
 
 
 def sd_from_iqr(q1: float, q3: float, n: float) -> float:
@@ -198,13 +200,13 @@ def se_from_p(estimate: float, p: float, df: float) -> float:
     """
     _need(0 < p < 1, "a p-value lies between 0 and 1")
     _need(df >= 1, "a t test needs a degree of freedom")
-    return abs(estimate) / -float(special.stdtrit(df, p / 2))
+    return abs(estimate) / -t_quantile(p / 2, df)
 
 
 def z_from_p(p: float) -> float:
     """The standard normal score of a two-sided p-value: 0.05 gives 1.96. Raises ValueError."""
     _need(0 < p <= 1, "a p-value lies between 0 and 1")
-    return abs(float(special.ndtri(p / 2)))
+    return abs(_score(p / 2))
 
 
 # --- change within one group, as a function of the pre-post correlation ---------------------------
@@ -278,4 +280,6 @@ def t_quantile(probability: float, df: float) -> float:
     probability : between 0 and 1.
     df : degrees of freedom.
     """
+    from scipy import special  # a third of a second
+
     return float(special.stdtrit(df, probability))
