@@ -19,7 +19,7 @@ from matplotlib import pyplot
 from matplotlib.figure import Figure
 from matplotlib.text import Text as FigureText
 
-from analysis import pipeline, results
+from analysis import outcomes, pipeline, results
 from analysis.evidence import schema
 from analysis.render import source as sources
 from analysis.report.results import Results
@@ -413,3 +413,45 @@ def test_a_column_that_is_gone_raises_in_the_report_or_was_not_read(run_folder, 
                     silent.append(f"{expression}: {table}.{name}")
     assert silent == []
     assert raised > 500
+
+
+class Noting(Results):
+    """A run that notes the kinds of estimates asked for, and those that were there."""
+
+    kinds: dict[tuple, bool]
+
+    def _note(self, parts: dict, there: bool) -> None:
+        asked = {**results.DEFAULTS, **parts}
+        kind = outcomes.get(asked["outcome"]).kind if "outcome" in asked else ""
+        which = (kind, *(asked.get(name, "") for name in ("quantity", "variant", "method")))
+        self.kinds[which] = self.kinds.get(which, False) or there
+
+    def find(self, **parts: object) -> pd.DataFrame:
+        found = super().find(**parts)
+        self._note(parts, len(found) > 0)
+        return found
+
+    def get(self, **parts: object) -> pd.Series | None:
+        found = super().get(**parts)
+        self._note(parts, found is not None)
+        return found
+
+
+NEVER = {("probability", "numbers_only", "dl"), ("probability", "numbers_only", "pm"),
+         ("probability", "numbers_only", "hksj"),
+         ("probability", "bias_average", "exact")}  # fmt: skip
+"""Classical methods and the average over bias models give no probability; a table asks all rows."""
+
+
+@pytest.mark.slow
+def test_every_kind_of_estimate_the_report_asks_for_is_somewhere_in_the_run(run_folder, evidence):
+    first, shown = cells_of_the_report()
+    space: dict = {}
+    exec("\n".join(first), space)
+    run = Noting(run_folder, evidence)
+    run.__dict__["kinds"] = {}
+    for expression in shown:
+        told_by(eval(expression, {**space, "results": run}))
+    assert len(run.kinds) > 20
+    never = {which[1:] for which, there in run.kinds.items() if not there}
+    assert never == NEVER, "a question that no run can answer is a line that never stands"
