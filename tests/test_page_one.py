@@ -284,3 +284,63 @@ def test_who_was_ever_free_of_insulin_after_new_islets_is_told_class_by_class(ru
     ]
     told = readings.classes_told(own, "ever_insulin_free")
     assert told.count(" given ") == len(classes)
+
+
+# --- shares and durations among their analyses, and pictures in print ----------------------------
+
+
+def stood(**more) -> readings.Standing:
+    parts = {"outcome": "ever_insulin_free", "headline": 0.6, "low": 0.4, "high": 0.8, "least": 0.2,
+             "most": 0.9, "n": 40, "as_favourable": 0.25, "clear": float("nan"), "choice": "cells",
+             "of": "counts"}  # fmt: skip
+    return readings.Standing(**parts | more)
+
+
+def test_a_share_stands_among_its_counts_on_the_scale_of_the_share():
+    picture = cards.track(0.5, 0.25, 0.75, stood())
+    assert f'cx="{0.6 * cards.WIDE:.1f}"' in picture and f'x2="{0.8 * cards.WIDE:.1f}"' in picture
+    assert "of 40 defensible counts 25" in picture and "from 40 to 80 of 100" in picture
+    assert "circle" not in cards.track(0.5, 0.25, 0.75)
+
+
+def test_a_place_among_curves_has_no_stroke_of_no_effect():
+    assert 'class="none"' not in cards.strip(stood(outcome="insulin_free_duration"))
+
+
+def test_the_picture_of_a_share_in_letters_counts_in_tens():
+    drawn = [cards.in_letters(Line("x", "y", share=(share, 0, 1))) for share in (0, 0.34, 0.96, 1)]
+    assert drawn == ["□" * 10, "■" * 3 + "□" * 7, "■" * 10, "■" * 10]
+    assert cards.in_letters(Line("x", "y")) == "–"
+
+
+def test_the_picture_of_a_place_in_letters_keeps_the_order_of_the_numbers():
+    drawn = cards.places_in_letters(stood())
+    assert len(drawn) == cards.LETTERS and "|" not in drawn
+    first = {letter: drawn.index(letter) for letter in "·–●"}
+    assert first["·"] < first["–"] < first["●"]
+    effect = readings.Standing("hba1c", -0.8, -1.0, -0.2, -1.2, 0.1, 50, 0.3, 0.4, "cells")
+    drawn = cards.places_in_letters(effect)
+    assert drawn.index("●") < drawn.index("|")
+
+
+@pytest.mark.parametrize("form", ["_repr_html_", "_repr_markdown_"])
+def test_each_form_of_the_cards_says_what_its_pictures_mean(run, form):
+    text = getattr(page_one.cards(run), form)()
+    known = cards.KEY["screen" if "html" in form else "paper"]
+    signs = re.findall(r"[■□●]", text)
+    assert known.split(".")[0].split(":")[0] in text.replace("\\", "")
+    assert bool(signs) == ("markdown" in form)
+
+
+def test_too_few_counts_have_no_place_and_a_duration_none_beyond_its_follow_up(run):
+    row = {"outcome": "ever_insulin_free", "approach": "immune_reset", "population": "t1d",
+           "cell_class": "all", "n_usable": 4, "share_as_favourable": 0.5, "headline": 0.5,
+           "low": 0.4, "high": 0.6, "least": 0.3, "most": 0.7,
+           "strongest_choice": "cells"}  # fmt: skip
+    asked = ("ever_insulin_free", "immune_reset", "t1d")
+    assert readings.share_standing(run.but(share_standing=pd.DataFrame([row])), *asked) is None
+    many = run.but(share_standing=pd.DataFrame([row | {"n_usable": 5}]))
+    assert readings.share_standing(many, *asked).n == 5
+    curve = row | {"quantity": "survival", "month": 12, "beyond_data": True, "n_usable": 9}
+    beyond = run.but(duration_standing=pd.DataFrame([curve]))
+    assert readings.duration_standing(beyond, "immune_reset", "t1d") is None

@@ -7,7 +7,7 @@ analyses; print and DOCX show one table of the same rows. What stands in a card 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -58,10 +58,13 @@ class Cards:
     cards: tuple[Card, ...]
 
     def _repr_html_(self) -> str:
-        return '<div class="cards">\n' + "\n".join(map(_card, self.cards)) + "\n</div>"
+        cards = "\n".join(map(_card, self.cards))
+        key = f'<p class="key">{KEY["screen"]}</p>'
+        return f'<div class="cards">\n{cards}\n</div>\n{key}'
 
     def _repr_markdown_(self) -> str:
-        return under_heads(self.frame, "Approach")._repr_markdown_()
+        table = under_heads(self.frame, "Approach")._repr_markdown_()
+        return f"{table}\n\n{escape.markdown(KEY['paper'])}"
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -76,9 +79,7 @@ class Cards:
                 "Behind it": line.behind or "–",
                 "Certainty": line.certainty or "–",
                 "Numbers alone": line.alone or "–",
-                "As favourable, of all analyses": words.percent(line.where.as_favourable)
-                if line.where
-                else "–",
+                "Picture": in_letters(line),
             }
             for card in self.cards
             for line in card.lines
@@ -156,7 +157,9 @@ def _card(card: Card) -> str:
 def _line(line: Line) -> str:
     value = f"<strong>{escape.html(line.value)}</strong>"
     interval = f' <span class="span">{escape.html(line.interval)}</span>' if line.interval else ""
-    picture = strip(line.where) if line.where else track(*line.share) if line.share else ""
+    picture = strip(line.where) if line.where else ""
+    if line.share:
+        picture = track(*line.share, line.where)
     new = f"new study {line.new_study}" if line.new_study else ""
     behind = "; ".join(filter(None, [new, line.behind, line.certainty]))
     small = f" <small>{escape.html(behind)}</small>" if behind else ""
@@ -166,49 +169,109 @@ def _line(line: Line) -> str:
     )
 
 
-def track(share: float, low: float, high: float) -> str:
-    """A small picture of a share of people: the bar is the share, the line its 95 % interval."""
+TALLER = 26
+"""Height of a picture that shows a share and, under it, its place among the analyses."""
+
+
+def track(share: float, low: float, high: float, where: Standing | None = None) -> str:
+    """A small picture of a share of people: the bar is the share, the line its 95 % interval.
+
+    Under it, on the same scale, stands its place among all defensible counts.
+    """
 
     def x(value: float) -> str:
         return f"{WIDE * value:.1f}"
 
-    mid = TALL / 2
+    mid, tall = TALL / 2, TALLER if where else TALL
     said = f"{100 * share:.0f} of 100, interval {100 * low:.0f} to {100 * high:.0f}"
+    under = _marks(where, x, TALL + 3, 3) if where else ""
     return (
-        f'<svg class="strip" role="img" viewBox="0 0 {WIDE} {TALL}" width="{WIDE}" height="{TALL}" '
-        f'aria-label="{escape.html(said)}">'
-        f'<rect class="whole" width="{WIDE}" height="8" y="{mid - 4}"/>'
+        _opened(tall, f"{said}; {where.words}" if where else said)
+        + f'<rect class="whole" width="{WIDE}" height="8" y="{mid - 4}"/>'
         f'<rect class="part" width="{x(share)}" height="8" y="{mid - 4}"/>'
-        f'<line class="ends" x1="{x(low)}" x2="{x(high)}" y1="{mid}" y2="{mid}"/></svg>'
+        f'<line class="ends" x1="{x(low)}" x2="{x(high)}" y1="{mid}" y2="{mid}"/>{under}</svg>'
     )
 
 
 def strip(where: Standing) -> str:
     """A small picture: all analyses as a line, nine of ten as a bar, the headline as a mark.
 
-    The upright stroke is no effect. Ratios are drawn on their logarithm.
+    The upright stroke is no effect. Ratios are drawn on their logarithm, shares from none to all.
     """
-    about = outcomes.get(where.outcome)
-    scale = math.log if about.is_ratio else float
-    neutral = scale(about.neutral)
-    places = {
-        name: scale(getattr(where, name)) for name in ("least", "low", "headline", "high", "most")
-    }
-    low, high = min(neutral, *places.values()), max(neutral, *places.values())
-    width = (high - low) or 1.0
+    scale, low, high = _scale(where)
 
     def x(value: float) -> str:
-        return f"{EDGE + (WIDE - 2 * EDGE) * (value - low) / width:.1f}"
+        return f"{EDGE + (WIDE - 2 * EDGE) * (scale(value) - low) / (high - low):.1f}"
 
     mid = TALL / 2
-    left, right = sorted([places["low"], places["high"]])
-    said = f"Place of the headline among the analyses: {where.words}"
+    none = f'<rect class="whole" x="{EDGE}" width="{WIDE - 2 * EDGE}" height="4" y="{mid - 2}"/>'
+    if not where.is_share:
+        at = x(outcomes.get(where.outcome).neutral)
+        none = f'<line class="none" x1="{at}" x2="{at}" y1="2" y2="{TALL - 2}"/>'
+    said = f"Place of the headline among the {where.of}: {where.words}"
+    return f"{_opened(TALL, said)}{none}{_marks(where, x, mid, 4)}</svg>"
+
+
+def _opened(tall: float, said: str) -> str:
     return (
-        f'<svg class="strip" role="img" viewBox="0 0 {WIDE} {TALL}" width="{WIDE}" height="{TALL}" '
+        f'<svg class="strip" role="img" viewBox="0 0 {WIDE} {tall}" width="{WIDE}" height="{tall}" '
         f'aria-label="{escape.html(said)}">'
-        f'<line class="all" x1="{x(places["least"])}" x2="{x(places["most"])}" y1="{mid}" '
-        f'y2="{mid}"/>'
-        f'<line class="most" x1="{x(left)}" x2="{x(right)}" y1="{mid}" y2="{mid}"/>'
-        f'<line class="none" x1="{x(neutral)}" x2="{x(neutral)}" y1="2" y2="{TALL - 2}"/>'
-        f'<circle cx="{x(places["headline"])}" cy="{mid}" r="4"/></svg>'
     )
+
+
+def _marks(where: Standing, x: Callable[[float], str], y: float, r: float) -> str:
+    """All analyses, nine of ten of them, and the headline."""
+    left, right = sorted([where.low, where.high])
+    return (
+        f'<line class="all" x1="{x(where.least)}" x2="{x(where.most)}" y1="{y}" y2="{y}"/>'
+        f'<line class="most" x1="{x(left)}" x2="{x(right)}" y1="{y}" y2="{y}"/>'
+        f'<circle cx="{x(where.headline)}" cy="{y}" r="{r}"/>'
+    )
+
+
+def _scale(where: Standing) -> tuple[Callable[[float], float], float, float]:
+    """The scale of a picture of places, and its ends."""
+    if where.is_share:
+        return float, 0.0, 1.0
+    about = outcomes.get(where.outcome)
+    scale = math.log if about.is_ratio else float
+    ends = [scale(value) for value in (about.neutral, where.least, where.most, where.headline)]
+    return scale, min(ends), max(ends) if max(ends) > min(ends) else min(ends) + 1.0
+
+
+# --- the same pictures in letters, for paper -----------------------------------------------------
+
+TENTHS, LETTERS = 10, 13
+"""Squares of a share; letters of a place among the analyses."""
+KEY = {
+    "screen": "A bar is the share, its line the exact 95 % interval. Thin line: all defensible "
+    "analyses; thick: nine of ten; dot: the headline; dashed stroke: no effect.",
+    "paper": "Pictures: ■ ten of 100 people of whom it is true, □ ten of whom it is not; · all "
+    "defensible analyses, – nine of ten of them, ● the headline, | no effect.",
+}
+"""What the pictures mean, in each of their forms."""
+
+
+def in_letters(line: Line) -> str:
+    """The picture of a line in letters: `■■■■□□□□□□`, `··––●––··|`; `–` where it has none."""
+    if line.share:
+        full = int(TENTHS * line.share[0] + 0.5)
+        return "■" * full + "□" * (TENTHS - full)
+    return places_in_letters(line.where) if line.where else "–"
+
+
+def places_in_letters(where: Standing) -> str:
+    """A place among the analyses in letters; what lies beyond all of them is left blank."""
+    scale, low, high = _scale(where)
+
+    def at(value: float) -> int:
+        return round((LETTERS - 1) * (scale(value) - low) / (high - low))
+
+    letters = ["\u00a0"] * LETTERS
+    for ends, letter in (((where.least, where.most), "·"), ((where.low, where.high), "–")):
+        first, last = sorted(map(at, ends))
+        letters[first : last + 1] = letter * (last + 1 - first)
+    if not where.is_share:
+        letters[at(outcomes.get(where.outcome).neutral)] = "|"
+    letters[at(where.headline)] = "●"
+    return "".join(letters)

@@ -168,9 +168,9 @@ def _islets(results) -> tuple[Line, ...]:
         own = facts[facts["cell_class"] == cell_class]
         reading = readings.share(results, "c_peptide_detectable", ISLETS, "t1d", cell_class)
         name = readings.CLASS_WORDS.get(cell_class, words.short(cell_class))
-        lines.append(
-            line(f"C-peptide again, {name}", reading, more=(f"limit: {readings.limits(own)}",))
-        )
+        where = readings.share_standing(results, "c_peptide_detectable", ISLETS, "t1d", cell_class)
+        limit = f"limit: {readings.limits(own)}"
+        lines.append(line(f"C-peptide again, {name}", reading, where, more=(limit,)))
     if not lines:
         lines = [Line("Makes C-peptide again", "nobody counts it")]
     return (
@@ -178,6 +178,7 @@ def _islets(results) -> tuple[Line, ...]:
         line(
             "HbA1c (blood sugar over months) under 7 %",
             readings.share(results, "hba1c_below_7", ISLETS, "t1d"),
+            readings.share_standing(results, "hba1c_below_7", ISLETS, "t1d"),
         ),
     )
 
@@ -202,22 +203,29 @@ def _insulin_free(results, approach: str, population: str) -> tuple[Line, ...]:
     ever = readings.share(results, "ever_insulin_free", approach, population)
     facts = readings.counted(results, "insulin_free_12", approach, population)
     about = outcomes.get("insulin_free_12")
+    stratum = (approach, population)
     return (
-        line(f"{visits.named(about.title, about.name, facts)}, of all treated", year),
+        line(
+            f"{visits.named(about.title, about.name, facts)}, of all treated",
+            year,
+            readings.share_standing(results, about.name, *stratum),
+        ),
         *_ever_free(results, approach, population, ever),
     )
 
 
 def _ever_free(results, approach: str, population: str, ever: readings.Reading) -> tuple[Line, ...]:
     """Who was ever free of insulin; after islet replacement class by class, never joined."""
-    facts = readings.counted(results, ever.outcome, approach, population)
+    stratum = (ever.outcome, approach, population)
+    facts = readings.counted(results, *stratum)
     classes = sorted(facts["cell_class"].unique())
     if approach != ISLETS or len(classes) < 2:
-        return (line("Ever insulin-free", ever),)
+        return (line("Ever insulin-free", ever, readings.share_standing(results, *stratum)),)
     return tuple(
         line(
             f"Ever insulin-free, {readings.CLASS_WORDS.get(word, words.short(word))}",
-            readings.share(results, ever.outcome, approach, population, word),
+            readings.share(results, *stratum, word),
+            readings.share_standing(results, *stratum, word),
         )
         for word in classes
     )
@@ -226,7 +234,9 @@ def _ever_free(results, approach: str, population: str, ever: readings.Reading) 
 def _long(results, approach: str, population: str) -> Line:
     told, behind = readings.how_long(results, approach, population)
     named = f"insulin_free_duration:{approach}:{population}"
-    return Line("How long", told, behind=behind, id=named)
+    where = readings.duration_standing(results, approach, population)
+    more = (f"share still free after 12 months: {where.words}",) if where else ()
+    return Line("How long", told, behind=behind, more=more, where=where, id=named)
 
 
 def _harm(results, approach: str, population: str) -> Line:

@@ -360,7 +360,10 @@ def limits(facts: pd.DataFrame) -> str:
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a headline stands among all defensible analyses, as readers see the numbers."""
+    """Where a headline stands among all defensible analyses, as readers see the numbers.
+
+    `of` says what the analyses are; shares and durations have no effect to exclude (`clear` NaN).
+    """
 
     outcome: str
     headline: float
@@ -372,14 +375,22 @@ class Standing:
     as_favourable: float
     clear: float
     choice: str
+    of: str = "analyses"
 
     @property
     def words(self) -> str:
-        return (
-            f"of {self.n:.0f} defensible analyses {words.percent(self.as_favourable)} are at "
-            f"least as favourable, and {words.percent(self.clear)} exclude no effect on the "
-            "good side"
+        told = (
+            f"of {self.n:.0f} defensible {self.of} {words.percent(self.as_favourable)} are at "
+            f"least as favourable, and "
         )
+        if words.known(self.clear):
+            return f"{told}{words.percent(self.clear)} exclude no effect on the good side"
+        return f"{told}nine of ten lie from {of_100(self.low)} to {of_100(self.high)} of 100"
+
+    @property
+    def is_share(self) -> bool:
+        """Whether it is a share of people, with its ends at none and at all."""
+        return not words.known(self.clear)
 
 
 def standing(results, outcome: str, approach: str, population: str) -> Standing | None:
@@ -388,7 +399,7 @@ def standing(results, outcome: str, approach: str, population: str) -> Standing 
     if found.empty:
         return None
     row, about = found.iloc[0], outcomes.get(outcome)
-    places = (about.shown(row[name]) for name in ("headline", "low", "high", "least", "most"))
+    places = (about.shown(row[name]) for name in PLACES)
     return Standing(
         outcome,
         *places,
@@ -396,6 +407,45 @@ def standing(results, outcome: str, approach: str, population: str) -> Standing 
         row["share_as_favourable"],
         row["share_good_clear"],
         row["strongest_choice"],
+    )
+
+
+FEWEST = 5
+"""Counts or curves from which a place among them says something."""
+PLACES = ("headline", "low", "high", "least", "most")
+
+
+def share_standing(
+    results, outcome: str, approach: str, population: str, cell_class: str = "all"
+) -> Standing | None:
+    """Where a share stands among all defensible counts; None where there are too few."""
+    found = results.rows("share_standing", outcome=outcome, cell_class=cell_class,
+                         **where(approach, population))  # fmt: skip
+    return _of_people(found, outcome, "counts")
+
+
+def duration_standing(results, approach: str, population: str, month: int = 12) -> Standing | None:
+    """Where the share still free of insulin at a month stands among all defensible curves.
+
+    None beyond the follow-up of the approach.
+    """
+    found = results.rows("duration_standing", quantity="survival", month=month,
+                         **where(approach, population))  # fmt: skip
+    return _of_people(found[~found["beyond_data"].astype(bool)], "insulin_free_duration", "curves")
+
+
+def _of_people(found: pd.DataFrame, outcome: str, of: str) -> Standing | None:
+    if found.empty or not found["n_usable"].iloc[0] >= FEWEST:
+        return None
+    row = found.iloc[0]
+    return Standing(
+        outcome,
+        *(row[name] for name in PLACES),
+        row["n_usable"],
+        row["share_as_favourable"],
+        float("nan"),
+        row["strongest_choice"],
+        of,
     )
 
 
