@@ -8,6 +8,7 @@ has faults, a stage fails or results are not what they should be, 2 for a wrong 
 from __future__ import annotations
 
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated
 
@@ -179,7 +180,7 @@ def report(
 
       isletmeta report --raw my/evidence --out my/results --file my/report.html
     """
-    from analysis import render
+    from analysis import render, store
 
     render.ahead()
     formats = list(dict.fromkeys(to or ["html"]))
@@ -189,15 +190,24 @@ def report(
     if file is not None and len(formats) > 1:
         raise fail("--file takes one format; without it each is written beside the source", 2)
     targets = {form: file or source.with_suffix(f".{form}") for form in formats}
-    wrong = _stale(raw, out, stale_ok)
+    store.settle(out)
+    if not (out / "estimates.csv").exists():
+        raise fail(f"{out} holds no estimates.csv: run `isletmeta run --raw {raw} --out {out}` "
+                   "first")  # fmt: skip
+    pool = ThreadPoolExecutor(1)
+    checked = pool.submit(_stale, raw, out, stale_ok)  # while the cells run
+    wrong = checked.result() if stale_ok else []  # else nothing wrong is rendered
     env = {"ISLETMETA_OUT": str(out.resolve()), "ISLETMETA_RAW": str(raw.resolve()),
            "ISLETMETA_STALE": "; ".join(wrong)}  # fmt: skip
     before = _manifest_digest(out)
     with console.status("rendering the report"):
         try:
-            made = render.render_all(source, targets, env=env)
+            made = render.render_all(source, targets, env=env, ready=checked.result)
         except render.RenderError as error:
+            checked.result()
             raise fail(str(error)) from None
+        finally:
+            pool.shutdown()
     for one in made.values():
         say(f"{one.path} (rendered by {one.renderer})")
     if _manifest_digest(out) != before:
@@ -214,12 +224,9 @@ def report(
 
 def _stale(raw: Path, out: Path, stale_ok: bool) -> list[str]:
     """Why the results do not belong to the evidence; ends the verb unless that is accepted."""
-    from analysis import evidence, pipeline, results, store
+    from analysis import evidence, pipeline, results
 
-    store.settle(out)
     again = f"run `isletmeta run --raw {raw} --out {out}`"
-    if not (out / "estimates.csv").exists():
-        raise fail(f"{out} holds no estimates.csv: {again} first")
     try:
         wrong, other_code = pipeline.faults_of_results(raw, out, known=results.TABLES)
     except evidence.EvidenceError as error:

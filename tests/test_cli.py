@@ -102,7 +102,8 @@ def test_report_refuses_results_of_other_evidence_unless_that_is_said(
     path.write_text("".join(lines[:-1]), encoding="utf-8")
     given = {}
 
-    def render_all(source, targets, env):
+    def render_all(source, targets, env, ready):
+        ready()
         given.update(env)
         return {"html": render.Rendered(targets["html"], "a stub")}
 

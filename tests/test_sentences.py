@@ -28,8 +28,8 @@ FAULTS = {
     "none as a number": rf"(?<!below ){ALONE}0 (?:{MANY}|with|in|of them|masked|clearly)\b",
     "a plural verb after one": rf"{ALONE}1 (?:(?:{ONE}|more)(?: that)?|of \d+(?: (?:{MANY}))?)"
     r" (?:are|have|do|say|judge|give|state|tell|were|print)\b",
-    "a singular verb after several": rf"{ALONE}(?:[2-9]|\d\d+) (?:{MANY})(?: that)?"
-    r" (?:is|has|does|says|judges|counts|gives|states|tells|was)\b",
+    "a singular verb after several": rf"(?<!one of the )(?<!with ){ALONE}(?:[2-9]|\d\d+)"
+    rf" (?:{MANY})(?: that)? (?:is|has|does|says|judges|counts|gives|states|tells|was)\b",
     "the same clause twice": r"(?:^|[;:,.|(\n]\s?)(\w[^;,.|\n]{7,}?)[;,] \1(?![\w%])",
     "stops upon stops": r"[;,:]\s*[.;,:](?!\w)|(?<!\.)\.\.(?!\.)|\(\s*\)|\(\s|\s\)| [,;](?=\s)",
     "a word twice": r"\b(?!had\b|that\b)([a-z]{2,}) \1\b",

@@ -8,7 +8,7 @@ at what was made.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,10 +61,15 @@ def render(
 
 
 def render_all(
-    source: Path, targets: Mapping[str, Path], *, env: Mapping[str, str] | None = None
-) -> dict[str, Rendered]:
+    source: Path, targets: Mapping[str, Path], *, env: Mapping[str, str] | None = None,
+    ready: Callable[[], object] | None = None,
+) -> dict[str, Rendered]:  # fmt: skip
     """Make several documents, `{format: file}`, of one source; the embedded renderer runs the
-    cells once for all. Raises as `render`."""
+    cells once for all. Raises as `render`.
+
+    `ready` is asked when the cells have run, before anything is written: what it raises ends the
+    render. So a caller may check meanwhile whether these documents may be made at all.
+    """
     for form in targets:
         if form not in FORMATS:
             raise ValueError(f"{form}: allowed are {', '.join(FORMATS)}")
@@ -75,9 +80,11 @@ def render_all(
     _refuse_unwritable(targets)
     program = quarto.find()
     if program:
+        if ready:
+            ready()
         made, renderer = quarto.render(program, source, targets, env), quarto.name(program)
     else:
-        made, renderer = embedded.render(source, targets, env), embedded.name()
+        made, renderer = embedded.render(source, targets, env, ready), embedded.name()
     return {form: Rendered(path, renderer, _audit(form, path)) for form, path in made.items()}
 
 

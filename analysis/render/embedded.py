@@ -21,7 +21,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
@@ -57,9 +57,12 @@ def name() -> str:
 
 
 def render(
-    source: Path, targets: Mapping[str, Path], env: Mapping[str, str] | None = None
-) -> dict[str, Path]:
+    source: Path, targets: Mapping[str, Path], env: Mapping[str, str] | None = None,
+    ready: Callable[[], object] | None = None,
+) -> dict[str, Path]:  # fmt: skip
     """Make all `targets` (format: file) from one run of the cells of `source`.
+
+    `ready` is asked when the cells have run; what it raises ends the render.
 
     Raises
     ------
@@ -71,6 +74,8 @@ def render(
     kinds = ",".join(sorted({FIGURES[form] for form in targets}))
     more = {"ISLETMETA_FIGURES": kinds, "ISLETMETA_RENDERER": name(), **(env or {})}
     outputs = execute(parts, source, more, kinds_of(targets))
+    if ready:
+        ready()
     with tempfile.TemporaryDirectory(prefix="isletmeta-") as name_of_folder, \
             ThreadPoolExecutor(2) as pool:  # fmt: skip
         folder = Path(name_of_folder)

@@ -16,6 +16,7 @@ from analysis import claims as room
 from analysis import escape, outcomes, verdicts, vocabulary
 from analysis.report import directions, harms, readings, visits, words
 from analysis.report.page_one import CARDS, TYPES
+from analysis.report.registered_text import date
 from analysis.report.tables.base import Table, grid, made_from, under_heads
 from analysis.report.text import said
 from analysis.vocabulary import INFUSION, ISLETS
@@ -213,9 +214,10 @@ def table(results) -> Table:
             for key in room.SOURCES_OF.get(row.claim_id, ())
         ]
         one = "1 figure or fact" if rests == 1 else f"{rests} figures and facts"
-        words_of = one if rests else "nothing was counted"
+        words_of = one if rests else "the table of studies" if row.k_studies else "nothing"
+        told = re.sub(r"\d{4}-\d\d-\d\d", lambda day: date(day[0]), row.caveat)
         mind = dict.fromkeys(
-            [row.raised, row.capped_by, among_analyses(row), *row.caveat.split("; "), *cited]
+            [row.raised, row.capped_by, among_analyses(row), *told.split("; "), *cited]
         )
         rows.append(
             {

@@ -117,7 +117,7 @@ def denominators(results) -> str:
     return (
         f"Of {len(studies)} reports {len(eligible)} are eligible; they are on {k_cohorts} cohorts, "
         f"which make {k_groups} groups, because cohorts that share patients count once{single}. "
-        f"Harms are counted by group: {every} of them."
+        f"Harms are counted by group: {words.none_or(every)} of them."
     )
 
 

@@ -172,7 +172,8 @@ def group_label(kind: str, group: str) -> str:
 
 def study(label: str) -> str:
     """A study's label without what stands in brackets."""
-    return re.sub(r"\s*\([^)]*\)", "", str(label))
+    bare = re.sub(r"\s*\([^)]*\)", "", str(label))
+    return re.sub(r"^not shown\b", "authors not seen,", bare)
 
 
 def event(category: str) -> str:
