@@ -39,11 +39,12 @@ class Told:
     def __init__(self, evidence, found):
         self.evidence, self.found = evidence, found
 
-    def rows(self, name):
-        return self.found.get(name, pd.DataFrame())
+    def table(self, name):
+        found = self.found.get(name, results.TABLES[name].empty())
+        return results.checked(name, found)
 
     def has(self, name):
-        return not self.rows(name).empty
+        return not self.table(name).empty
 
 
 def results_on(evidence, trials, search=(), *, headline=False):
@@ -189,7 +190,7 @@ def test_more_than_half_of_the_patients_untold_counts_for_certainty(told, silent
 
 def test_switched_outcomes_are_counted_from_the_table(told):
     results_ = told(due("2027-05"))
-    table = results_.rows("outcome_switching")
+    table = results_.table("outcome_switching")
     same, other = ((table["matches"] == word).sum() for word in ("yes", "no"))
     said = text.switching(results_)
     assert f"{same + other} could be compared" in said

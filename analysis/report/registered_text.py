@@ -11,7 +11,6 @@ import datetime as dt
 import pandas as pd
 
 from analysis import certainty, outcomes, registered, vocabulary
-from analysis import results as contract
 from analysis.report import directions
 from analysis.report.results import Results
 from analysis.report.text import said, verbatim
@@ -31,12 +30,6 @@ ALL = registered.ALL
 NOTHING = "No list of registered trials was given."
 
 
-def rows(results: Results, name: str) -> pd.DataFrame:
-    """A table of the run, typed as declared; empty where the run made none."""
-    found = results.rows(name)
-    return contract.TABLES[name].empty() if found.empty else contract.checked(name, found)
-
-
 def date(text: str) -> str:
     """A printed date in words: May 2027, 28 November 2026, 2027."""
     parts = [int(part) for part in text.split("-")] if text else []
@@ -49,14 +42,14 @@ def date(text: str) -> str:
 
 def read_on(results: Results) -> str:
     """The day the registry was read, in words; "" without a list."""
-    table = rows(results, "registered_coming")
+    table = results.table("registered_coming")
     return date(table["read_on"].iloc[0]) if len(table) else ""
 
 
 @said
 def when(results: Results) -> str:
     """When will we know: the controlled trials to come, their dates and their size."""
-    trials = rows(results, "registered_ongoing")
+    trials = results.table("registered_ongoing")
     if trials.empty:
         return _none_ongoing(results)
     controlled = trials[trials["controlled"] == "yes"]
@@ -94,7 +87,7 @@ def _dates_ahead(controlled: pd.DataFrame) -> list[str]:
 @said
 def in_short(results: Results) -> str:
     """The plain sentence of page one: how many trials that can answer are under way, and when."""
-    trials = rows(results, "registered_ongoing")
+    trials = results.table("registered_ongoing")
     if trials.empty:
         return _none_ongoing(results)
     controlled = trials[trials["controlled"] == "yes"]
@@ -120,7 +113,7 @@ def _none_ongoing(results: Results) -> str:
 @said
 def coming(results: Results) -> str:
     """What is coming, approach by approach: trials, patients, control groups, masking."""
-    table = rows(results, "registered_coming")
+    table = results.table("registered_coming")
     table = table[(table["population"] == ALL) & (table["approach"] != ALL)]
     if table.empty:
         return NOTHING
@@ -141,7 +134,7 @@ def coming(results: Results) -> str:
 @said
 def worth(results: Results) -> str:
     """What the controlled trials to come would change of the headlines, alone and together."""
-    table = rows(results, "registered_value")
+    table = results.table("registered_value")
     if table.empty:
         return "No ongoing trial with a control group speaks for a headline that has a mean."
     table = table.assign(change=table["width_after"] / table["width_now"] - 1)
@@ -228,7 +221,7 @@ def _range(low: pd.Series | float, high: float | None = None) -> str:
 @said
 def never_told(results: Results) -> str:
     """Of the trials that ended two years ago or more, how many have no report."""
-    table = rows(results, "registered_silence")
+    table = results.table("registered_silence")
     table = table[(table["population"] == ALL)].set_index(["approach", "told"])
     if table.empty or table.loc[(ALL, registered.UNTOLD), "n_searched"] == 0:
         return NOTHING
@@ -262,7 +255,7 @@ def never_told(results: Results) -> str:
 @said
 def selective(results: Results) -> str:
     """Where untold patients take a step of certainty away, and where not."""
-    table = rows(results, "registered_silence")
+    table = results.table("registered_silence")
     own = (table["told"] == registered.UNTOLD) & table["share_patients_silent"].notna()
     own &= (table["approach"] != ALL) & table["population"].isin(["t1d", "t2d"])
     table = table[own]
@@ -283,7 +276,7 @@ def selective(results: Results) -> str:
 @said
 def switching(results: Results) -> str:
     """Registered against reported primary outcomes."""
-    table = rows(results, "outcome_switching")
+    table = results.table("outcome_switching")
     if table.empty:
         return "No report was compared with its registration."
     by = table["matches"].value_counts()

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from analysis import registered, vocabulary
 from analysis.report import style
 from analysis.report.figures import base
-from analysis.report.registered_text import date, rows
+from analysis.report.registered_text import date
 from analysis.report.results import Results
 from analysis.report.words import count, short
 
@@ -32,7 +32,7 @@ def timeline(results: Results) -> Figure:
     Filled: with a control group. The line is the day the registry was read; trials left of it are
     past their date, those without a date stand at the right edge.
     """
-    table = rows(results, "registered_ongoing")
+    table = results.table("registered_ongoing")
     order = table["expected"].where(table["expected"] != "", "9999")
     table = table.assign(order=order).sort_values(["order", "registry_id"])
     trials = table.to_dict("records")
@@ -83,7 +83,7 @@ def timeline(results: Results) -> Figure:
 @base.drawn_from("registered_silence")
 def told(results: Results) -> Figure:
     """Ended trials found by topic: with a report, posted or press only, untold; by stratum."""
-    table = rows(results, "registered_silence")
+    table = results.table("registered_silence")
     table = table[table["population"].isin(["t1d", "t2d"]) & (table["approach"] != registered.ALL)]
     table = table[table["n_searched"] > 0].set_index(["approach", "population", "told"])
     strata = [(a, p) for a in vocabulary.APPROACHES for p in ("t1d", "t2d")

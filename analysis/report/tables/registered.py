@@ -8,7 +8,7 @@ import pandas as pd
 from analysis import outcomes, registered, vocabulary
 from analysis.evidence import label_of
 from analysis.report import directions, registered_text
-from analysis.report.registered_text import date, rows
+from analysis.report.registered_text import date
 from analysis.report.results import Results
 from analysis.report.tables.base import Table, grid, link, made_from
 from analysis.report.text import Link
@@ -25,7 +25,7 @@ def _trial(row: dict) -> Link:
 @made_from("registered_ongoing")
 def ongoing(results: Results) -> Table:
     """Every trial under way or planned, the next due first, the undated last."""
-    table = rows(results, "registered_ongoing")
+    table = results.table("registered_ongoing")
     order = table["expected"].where(table["expected"] != "", "9999")
     table = table.assign(order=order).sort_values(["order", "registry_id"])
     shown = [
@@ -63,7 +63,7 @@ def _told_so_far(results: Results, row: dict) -> str:
 @made_from("registered_value")
 def value(results: Results) -> Table:
     """What each trial may change of each headline it speaks for."""
-    table = rows(results, "registered_value")
+    table = results.table("registered_value")
     order = list(outcomes.of_kind(outcomes.CONTINUOUS))
     table = table.assign(
         place=table["outcome"].map(order.index), last=table["registry_id"] == registered.ALL
@@ -90,7 +90,7 @@ def value(results: Results) -> Table:
 @made_from("registered_silence")
 def silence(results: Results) -> Table:
     """Trials that ended two years ago or more, told and untold, by approach and population."""
-    table = rows(results, "registered_silence")
+    table = results.table("registered_silence")
     own = table[(table["told"] == registered.UNTOLD) & (table["n_trials"] > 0)]
     own = own[own["population"].isin(["t1d", "t2d"]) & (own["approach"] != registered.ALL)]
     whole = table[(table["approach"] == registered.ALL) & (table["population"] == registered.ALL)]
@@ -128,7 +128,7 @@ def _silence(row, name: str, told: str) -> dict:
 @made_from("registered_silent_trials")
 def silent_trials(results: Results) -> Table:
     """Every ended trial without a certain report, the largest first."""
-    table = rows(results, "registered_silent_trials").sort_values(
+    table = results.table("registered_silent_trials").sort_values(
         ["n_patients", "registry_id"], ascending=[False, True]
     )
     shown = [
@@ -157,7 +157,7 @@ def _known(row: dict) -> str:
 @made_from("outcome_switching")
 def switching(results: Results) -> Table:
     """Registered against reported primary outcome: another first, then the same, then unclear."""
-    table = rows(results, "outcome_switching")
+    table = results.table("outcome_switching")
     order = {"no": 0, "yes": 1, "unclear": 2}
     table = table.assign(order=table["matches"].map(order)).sort_values(["order", "study_id"])
     shown = [
@@ -176,7 +176,7 @@ def switching(results: Results) -> Table:
 @made_from("registered_coming")
 def coming(results: Results) -> Table:
     """Trials to come by approach and population, approaches without one included."""
-    table = rows(results, "registered_coming")
+    table = results.table("registered_coming")
     table = table[table["population"].isin(["t1d", "t2d", "all"])]
     places = [*vocabulary.APPROACHES, registered.ALL]
     people = ["t1d", "t2d", "all"]
