@@ -229,12 +229,10 @@ class Chains:
             reach = self.table("duration_follow_up")
             reach = reach[_same(reach, one, ("approach", "population"))]
             for row in reach.itertuples():
-                last, longest = (
-                    phrases.text_of(value) or "none" for value in (row.last_month, row.longest)
-                )
-                lines.append(
-                    f"  followed up to month {last}; longest of one patient: {longest} months"
-                )
+                last, longest = map(phrases.text_of, (row.last_month, row.longest))
+                told = [f"followed up to month {last}" if last else "too few followed for a month",
+                        f"longest of one patient: {longest} months" if longest else ""]  # fmt: skip
+                lines.append("  " + "; ".join(filter(None, told)))
         return [*lines, "rule: what is counted, none twice (docs/protocol.md, estimands)",
                 *self._counted(one)]  # fmt: skip
 
@@ -264,11 +262,15 @@ class Chains:
         whole = self.table("harm_summary")
         whole = whole[whole["approach"].eq(approach) & whole["relation"].eq("any")]
         for row in whole[whole["event"].isin(list(events))].itertuples():
+            told = (
+                (row.n_patients, f"{row.events:g} of {row.n_patients:g} counted exactly"),
+                (row.n_at_least, f"at least {row.events_at_least:g} of {row.n_at_least:g} "
+                                 "where a least number is told"),
+                (row.k_silent, f"groups that say nothing: {row.k_silent:g}"),
+                (row.k_other, f"groups that say only whether it was related: {row.k_other:g}"),
+            )  # fmt: skip
             lines.append(f"  {row.event.replace('_', ' ')} of any cause, all of the approach: "
-                         f"{row.events:g} of {row.n_patients:g} counted exactly, at least "
-                         f"{row.events_at_least:g} of {row.n_at_least:g} elsewhere, "
-                         f"{row.k_silent:g} groups say nothing, {row.k_other:g} only whether it "
-                         "was related")  # fmt: skip
+                         + "; ".join(text for count, text in told if count))  # fmt: skip
             lines += self._sources(row.source_rows, "    ")
         return lines
 

@@ -118,7 +118,9 @@ def pooled(stratum: dict, facts: pd.DataFrame) -> list[dict]:
     low, high = bounds.clopper_pearson(k, n)
     at_least = facts["bound"].eq("at_least").any()
     months = facts["month"].dropna()
-    note = [f"counted at {months.min():g} to {months.max():g} months"] if len(months) else []
+    first, last = months.min(), months.max()  # NaN where nothing says when
+    span = f"{first:g}" if first == last else f"{first:g} to {last:g}"
+    note = [f"counted at {span} months"] if len(months) else []
     if at_least:
         note.append("at least: not all treated were counted in every cohort")
     return [{**stratum, "quantity": "pooled_share", "scale": "share", "unit": "share",
