@@ -88,7 +88,7 @@ MEANT = {
     "ROBINS": "ROBINS-I (Risk Of Bias In",
     "PMID": "PMID: PubMed number",
     "SD": "SD: standard deviation",
-    "SDs": "SD: standard deviation",
+    "SDs": "SDs (standard deviations)",
     "AUC": "AUC: area under the curve",
     "MMTT": "MMTT: mixed-meal tolerance test",
     "OGTT": "OGTT: oral glucose tolerance test",
