@@ -46,7 +46,7 @@ class Body:
     share_unregistered : share of the patients in trials for which no registration was found.
     indirect : what about population or comparator is other than asked, "" where nothing.
     risk_ratio : risk ratio against controls, for outcomes counted in both arms; else NaN.
-    by_itself : whether the outcome could happen without the treatment.
+    by_itself : whether what was seen could happen without the treatment, or nothing was seen.
     share_silent : share of the patients of finished registered trials whose results are untold;
         one step where it is more than half.
     """
@@ -191,5 +191,6 @@ def _large_effect(body: Body) -> Step:
 
 def _by_itself(body: Body) -> Step:
     if body.by_itself:
-        return Step("cannot_happen_by_itself", 0, "could happen without the treatment")
+        why = "could happen without the treatment, or was not seen"
+        return Step("cannot_happen_by_itself", 0, why)
     return Step("cannot_happen_by_itself", 2, "cannot happen without the treatment")

@@ -3,12 +3,14 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis import certainty
 from analysis.certainty import Body
+from analysis.stages import synthesis
 
 SOUND = Body(
     randomised=True, weights=(1.0, 1.0, 1.0), judgements=("low", "low", "some_concerns"),
@@ -75,6 +77,22 @@ def test_a_risk_ratio_of_five_adds_one_and_what_cannot_happen_by_itself_two():
     assert certainty.judge(replace(weak, risk_ratio=5.0))[0] == "low"
     assert certainty.judge(replace(weak, risk_ratio=4.9))[0] == "very low"
     assert certainty.judge(replace(weak, by_itself=False))[0] == "moderate"
+
+
+@pytest.mark.parametrize(
+    ("k", "undetectable", "outcome", "seen"),
+    [
+        ([10, 0], ["yes", "yes"], "ever_insulin_free", True),
+        ([0], ["yes"], "ever_insulin_free", False),
+        ([10], ["no"], "ever_insulin_free", False),
+        ([10], ["yes"], "hba1c_below_7", False),
+    ],
+)
+def test_what_cannot_happen_by_itself_counts_only_where_somebody_had_it(
+    k, undetectable, outcome, seen
+):
+    facts = pd.DataFrame({"k": k, "undetectable_at_entry": undetectable})
+    assert synthesis.seen_against_nature(facts, outcome) is seen
 
 
 def test_every_domain_is_named_once_with_a_reason():

@@ -209,15 +209,20 @@ def _of_shares(estimates, tables, evidence):
         if own.empty:
             continue
         family = outcomes.get(row["outcome"]).family
-        shown = own["undetectable_at_entry"].eq("yes").all() and row["outcome"] in CANNOT_HAPPEN
         yield pd.Series(row), ALL, certainty.Body(
             randomised=False,
             weights=tuple(own["n"]),
             judgements=tuple(risk_of_bias.of_studies(evidence, own["study_id"], family, judged)),
             n_patients=own["n"].sum(),
             ci_low=row["ci_low"], ci_high=row["ci_high"], neutral=np.nan,
-            by_itself=not shown,
+            by_itself=not seen_against_nature(own, row["outcome"]),
         )  # fmt: skip
+
+
+def seen_against_nature(facts: pd.DataFrame, outcome: str) -> bool:
+    """Whether somebody had what cannot happen by itself: a count of nobody shows nothing."""
+    undetectable = facts["undetectable_at_entry"].eq("yes").all()
+    return bool(outcome in CANNOT_HAPPEN and undetectable and facts["k"].gt(0).any())
 
 
 def _of_durations(estimates, tables, evidence):
