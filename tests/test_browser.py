@@ -27,10 +27,12 @@ QUIET = [
     "--disable-sync",
 ]
 WIDTHS = (380, 768, 1280)
-pytestmark = pytest.mark.slow  # two minutes: CI runs them before the fast tests
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+pytestmark = [  # two minutes: CI runs them before the fast tests
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
+]
 
 
 @pytest.fixture(scope="module")
