@@ -390,30 +390,39 @@ def told_by(value: object) -> str:
     return "\n".join(filter(None, forms)) or str(value)
 
 
+OFTEN = 3
+"""In how many of the parts of the report that read its table each column is missed, in turn."""
+
+
 @pytest.mark.slow
 def test_a_column_that_is_gone_raises_in_the_report_or_was_not_read(run_folder, evidence):
     first, shown = cells_of_the_report()
     space: dict = {}
     exec("\n".join(first), space)
-    base = Results(run_folder, evidence)
-    silent, raised = [], 0
+    whole: dict[str, Hurt] = {}
+    expected = {}
     for expression in shown:
-        whole = Hurt(base.out, evidence)
-        whole.__dict__["seen"] = set()
-        expected = told_by(eval(expression, {**space, "results": whole}))
-        for table in sorted(whole.seen):
-            for name in results.TABLES[table].names:
-                hurt = Hurt(base.out, evidence)
-                hurt.__dict__ |= {"seen": set(), "hurt": (table, name), "_read": whole._read}
+        whole[expression] = run = Hurt(run_folder, evidence)
+        run.__dict__["seen"] = set()
+        expected[expression] = told_by(eval(expression, {**space, "results": run}))
+    silent, raised = [], 0
+    for table in results.TABLES.values():
+        readers = [one for one in whole if table.name in whole[one].seen]
+        for number, name in enumerate(table.names):
+            turns = range(OFTEN * number, OFTEN * number + min(OFTEN, len(readers)))
+            for expression in (readers[turn % len(readers)] for turn in turns):
+                hurt = Hurt(run_folder, evidence)
+                hurt.__dict__ |= {"seen": set(), "hurt": (table.name, name),
+                                  "_read": whole[expression]._read}  # fmt: skip
                 try:
                     found = told_by(eval(expression, {**space, "results": hurt}))
                 except (KeyError, AttributeError, results.ContractError):
                     raised += 1
                     continue
-                if found != expected:
-                    silent.append(f"{expression}: {table}.{name}")
+                if found != expected[expression]:
+                    silent.append(f"{expression}: {table.name}.{name}")
     assert silent == []
-    assert raised > 500
+    assert raised > 300
 
 
 class Noting(Results):
