@@ -136,7 +136,10 @@ def asked(tree: ast.Module, columns: set[str]) -> Asked:
         elif isinstance(node, ast.Compare):
             sides = [node.left, *node.comparators]
             if isinstance(node.ops[0], ast.In | ast.NotIn):
-                if set(_texts(node.left)) & columns and _may_be_a_table(node.comparators[0]):
+                within = node.comparators[0]
+                named = set(_texts(node.left)) & columns and _may_be_a_table(within)
+                kept = isinstance(node.ops[0], ast.In) and ast.unparse(within).endswith(".columns")
+                if named or kept:
                     softly.append(f"{node.lineno}: {ast.unparse(node)[:70]}")
                 words += [(column, text, node.lineno) for column in _column_of(node.left)
                           for text in _texts(node.comparators[0])]  # fmt: skip
@@ -264,12 +267,13 @@ def test_the_check_of_the_text_sees_each_way_of_asking():
         "    row.get('label', '')\n"
         "    getattr(row, 'mean', 0)\n"
         "    'label' in table\n"
+        "    [name for name in names if name in table.columns]\n"
         "    table['told'] == 'wurds'\n"
         "    results.rows('headlines', outcom='hba1c')\n"
     )
     found = asked(tree, columns)
     assert {"labl", "meen", "yeer", "lable"} <= {name for name, _ in found.names}
-    assert len(found.softly) == 3
+    assert len(found.softly) == 4
     assert [(column, word) for column, word, _ in found.words] == [("told", "wurds")]
     assert found.rows[0][:2] == ("headlines", ("outcom",))
 

@@ -250,7 +250,7 @@ def _rules(
     if specs.empty or levels.empty:
         return
     meaning = levels.set_index(["choice", "level"])["meaning"]
-    names = [choice for choice in levels["choice"].unique() if choice in specs.columns]
+    names = list(levels["choice"].unique())
     headline = specs[specs["spec"] == 0]
     if headline.empty:
         return
