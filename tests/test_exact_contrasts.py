@@ -407,6 +407,10 @@ def simulated(rng, mu, tau, r, m, s, k=11, in_words=8) -> pd.DataFrame:
 @pytest.mark.slow
 @pytest.mark.parametrize("drawn", ["from_the_prior", "as_in_the_evidence"])
 def test_simulated_evidence_mostly_in_words_is_covered_without_bias(drawn):
+    """On average over the prior at the level; at one value like the evidence's no less than that.
+
+    A Bayesian interval promises the former alone: where studies differ little, it covers more.
+    """
     replicates = 400
     inside, errors = np.zeros(replicates), np.zeros(replicates)
     for i in range(replicates):
@@ -420,7 +424,9 @@ def test_simulated_evidence_mostly_in_words_is_covered_without_bias(drawn):
         low, high = post.mu.interval()
         inside[i], errors[i] = low <= mu <= high, post.mu.mean - mu
     noise = errors.std() / np.sqrt(replicates)
-    assert inside.mean() == pytest.approx(0.95, abs=0.02)
+    assert inside.mean() >= 0.93
+    if drawn == "from_the_prior":
+        assert inside.mean() <= 0.97
     assert abs(errors.mean()) < 0.03 + 2 * noise
 
 
