@@ -11,6 +11,8 @@ another did, figures are made beside the text, on two processors where there are
 from __future__ import annotations
 
 import ast
+import gc
+import importlib
 import json
 import os
 import sys
@@ -23,6 +25,13 @@ from pathlib import Path
 FEW = 4
 """So many figures are worth a second process."""
 SHOWN = ("text/html", "text/markdown", "image/svg+xml", "image/svg+xml;print", "image/png")
+
+
+AHEAD = ("analysis.report.claims_page", "analysis.report.choices", "analysis.report.plain",
+         "analysis.report.registered_text", "analysis.report.figures.registered",
+         "analysis.report.tables.registered", "analysis.stages.headlines",
+         "IPython.core.interactiveshell")  # fmt: skip
+"""What reports need, loaded while the process waits for its job."""
 
 
 class CellError(Exception):
@@ -41,9 +50,10 @@ def _end_with_parent() -> None:
 
 def main() -> None:
     """Run the job on standard input and write the answer to what was standard output."""
+    gc.disable()  # the process lives for seconds, and what it makes stays in use until its end
     if "ahead" in sys.argv:
-        import analysis.report.figures
-        import analysis.report.tables  # noqa: F401
+        for room in AHEAD:
+            importlib.import_module(room)
     job = json.loads(_first_line())
     os.environ.update(job.get("environment", {}))
     threading.Thread(target=_end_with_parent, daemon=True).start()
