@@ -250,10 +250,11 @@ SIGNED = {
     rf"lie from (?:(?P<low>{NUMBER}) )?(?P<word>{SIDES}) to (?:(?P<high>{NUMBER}) )?"
     rf"(?P<other>{SIDES})": ends,
     r"(?P<word>higher|lower|not clearly different), (?:told )?in words": lambda m: 1,
+    r"most other defensible analyses find (?P<word>less|more) benefit": lambda m: 1,
 }  # fmt: skip
 """Statements that lean -> whether the word holds (1) or its opposite (-1), by its number."""
 SIGN = {"better": 1, "higher": 1, "lower": -1, "up": 1, "down": -1, "move it towards": 1,
-        "move it away from": -1}  # fmt: skip
+        "move it away from": -1, "more": 1, "less": -1}  # fmt: skip
 
 
 def leaning(words: str) -> list[float]:

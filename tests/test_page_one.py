@@ -1,6 +1,7 @@
 """The first page: its sentence, its cards and claims say what the run holds, and no more."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ from small_results import small
 
 from analysis import claims as room
 from analysis import results, verdicts
-from analysis.report import cards, claims_page, page_one, readings
+from analysis.report import cards, claims_page, directions, page_one, readings
 from analysis.report.cards import Line
 
 
@@ -286,6 +287,62 @@ def test_who_was_ever_free_of_insulin_after_new_islets_is_told_class_by_class(ru
     assert told.count(" given ") == len(classes)
 
 
+def test_a_headline_outside_nine_of_ten_of_its_analyses_says_what_most_find(run):
+    place = readings.standing(run, "hba1c", "cell_infusion", "t2d")
+    for headline, low, high, said in (
+        (-0.9, -0.8, 0.1, "find less benefit: the middle one −0.40"),
+        (0.3, -0.8, 0.1, "find more benefit: the middle one −0.40"),
+        (-0.5, -0.8, 0.1, ""),
+    ):
+        other = replace(place, headline=headline, low=low, high=high, median=-0.4)
+        assert said in other.apart and bool(said) == bool(other.apart)
+        assert (said or "nine of ten analyses find −0.80 to 0.10") in other.on_face
+        assert said in other.words
+
+
+def test_numbers_alone_and_the_place_stand_on_the_face_of_a_card(run):
+    line = lines(run)["Cell infusion, type 2: HbA1c against controls"]
+    assert "umbers alone −0.40" in line.face and "analyses find" in line.face
+    shown = re.sub(r"<details.*?</details>", "", page_one.cards(run)._repr_html_(), flags=re.S)
+    assert line.face in shown and line.face in page_one.cards(run).text
+
+
+@pytest.mark.parametrize(
+    ("whole", "alone", "said"),
+    [
+        ((-2, -1), (-2, 1), "off no effect"),
+        ((-2, 1), (-2, -1), "back over no effect"),
+        ((-1, 1), (-2, 2), "50\u00a0% narrower"),
+        ((1, 2), (1, 2), "as wide"),
+    ],
+)
+def test_what_words_do_to_an_interval_is_said(whole, alone, said):
+    assert said in directions.interval_moved(whole, alone)
+
+
+@pytest.mark.parametrize(("probability", "out"), [(0.01, True), (0.025, True), (0.03, False)])
+def test_an_important_effect_is_ruled_out_only_by_its_probability(run, probability, out):
+    row = run.get(outcome="hba1c", approach="cell_infusion", population="t2d", design="controlled",
+                  scale="difference", variant="headline")  # fmt: skip
+    chance = {"outcome": "hba1c", "approach": "cell_infusion", "population": "t2d",
+              "design": "controlled", "quantity": "probability", "threshold": -0.5,
+              "scale": "probability", "unit": "probability", "mean": probability,
+              "k_studies": row["k_studies"], "n_patients": row["n_patients"]}  # fmt: skip
+    table = pd.concat([run.estimates, results.estimates([chance])], ignore_index=True)
+    told = readings.ruled_out(run.but(estimates=table), "hba1c", "cell_infusion", "t2d")
+    assert bool(told) == out and ("−0.50" in told) == out
+
+
+def test_the_mark_of_a_share_is_the_number_printed(run):
+    row = {"outcome": "ever_insulin_free", "approach": "immune_reset", "population": "t1d",
+           "cell_class": "all", "n_usable": 9, "share_as_favourable": 0.5, "headline": 0.5,
+           "counted": 0.4, "median": 0.5, "low": 0.4, "high": 0.6, "least": 0.3, "most": 0.7,
+           "strongest_choice": "cells"}  # fmt: skip
+    place = readings.share_standing(run.but(share_standing=pd.DataFrame([row])),
+                                    "ever_insulin_free", "immune_reset", "t1d")  # fmt: skip
+    assert place.headline == 0.4
+
+
 # --- shares and durations among their analyses, and pictures in print ----------------------------
 
 
@@ -335,7 +392,7 @@ def test_each_form_of_the_cards_says_what_its_pictures_mean(run, form):
 def test_too_few_counts_have_no_place_and_a_duration_none_beyond_its_follow_up(run):
     row = {"outcome": "ever_insulin_free", "approach": "immune_reset", "population": "t1d",
            "cell_class": "all", "n_usable": 4, "share_as_favourable": 0.5, "headline": 0.5,
-           "low": 0.4, "high": 0.6, "least": 0.3, "most": 0.7,
+           "low": 0.4, "high": 0.6, "least": 0.3, "most": 0.7, "counted": 0.5, "median": 0.5,
            "strongest_choice": "cells"}  # fmt: skip
     asked = ("ever_insulin_free", "immune_reset", "t1d")
     assert readings.share_standing(run.but(share_standing=pd.DataFrame([row])), *asked) is None

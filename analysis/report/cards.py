@@ -26,7 +26,8 @@ class Line:
 
     `more` are sentences that a reader opens; `where` is the place among the analyses; `share`
     is the share with the ends of its interval, where the line counts people; `steps` are those
-    behind the figure (`analysis.chain`), which the page opens.
+    behind the figure (`analysis.chain`), which the page opens. `face` stands on the card itself:
+    numbers alone, the place among the analyses, what is nearly ruled out.
     """
 
     label: str
@@ -41,6 +42,7 @@ class Line:
     id: str = ""
     share: tuple[float, float, float] | None = None
     steps: tuple[str, ...] = ()
+    face: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ class Cards:
                 "Behind it": line.behind or "–",
                 "Certainty": line.certainty or "–",
                 "Numbers alone": line.alone or "–",
+                "Among all analyses": line.where.on_face if line.where else "–",
                 "Picture": in_letters(line),
             }
             for card in self.cards
@@ -91,7 +94,10 @@ class Cards:
         """What a reader sees before opening anything."""
         return "\n".join(
             " ".join(
-                filter(None, [line.label, line.value, line.interval, line.behind, line.certainty])
+                filter(
+                    None,
+                    [line.label, line.value, line.interval, line.behind, line.certainty, line.face],
+                )
             )
             for card in self.cards
             for line in card.lines
@@ -99,9 +105,13 @@ class Cards:
 
 
 def line(
-    label: str, reading: Reading, where: Standing | None = None, more: Sequence[str] = ()
+    label: str,
+    reading: Reading,
+    where: Standing | None = None,
+    more: Sequence[str] = (),
+    faced: Sequence[str] = (),
 ) -> Line:
-    """A line of a card from a reading."""
+    """A line of a card from a reading; `faced` stands on its face, too."""
     certainty = f"{reading.certainty} certainty" if reading.certainty else ""
     if certainty and reading.raised:
         certainty += f", {reading.raised}"
@@ -125,7 +135,12 @@ def line(
         where,
         reading.id,
         reading.share,
-    )
+        face=words.sentence("; ".join(filter(None, [
+            *faced,
+            f"numbers alone {reading.numbers_only}" if reading.numbers_only else "",
+            where.on_face if where else "",
+        ]))),
+    )  # fmt: skip
 
 
 def _card(card: Card) -> str:
@@ -162,7 +177,7 @@ def _line(line: Line) -> str:
         picture = track(*line.share, line.where)
     new = f"new study {line.new_study}" if line.new_study else ""
     behind = "; ".join(filter(None, [new, line.behind, line.certainty]))
-    small = f" <small>{escape.html(behind)}</small>" if behind else ""
+    small = "".join(f" <small>{escape.html(text)}</small>" for text in (behind, line.face) if text)
     return (
         f"<div><dt>{escape.html(line.label)}</dt>"
         f'<dd><span class="value">{value}{interval}</span>{picture}{small}</dd></div>'

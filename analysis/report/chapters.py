@@ -10,7 +10,7 @@ import math
 
 import pandas as pd
 
-from analysis import __version__, coverage, exchange, outcomes, risk_of_bias
+from analysis import __version__, coverage, exchange, outcomes, risk_of_bias, vocabulary
 from analysis.report import directions, readings, style, visits
 from analysis.report.figures.evidence import map_counts
 from analysis.report.figures.robustness import headlines, name
@@ -108,7 +108,10 @@ def result(results: Results, outcome: str, approach: str, population: str) -> st
     ]
     if chances:
         text += f". The chance is {listed(chances)}"
-    return f"{text}. {_certainty(results, outcome, approach, population)}"
+    out = readings.ruled_out(results, outcome, approach, population)
+    if out:
+        text += f": {out}" if chances else f". {out[:1].upper()}{out[1:]}"
+    return f"{text}. {_certainty(results, outcome, approach, population)}".strip()
 
 
 def _without_mean(results: Results, row: pd.Series, about: outcomes.Outcome) -> str:
@@ -125,6 +128,51 @@ def _without_mean(results: Results, row: pd.Series, about: outcomes.Outcome) -> 
         f"a mean: {none_or(row['k_better'])} clearly {better}, {none_or(row['k_null'])} without a "
         f"clear difference, {none_or(row['k_worse'])} clearly {worse}."
     )
+
+
+@said
+def by_onset(results: Results, outcome: str, approach: str) -> str:
+    """The two finer strata of type 1 diabetes: treated soon after diagnosis, and later.
+
+    A mean only where at least two results are numbers, else counted directions or the one study.
+    """
+    told = []
+    for population in ("t1d_new_onset", "t1d_established"):
+        text = result(results, outcome, approach, population)
+        told.append(f"**{PEOPLE[population].capitalize()}.** {text}")
+    return "\n\n".join(told)
+
+
+@said
+def by_insulin(results: Results, outcome: str, approach: str) -> str:
+    """Type 2 diabetes by insulin at entry: results counted by the side on which they lie."""
+    rows = results.rows("study_estimates", outcome=outcome, approach=approach, population="t2d",
+                        design="controlled")  # fmt: skip
+    if rows.empty:
+        return ""
+    studies_ = results.evidence.studies.drop_duplicates("study_id").set_index("study_id")
+    entry = rows["study_id"].map(studies_["insulin_at_entry"]).fillna("not_stated")
+    good, about = outcomes.get(outcome).good, outcomes.get(outcome)
+    told = []
+    for word, meaning in vocabulary.INSULIN_AT_ENTRY.items():
+        own = rows[entry == word]
+        if own.empty:
+            continue
+        if len(own) == 1:
+            row = own.iloc[0]
+            told.append(f"{meaning}: one study ({verbatim(study(row['label']))}, "
+                        f"{some(row['n_patients'], 'patient')}): {_own(row, about)}")  # fmt: skip
+            continue
+        sides = good * own["direction"]
+        told.append(
+            f"{meaning}: {none_or((sides > 0).sum())} clearly {directions.better(outcome)}, "
+            f"{none_or((sides == 0).sum())} without a clear difference, "
+            f"{none_or((sides < 0).sum())} clearly {directions.worse(outcome)} "
+            f"({base(len(own), own['n_patients'].sum())})"
+        )
+    if len(told) == 1:
+        told.append("no other group of people can be told apart")
+    return f"By insulin at entry: {'; '.join(told)}."
 
 
 BESIDE = {

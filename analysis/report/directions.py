@@ -57,6 +57,33 @@ def benefit(outcome: str, shift: float, sd: float) -> str:
     return f"move it {way} benefit"
 
 
+def interval_moved(whole: tuple[float, float], alone: tuple[float, float]) -> str:
+    """What results in words do to an interval, first of all whether it includes no effect.
+
+    Parameters
+    ----------
+    whole, alone : the ends with results in words, and of numbers alone, on the model's scale,
+        where no effect is zero.
+    """
+    clear, before = (low > 0 or high < 0 for low, high in (whole, alone))
+    if clear and not before:
+        return "take the interval off no effect"
+    if before and not clear:
+        return "bring the interval back over no effect"
+    change = (whole[1] - whole[0]) / (alone[1] - alone[0]) - 1
+    told = width(change)
+    return "leave the interval as wide" if told.startswith("as") else f"make the interval {told}"
+
+
+def beyond(outcome: str, headline: float, low: float, high: float) -> str:
+    """What most other analyses find where a headline lies outside nine of ten of them, else ""."""
+    low, high = sorted((low, high))
+    if low <= headline <= high:
+        return ""
+    better = (headline > high) == (outcomes.get(outcome).good > 0)
+    return f"most other defensible analyses find {'less' if better else 'more'} benefit"
+
+
 def step(levels: float) -> str:
     """Which way certainty steps: `down two`."""
     number = {1: "one", 2: "two"}.get(abs(int(levels)), str(abs(int(levels))))

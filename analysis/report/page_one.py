@@ -184,18 +184,22 @@ def _islets(results) -> tuple[Line, ...]:
 
 
 def _compared(results, approach: str, population: str) -> tuple[Line, ...]:
-    """C-peptide and HbA1c against control groups."""
-    return tuple(
-        line(
-            label,
-            readings.effect(results, outcome, approach, population),
-            readings.standing(results, outcome, approach, population),
-        )
-        for outcome, label in (
-            ("c_peptide_ratio", "C-peptide against controls"),
-            ("hba1c", "HbA1c against controls"),
-        )
-    )
+    """C-peptide (its gain beside its ratio, where that has a number) and HbA1c against controls."""
+    stratum = (approach, population)
+    lines = []
+    for outcome, label in (
+        ("c_peptide_ratio", "C-peptide against controls"),
+        ("c_peptide_gain", "C-peptide gain over controls"),
+        ("hba1c", "HbA1c against controls"),
+    ):
+        reading = readings.effect(results, outcome, *stratum)
+        if outcome == "c_peptide_gain" and reading.told != readings.MEAN:
+            continue
+        told = reading.told == readings.MEAN
+        out = readings.ruled_out(results, outcome, *stratum) if told else ""
+        where = readings.standing(results, outcome, *stratum) if told else None
+        lines.append(line(label, reading, where, faced=(out,)))
+    return tuple(lines)
 
 
 def _insulin_free(results, approach: str, population: str) -> tuple[Line, ...]:

@@ -210,7 +210,30 @@ def _moved(results, parts: dict, about, head) -> str:
     if with_words is None or alone is None or not words.known(alone["mean"]):
         return ""
     shift = with_words["mean"] - alone["mean"]
-    return f"results in words {directions.benefit(about.name, shift, with_words['sd'])}"
+    moved = f"results in words {directions.benefit(about.name, shift, with_words['sd'])}"
+    ends = [(row["ci_low"], row["ci_high"]) for row in (with_words, alone)]
+    return f"{moved}; they {directions.interval_moved(*ends)}"
+
+
+NEARLY = 0.025
+"""An important effect of a smaller probability than this is nearly ruled out (as in verdicts)."""
+
+
+def ruled_out(results, outcome: str, approach: str, population: str) -> str:
+    """Which important size the mean against controls nearly rules out, by its probability; "".
+
+    Parameters
+    ----------
+    outcome : a continuous outcome with `important` sizes; the least that is ruled out is told.
+    """
+    about = outcomes.get(outcome)
+    for size in sorted(about.important, key=abs):
+        found = results.get(outcome=outcome, **where(approach, population), design="controlled",
+                            quantity="probability", threshold=size)  # fmt: skip
+        if found is not None and found["mean"] <= NEARLY:
+            return (f"an effect of the important size, {figure(outcome, size)}, is nearly ruled "
+                    f"out (probability {words.chance(found['mean'])})")  # fmt: skip
+    return ""
 
 
 def _study(results, outcome, stratum, behind) -> Reading:
@@ -376,6 +399,7 @@ class Standing:
     clear: float
     choice: str
     of: str = "analyses"
+    median: float = float("nan")
 
     @property
     def words(self) -> str:
@@ -384,8 +408,35 @@ class Standing:
             f"least as favourable, and "
         )
         if words.known(self.clear):
-            return f"{told}{words.percent(self.clear)} exclude no effect on the good side"
-        return f"{told}nine of ten lie from {of_100(self.low)} to {of_100(self.high)} of 100"
+            told += f"{words.percent(self.clear)} exclude no effect on the good side"
+        else:
+            told += f"nine of ten lie {self.band}"
+            if self.of == "counts":
+                told += " (the share in a typical study; the mark is the number printed)"
+        return "; ".join(filter(None, [told, self.apart]))
+
+    @property
+    def band(self) -> str:
+        """Where nine of ten of the analyses lie: `from −0.74 to 0.03`."""
+        if self.is_share:
+            return f"from {of_100(self.low)} to {of_100(self.high)} of 100"
+        return f"from {span(self.outcome, *sorted((self.low, self.high)))}"
+
+    @property
+    def apart(self) -> str:
+        """What most others find where the headline lies outside their band, else ""."""
+        if self.is_share:
+            return ""
+        far = directions.beyond(self.outcome, self.headline, self.low, self.high)
+        return f"{far}: the middle one {figure(self.outcome, self.median)}" if far else ""
+
+    @property
+    def on_face(self) -> str:
+        """The place in few words, for the face of a card."""
+        if self.apart:
+            return self.apart
+        what = f"{self.of} put a typical study at" if self.is_share else f"{self.of} find"
+        return f"nine of ten {what} {self.band.removeprefix('from ')}"
 
     @property
     def is_share(self) -> bool:
@@ -407,6 +458,7 @@ def standing(results, outcome: str, approach: str, population: str) -> Standing 
         row["share_as_favourable"],
         row["share_good_clear"],
         row["strongest_choice"],
+        median=about.shown(row["median"]),
     )
 
 
@@ -418,10 +470,23 @@ PLACES = ("headline", "low", "high", "least", "most")
 def share_standing(
     results, outcome: str, approach: str, population: str, cell_class: str = "all"
 ) -> Standing | None:
-    """Where a share stands among all defensible counts; None where there are too few."""
+    """Where a share, as counted and printed, stands among all defensible counts; None if too few.
+
+    The counts are of a typical study (or of the one cohort); the mark is the number printed.
+    """
     found = results.rows("share_standing", outcome=outcome, cell_class=cell_class,
                          **where(approach, population))  # fmt: skip
-    return _of_people(found, outcome, "counts")
+    place = _of_people(found, outcome, "counts")
+    if place is None or not words.known(found["counted"].iloc[0]):
+        return place
+    printed = found["counted"].iloc[0]
+    every = results.rows("share_multiverse", outcome=outcome, cell_class=cell_class,
+                         **where(approach, population))["share"].dropna()  # fmt: skip
+    good = outcomes.get(outcome).good
+    favourable = (good * every >= good * printed - 1e-9).mean()
+    return replace(
+        place, headline=printed, as_favourable=favourable if len(every) else place.as_favourable
+    )
 
 
 def duration_standing(results, approach: str, population: str, month: int = 12) -> Standing | None:
@@ -446,6 +511,7 @@ def _of_people(found: pd.DataFrame, outcome: str, of: str) -> Standing | None:
         float("nan"),
         row["strongest_choice"],
         of,
+        row["median"],
     )
 
 
