@@ -180,7 +180,7 @@ def fewer(match) -> bool:
 
 
 BOUND = {
-    rf"{SHARE} that it is (?:higher|lower)(?:(?:,| and) {SHARE} that it is [^,;A-Z]*? or better)+":
+    rf"{SHARE} that it is (?:higher|lower)(?:(?:,| and) {SHARE} that it is [^,;]*? or better)+":
         falling,
     rf"came to \*\*(?:(?P<times>{NUMBER}) times|(?P<gap>{NUMBER}))[^*]*\*\*[^A-Z]*?"
     rf"The chance is (?P<p>{SHARE}) that it is (?P<word>higher|lower)": chance,
@@ -209,6 +209,7 @@ FIXED = (
     "no benefit of an immune reset or of infused cells is", "more than suggested",
     "A clear benefit is found in", "hold my immune system down", "hold the immune system down",
     "still had to grow up", "make up your mind", "after they fell ill", "It may be more",
+    "Soon after they fall ill",
     "and no more", "a better word is", "a worse one", "Better word", "Worse word", "| Better |",
     "As good or better", "Clearly better", "Clearly worse",
     "never narrower than the common-effect interval",
@@ -249,8 +250,11 @@ SIGNED = {
     rf"it was {NUMBER} points (?P<word>higher|lower) than without": lambda m: 1,
     rf"lie from (?:(?P<low>{NUMBER}) )?(?P<word>{SIDES}) to (?:(?P<high>{NUMBER}) )?"
     rf"(?P<other>{SIDES})": ends,
-    r"(?P<word>higher|lower|not clearly different), (?:told )?in words": lambda m: 1,
-    r"most other defensible analyses find (?P<word>less|more) benefit": lambda m: 1,
+    r"(?P<word>higher|lower|not clearly different)(?:, told in words|; the study prints no number)":
+        lambda m: 1,
+    r"(?:[Mm]ost other defensible analyses|[Mm]ost other sound ways to count) find "
+    r"(?P<word>less|more) benefit": lambda m: 1,
+    rf"the middle one is {NUMBER} (?P<word>higher|lower)": lambda m: 1,
 }  # fmt: skip
 """Statements that lean -> whether the word holds (1) or its opposite (-1), by its number."""
 SIGN = {"better": 1, "higher": 1, "lower": -1, "up": 1, "down": -1, "move it towards": 1,

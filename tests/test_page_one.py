@@ -100,7 +100,11 @@ def test_a_card_tells_a_mean_with_its_interval_basis_certainty_and_place(run):
 
 def test_a_single_study_is_told_as_itself_and_never_as_a_mean(run):
     line = lines(run)["Immune reset, type 1: HbA1c against controls"]
-    assert line.value == "lower, in words" and line.interval == "" and line.where is None
+    assert (
+        line.value == "lower; the study prints no number"
+        and line.interval == ""
+        and line.where is None
+    )
     line = lines(run)["Immune reset, type 1: C-peptide against controls"]
     assert line.value == "1.50\u00a0times" and line.interval == ""
     assert any("no spread printed" in more for more in line.more)

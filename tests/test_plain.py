@@ -2,11 +2,13 @@
 
 import re
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from small_results import small
 
+from analysis import results
 from analysis.report import plain, style
 
 HARDEST = 8.0
@@ -68,6 +70,9 @@ def test_every_fixed_sentence_does_too_whatever_the_results():
         "direction": "lower",
         "low": "1.4 lower",
         "high": "0.3 higher",
+        "word": "less",
+        "middle": "0.4 lower",
+        "matters": "0.2",
         "approach": "a reset of the immune system",
     }
     found = [
@@ -104,15 +109,41 @@ def test_the_page_has_no_short_form_but_those_it_explains(run):
 def test_numbers_are_absolute_and_no_percent_sign_is_there(run):
     page = plain.page(run)
     assert "9 of 9 people given grown islets" in page and "%" not in page
-    assert "At least 6 of 9 needed no insulin shots 12 months later" in page
+    assert (
+        "At least 6 of 9 people given grown islets needed no insulin shots 12 months later" in page
+    )
 
 
 def test_deaths_are_named_with_their_denominators_and_how_they_were_judged(run):
     page = plain.page(run)
     assert "3 people in these studies are known to have died" in page
-    assert "it was 2 of 9 people in one study. 1 of them died of an infection." in page
+    assert (
+        "**New islets.** In one study, 2 of 9 people died. 1 of them died of an infection." in page
+    )
     assert "cells were not the cause" in page and "does not say if the treatment" in page
     assert "5 of 7 groups do not say if anyone died" in page
+
+
+def test_the_only_one_who_died_is_that_person(run):
+    table = run.table("harm_events")
+    own = table["event"].eq("death") & table["approach"].eq("islet_replacement")
+    page = plain.page(run.but(harm_events=table.assign(k=table["k"].where(~own, 1))))
+    assert "1 of 9 people died. That person died of an infection." in page
+
+
+def test_freedom_from_insulin_after_infused_cells_has_its_caveat(run):
+    own = run.get(outcome="ever_insulin_free", approach="immune_reset", population="t1d",
+                  quantity="pooled_share", scale="share")  # fmt: skip
+    facts = run.table("share_facts")
+    fact = facts.iloc[[0]].assign(outcome="ever_insulin_free", approach="cell_infusion")
+    for population, said in (("t1d", "need little insulin anyway"), ("t2d", "Loss of weight")):
+        row = {**own.drop("id").dropna().to_dict(), "approach": "cell_infusion"}
+        made = results.estimates([row | {"population": population}])
+        there = run.but(
+            estimates=pd.concat([run.estimates, made], ignore_index=True),
+            share_facts=pd.concat([facts, fact.assign(population=population)], ignore_index=True),
+        )
+        assert said in " ".join(plain.infusion(there, plain.text()))
 
 
 def test_without_results_the_page_says_what_no_one_knows(run):

@@ -61,12 +61,13 @@ class Cards:
 
     def _repr_html_(self) -> str:
         cards = "\n".join(map(_card, self.cards))
-        key = f'<p class="key">{KEY["screen"]}</p>'
-        return f'<div class="cards">\n{cards}\n</div>\n{key}'
+        key, terms = (f'<p class="key">{KEY[name]}</p>' for name in ("screen", "terms"))
+        return f'{terms}\n<div class="cards">\n{cards}\n</div>\n{key}'
 
     def _repr_markdown_(self) -> str:
         table = under_heads(self.frame, "Approach")._repr_markdown_()
-        return f"{table}\n\n{escape.markdown(KEY['paper'])}"
+        terms = escape.markdown(KEY["terms"])
+        return f"{terms}\n\n{table}\n\n{escape.markdown(KEY['paper'])}"
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -175,7 +176,7 @@ def _line(line: Line) -> str:
     picture = strip(line.where) if line.where else ""
     if line.share:
         picture = track(*line.share, line.where)
-    new = f"new study {line.new_study}" if line.new_study else ""
+    new = f"a new study may find {line.new_study}" if line.new_study else ""
     behind = "; ".join(filter(None, [new, line.behind, line.certainty]))
     small = "".join(f" <small>{escape.html(text)}</small>" for text in (behind, line.face) if text)
     return (
@@ -259,12 +260,15 @@ def _scale(where: Standing) -> tuple[Callable[[float], float], float, float]:
 TENTHS, LETTERS = 10, 13
 """Squares of a share; letters of a place among the analyses."""
 KEY = {
+    "terms": "C-peptide: a mark of the body's own insulin. Controls: people without the cells. "
+    "Progenitors: cells that still had to grow into islets. 19 to 58 of 100: where the true share "
+    "may lie (95 % interval).",
     "screen": "A bar is the share, its line the exact 95 % interval. Thin line: all defensible "
     "analyses; thick: nine of ten; dot: the headline; dashed stroke: no effect.",
     "paper": "Pictures: ■ ten of 100 people of whom it is true, □ ten of whom it is not; · all "
     "defensible analyses, – nine of ten of them, ● the headline, | no effect.",
 }
-"""What the pictures mean, in each of their forms."""
+"""What the words above the cards mean, and what the pictures, in each of their forms."""
 
 
 def in_letters(line: Line) -> str:

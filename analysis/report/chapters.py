@@ -477,7 +477,7 @@ def shares(results: Results, approach: str, population: str, *names: str) -> str
     missing = [outcomes.get(name).noun for name, text in zip(names, told, strict=True) if not text]
     text = "".join(f"\n- {words}" for words in counted)
     if missing:
-        text += f"\n\nNobody counts patients {listed(missing)}."
+        text += f"\n\nNobody counts patients {listed(missing, 'or')}."
     head = "Of all treated, with exact 95 % intervals (typical and new study: hierarchical model):"
     return f"{head}\n{text}" if counted else text.strip()
 
@@ -514,8 +514,9 @@ def withheld(results: Results) -> str:
     if not found:
         return "Every sampled fit passed its gate."
     names = listed([f"{entry['fit']} ({entry['reason']})" for entry in found])
-    return (f"Withheld, because their sampler did not pass its gate: "
-            f"{some(len(found), 'sampled fit')}: {verbatim(names)}.")  # fmt: skip
+    whose = verb(len(found), "their samplers did not pass their gates",
+                 "its sampler did not pass its gate")  # fmt: skip
+    return f"Withheld, because {whose}: {some(len(found), 'sampled fit')}: {verbatim(names)}."
 
 
 @said

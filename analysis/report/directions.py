@@ -75,13 +75,21 @@ def interval_moved(whole: tuple[float, float], alone: tuple[float, float]) -> st
     return "leave the interval as wide" if told.startswith("as") else f"make the interval {told}"
 
 
-def beyond(outcome: str, headline: float, low: float, high: float) -> str:
-    """What most other analyses find where a headline lies outside nine of ten of them, else ""."""
+def others_find(outcome: str, headline: float, low: float, high: float) -> str:
+    """Whether most other analyses find `less` or `more` benefit than a headline.
+
+    "" where the headline lies within nine of ten of them, from `low` to `high`.
+    """
     low, high = sorted((low, high))
     if low <= headline <= high:
         return ""
-    better = (headline > high) == (outcomes.get(outcome).good > 0)
-    return f"most other defensible analyses find {'less' if better else 'more'} benefit"
+    return "less" if (headline > high) == (outcomes.get(outcome).good > 0) else "more"
+
+
+def beyond(outcome: str, headline: float, low: float, high: float) -> str:
+    """The same as a sentence; "" where the headline lies within nine of ten."""
+    found = others_find(outcome, headline, low, high)
+    return f"most other defensible analyses find {found} benefit" if found else ""
 
 
 def step(levels: float) -> str:

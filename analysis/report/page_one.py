@@ -271,7 +271,7 @@ def _also(results, approach: str, population: str) -> Line:
     counted = harms.also_counted(results, approach)
     told = [f"{harms.event(word, 2)} in {counts}" for word, counts in counted.items() if counts]
     never = [harms.event(word, 2) for word, counts in counted.items() if not counts]
-    behind = f"nobody counts {words.listed(never)}" if never else ""
+    behind = f"nobody counts {words.listed(never, 'or')}" if never else ""
     more = tuple(harms.also_named(results, approach))
     types = " (both types)" if len(STRATA[approach]) > 1 else ""
     label = f"Harms counted{types}"

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis import vocabulary
+from analysis import outcomes, vocabulary
 from analysis.report import directions, harms, readings, style, visits, words
 from analysis.report.figures import base
 from analysis.report.page_one import TYPES
@@ -52,7 +52,12 @@ def page(results, language: str = "en") -> str:
         f"## {fixed['headings']['lasts']}",
         " ".join(lasts(results, fixed)),
         f"## {fixed['headings']['harm']}",
-        " ".join(harmed(results, fixed)),
+        " ".join(died(results, fixed)),
+        "\n".join(
+            f"- **{_capital(fixed['approach'][approach])}.** {' '.join(told)}"
+            for approach, told in harmed_by(results, fixed).items()
+        ),
+        " ".join(not_known(results, fixed)),
     ]
     return "\n\n".join(blocks)
 
@@ -80,8 +85,10 @@ def sentences(results, language: str = "en") -> list[str]:
     """Every sentence of the page, as filled: for the test of its reading grade."""
     fixed = text(language)
     found = [*fixed["first"]["lines"], fixed["works"]["small"]]
-    for part in (islets, reset, infusion, lasts, harmed, trials):
+    for part in (islets, reset, infusion, lasts, died, not_known, trials):
         found += part(results, fixed)
+    for told in harmed_by(results, fixed).values():
+        found += told
     return [
         *found,
         fixed["clinic"]["intro"],
@@ -107,20 +114,35 @@ def islets(results, fixed: dict) -> list[str]:
     """What is said of islet replacement."""
     own = fixed["islets"]
     found = [own["what"], own["grown"], own["who"]]
-    facts = readings.counted(results, "c_peptide_detectable", ISLETS, "t1d")
-    for cell_class, rows in facts.groupby("cell_class"):
-        cells = own["cells"].get(cell_class, own["cells"]["other"])
-        counted = _number(readings.counts_of(rows, "c_peptide_detectable"))
-        found.append(_capital(own["made"].format(cells=cells, **counted)))
-    if facts.empty:
+    made = _by_cells(results, fixed, "c_peptide_detectable")
+    for cells, reading, _ in made:
+        found.append(_capital(own["made"].format(cells=cells, **_number(reading))))
+    if not made:
         found.append(own["none"])
-    free = readings.share(results, "insulin_free_12", ISLETS, "t1d")
-    if free.told == readings.SHARE:
-        months = visits.months(readings.counted(results, "insulin_free_12", ISLETS, "t1d"))
-        found.append(_capital(own["free"].format(months=months, **_number(free))))
-        if free.figures["least"]:
-            found.append(own["least"])
+    least = False
+    for cells, reading, months in _by_cells(results, fixed, "insulin_free_12"):
+        found.append(_capital(own["free"].format(cells=cells, months=months, **_number(reading))))
+        least = least or reading.figures["least"]
+    if least:
+        found.append(own["least"])
+    for cells, reading, _ in _by_cells(results, fixed, "ever_insulin_free"):
+        if not (reading.figures["k"] or reading.figures["least"]):
+            found.append(own["never"].format(cells=cells, **_number(reading)))
     return [*found, own["drugs"]]
+
+
+def _by_cells(results, fixed: dict, outcome: str) -> list[tuple[str, readings.Reading, str]]:
+    """Counts after islet replacement, class by class: the cells in plain words, count, months."""
+    facts = readings.counted(results, outcome, ISLETS, "t1d")
+    words_of = fixed["islets"]["cells"]
+    return [
+        (
+            words_of.get(word, words_of["other"]),
+            readings.counts_of(rows, outcome),
+            visits.months(rows),
+        )
+        for word, rows in facts.groupby("cell_class", sort=True)
+    ]
 
 
 def reset(results, fixed: dict) -> list[str]:
@@ -147,15 +169,54 @@ def infusion(results, fixed: dict) -> list[str]:
                 own["mean"].format(type=kind, size=words.number(abs(mean), 1), direction=word)
             )
             found.append(own["range"].format(low=_points(low, own), high=_points(high, own)))
+            found += _other_ways(results, population, own)
             if reading.certainty:
                 found.append(fixed["certainty"][reading.certainty.replace(" ", "_")])
         else:
             found.append(
                 own["none" if reading.told == readings.NONE else "words"].format(type=kind)
             )
+    for population in TYPES:
+        found += _c_peptide(results, population, own)
+    for population, kind in PLAIN_TYPES.items():
         ever = readings.share(results, "ever_insulin_free", INFUSION, population)
         if ever.told == readings.SHARE:
             found.append(_capital(own["free"].format(type=kind, **_number(ever))))
+            found.append(own["free_anyway"][population])
+    return found
+
+
+def _other_ways(results, population: str, own: dict) -> list[str]:
+    """What most other analyses find, where the headline of HbA1c lies outside nine of ten."""
+    place = readings.standing(results, "hba1c", INFUSION, population)
+    if place is None:
+        return []
+    word = directions.others_find("hba1c", place.headline, place.low, place.high)
+    if not word:
+        return []
+    return [own["others"].format(word=word, middle=_points(place.median, own))]
+
+
+def _c_peptide(results, population: str, own: dict) -> list[str]:
+    """C-peptide as a ratio and as a gain, and whether a gain that matters is nearly ruled out."""
+    ratio, gain = (
+        readings.effect(results, outcome, INFUSION, population)
+        for outcome in ("c_peptide_ratio", "c_peptide_gain")
+    )
+    if ratio.told != readings.MEAN:
+        return []
+    found = [
+        own["peptide"],
+        own["ratio"].format(
+            type=PLAIN_TYPES[population], size=words.number(ratio.figures["mean"], 1)
+        ),
+    ]
+    if gain.told == readings.MEAN:
+        matters = words.number(outcomes.get("c_peptide_gain").important[0], 1)
+        size = words.number(gain.figures["mean"], 2)
+        found.append(own["gain"].format(size=size, matters=matters))
+        if readings.ruled_out(results, "c_peptide_gain", INFUSION, population):
+            found.append(own["ruled_out"])
     return found
 
 
@@ -168,41 +229,67 @@ def _points(value: float, own: dict) -> str:
 
 
 def lasts(results, fixed: dict) -> list[str]:
-    """How long people were watched, approach by approach."""
+    """How long people were watched, approach by approach; when half were on insulin again."""
     own = fixed["lasts"]
     table = results.table("duration_follow_up")
     found = []
     for approach in vocabulary.APPROACHES:
         rows = table[(table["approach"] == approach) & (table["population"].isin(TYPES))]
-        months = rows["last_month"].max() if len(rows) else float("nan")
+        if rows.empty:
+            continue
+        named = fixed["approach"][approach]
+        months, longest = rows["last_month"].max(), rows["longest"].max()
         if words.known(months):
-            found.append(
-                own["known"].format(approach=fixed["approach"][approach], months=f"{months:.0f}")
-            )
+            found.append(own["known"].format(approach=named, months=f"{months:.0f}"))
+            half = readings.half_resumed(results, approach, rows["population"].iloc[0])
+            if words.known(half):
+                found.append(own["half"].format(months=f"{half:.0f}"))
+        else:
+            found.append(own["few"].format(approach=named))
+        if words.known(longest):
+            found.append(own["longest"].format(months=f"{longest:.0f}"))
     return [*found, own["beyond"]] if found else [own["none"]]
 
 
-def harmed(results, fixed: dict) -> list[str]:
-    """Deaths and fatal infections with their denominators, and what is not known."""
+def died(results, fixed: dict) -> list[str]:
+    """How many died in all."""
     own = fixed["harm"]
-    died, _ = harms.deaths(results)
-    found = [
-        own["none"] if not died else own["death_one"] if died == 1 else own["deaths"].format(k=died)
-    ]
+    k, _ = harms.deaths(results)
+    return [own["none"] if not k else own["death_one"] if k == 1 else own["deaths"].format(k=k)]
+
+
+def harmed_by(results, fixed: dict) -> dict[str, list[str]]:
+    """Harms by treatment: deaths, benign tumours, grave infections and others, of how many."""
+    found = {approach: _deaths_of(results, fixed, approach) for approach in vocabulary.APPROACHES}
+    own = fixed["harm"]
+    for row in harms.benign(results).itertuples():
+        told = own["benign_least" if row.bound == "at_least" else "benign"]
+        found[row.approach] += [
+            told.format(k=f"{row.k:.0f}", n=f"{row.n:.0f}"), own["benign_means"],
+        ]  # fmt: skip
+    for approach in found:
+        found[approach] += also_harmed(results, fixed, approach)
+    return {approach: told for approach, told in found.items() if told}
+
+
+def _deaths_of(results, fixed: dict, approach: str) -> list[str]:
+    own, found = fixed["harm"], []
     fatal = harms.named(results, event="severe_infection", fatal="yes")
-    for _, row in harms.died(results).iterrows():
-        found.append(
-            own["where"].format(
-                approach=fixed["approach"][row["approach"]],
-                k=f"{row['k']:.0f}",
-                n=f"{row['n']:.0f}",
-            )
-        )
+    table = harms.died(results)
+    for _, row in table[table["approach"] == approach].iterrows():
+        found.append(own["where"].format(k=f"{row['k']:.0f}", n=f"{row['n']:.0f}"))
         infected = fatal.loc[fatal["cohort"] == row["cohort"], "k"].sum()
         if infected:
-            found.append(own["infection"].format(k=f"{infected:.0f}"))
+            alone = infected == row["k"] == 1
+            found.append(own["infection_one" if alone else "infection"].format(k=f"{infected:.0f}"))
         word = {"unrelated": "unrelated", "treatment_related": "related"}
         found.append(own[word.get(row["relation"], "unsaid")])
+    return found
+
+
+def not_known(results, fixed: dict) -> list[str]:
+    """Who is silent on deaths, and what no one told."""
+    own, found = fixed["harm"], []
     quiet, every, _ = harms.silent(results, "death")
     if quiet:
         found.append(own["silent"].format(k=quiet, n=every))
@@ -213,41 +300,23 @@ def harmed(results, fixed: dict) -> list[str]:
     cleared = claims[
         claims["claim_id"].str.endswith("_no_tumours") & (claims["verdict"] == "supported")
     ]
-    benign = harms.benign(results)
-    for row in benign.itertuples():
-        told = own["benign_least" if row.bound == "at_least" else "benign"]
-        approach = fixed["approach"][row.approach]
-        found.append(told.format(approach=approach, k=f"{row.k:.0f}", n=f"{row.n:.0f}"))
-    if len(benign):
-        found.append(own["benign_means"])
-    return [
-        *found,
-        own["cancer_known" if len(cleared) else "cancer"],
-        *also_harmed(results, fixed),
-        own["unknown"],
-    ]
+    return [*found, own["cancer_known" if len(cleared) else "cancer"], own["unknown"]]
 
 
 ALSO = ("severe_infection", "impaired_fertility", "neutropenia", "serious_adverse_event")
 """Harms besides deaths that the page tells, approach by approach, where somebody had them."""
 
 
-def also_harmed(results, fixed: dict) -> list[str]:
-    """Grave infections, impaired fertility and other harms that were counted, with denominators."""
-    own = fixed["harm"]
-    facts = results.rows("harm_facts", relation="any", arm="treated")
-    found = []
-    for approach in vocabulary.APPROACHES:
-        for word in ALSO:
-            rows = facts[(facts["approach"] == approach) & (facts["event"] == word)]
-            k, n = rows["k"].sum(), rows["n"].sum()
-            if k:
-                least = own["least"] if rows["bound"].eq("at_least").any() else ""
-                found.append(
-                    own[word].format(
-                        approach=fixed["approach"][approach], k=f"{least}{k:.0f}", n=f"{n:.0f}"
-                    )
-                )
+def also_harmed(results, fixed: dict, approach: str) -> list[str]:
+    """Grave infections, impaired fertility and other harms counted after a treatment."""
+    own, found = fixed["harm"], []
+    facts = results.rows("harm_facts", relation="any", arm="treated", approach=approach)
+    for word in ALSO:
+        rows = facts[facts["event"] == word]
+        k, n = rows["k"].sum(), rows["n"].sum()
+        if k:
+            least = own["least"] if rows["bound"].eq("at_least").any() else ""
+            found.append(_capital(own[word].format(k=f"{least}{k:.0f}", n=f"{n:.0f}")))
     return found
 
 
@@ -272,22 +341,20 @@ def arrays(results, language: str = "en") -> list[tuple[str, int, int, bool, str
     fixed = text(language)
     found = []
 
-    def add(kind: str, approach: str, k: float, n: float, least: bool = False,
+    def add(kind: str, approach: str, of: str, k: float, n: float, least: bool = False,
             months: str = "") -> None:  # fmt: skip
-        label = fixed["figure"][kind].format(approach=fixed["approach"][approach], months=months)
+        label = fixed["figure"][kind].format(approach=of, months=months)
         found.append((label, int(k), int(n), least, approach))
 
-    for kind, outcome, approach in (
-        ("insulin", "c_peptide_detectable", ISLETS),
-        ("free", "insulin_free_12", ISLETS),
-        ("free", "insulin_free_12", RESET),
-    ):
-        reading = readings.share(results, outcome, approach, "t1d")
-        if reading.told == readings.SHARE:
-            facts = readings.counted(results, outcome, approach, "t1d")
-            add(kind, approach, **reading.figures, months=visits.months(facts))
+    for kind, outcome in (("insulin", "c_peptide_detectable"), ("free", "insulin_free_12")):
+        for cells, reading, months in _by_cells(results, fixed, outcome):
+            add(kind, ISLETS, cells, **reading.figures, months=months)
+    reading = readings.share(results, "insulin_free_12", RESET, "t1d")
+    if reading.told == readings.SHARE:
+        months = visits.months(readings.counted(results, "insulin_free_12", RESET, "t1d"))
+        add("free", RESET, fixed["approach"][RESET], **reading.figures, months=months)
     for _, row in harms.died(results).iterrows():
-        add("died", row["approach"], row["k"], row["n"])
+        add("died", row["approach"], fixed["approach"][row["approach"]], row["k"], row["n"])
     return found
 
 
@@ -312,6 +379,7 @@ def icons(results, language: str = "en") -> Figure:
     axes.set_xlim(-0.8, ROW)
     axes.set_ylim(y - 0.6, -0.8)
     axes.set_axis_off()
-    first = drawn[0]
-    found = fixed["title"].format(k=first[1], n=first[2]) if first[4] == ISLETS else ""
-    return base.title(figure, found)
+    made = _by_cells(results, text(language), "c_peptide_detectable")
+    found = [fixed["title"].format(k=one.figures["k"], n=one.figures["n"], cells=cells)
+             for cells, one, _ in made]  # fmt: skip
+    return base.title(figure, _capital("; ".join(found)))

@@ -265,10 +265,10 @@ def _study(results, outcome, stratum, behind) -> Reading:
         outcome,
         STUDY,
         value=f"one study ({name}): {word}, told in words",
-        short=f"{word}, in words",
+        short=f"{word}; the study prints no number",
         direction=int(row["direction"]),
         **behind,
-        caveat="one study, in words: no number printed",
+        caveat="one study, in words",
     )
 
 
@@ -537,10 +537,18 @@ def how_long(results, approach: str, population: str) -> tuple[str, str]:
     year = ""
     if share is not None and row["last_month"] >= 12:
         year = f"of 100 ever free, {of_100(share['median'])} still were after 12 months"
-        half = results.get(outcome="insulin_free_duration", **where(approach, population),
-                           quantity="median_duration", variant="stacked",
-                           scale="months")  # fmt: skip
-        if half is not None and half["median"] <= row["last_month"]:
-            year += f", and half were on insulin again by about {half['median']:.0f}"
+        half = half_resumed(results, approach, population)
+        if words.known(half):
+            year += f", and half were on insulin again by about {half:.0f}"
     told = f"not known beyond {words.some(round(row['last_month']), 'month')}"
     return told, "; ".join(filter(None, [year, longest]))
+
+
+def half_resumed(results, approach: str, population: str) -> float:
+    """Months after which half of the ever free were on insulin again; NaN beyond the follow-up."""
+    reach = results.rows("duration_follow_up", **where(approach, population))["last_month"]
+    half = results.get(outcome="insulin_free_duration", **where(approach, population),
+                       quantity="median_duration", variant="stacked",
+                       scale="months")  # fmt: skip
+    known = half is not None and len(reach) and half["median"] <= reach.iloc[0]
+    return half["median"] if known else np.nan

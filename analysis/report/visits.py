@@ -12,6 +12,8 @@ from analysis import outcomes
 
 EVER, ANY = "at any time", "at any visit"
 """What is said of counts without a month, alone and beside counts with one."""
+BEFORE = " where there was none"
+"""What was so at entry; the visit of the count stands before it."""
 THROUGHOUT = {"free_of_severe_hypoglycaemia": "over the follow-up"}
 """Outcomes that must hold at every visit, and what is said of them without a month."""
 
@@ -50,5 +52,5 @@ def named(text: str, outcome: str, facts: pd.DataFrame) -> str:
     timed = facts[facts["month"].notna()]
     if outcome == "ever_insulin_free" or timed.empty:
         return bare if len(facts) else text
-    head, comma, rest = bare.partition(", ")
+    head, comma, rest = bare.partition(BEFORE if BEFORE in bare else ", ")
     return f"{head} {when(facts)}{comma}{rest}"

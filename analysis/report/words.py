@@ -153,11 +153,11 @@ def base(k: float, n: float, noun: str = "study") -> str:
     return f"{some(k, noun)}, {some(n, 'patient')}" if n > 0 else some(k, noun)
 
 
-def listed(words: list[str]) -> str:
-    """`a, b and c`."""
+def listed(words: list[str], last: str = "and") -> str:
+    """`a, b and c`; `last` stands before the last one."""
     if len(words) < 2:
         return "".join(words)
-    return f"{', '.join(words[:-1])} and {words[-1]}"
+    return f"{', '.join(words[:-1])} {last} {words[-1]}"
 
 
 def short(cell_class: str) -> str:
