@@ -483,6 +483,7 @@ GRAVE_EVENTS = ("death", "severe_infection", "malignancy_or_tumour")
 """Events of which every single one is named."""
 
 COUNTED_HARMS = ("severe_infection", "impaired_fertility", "neutropenia", "organ_toxicity",
+                 "severe_hypoglycaemia", "procedure_related", "benign_or_preexisting_tumour",
                  "serious_adverse_event")  # fmt: skip
 """What conditioning and immunosuppression do besides: counted in all groups of an approach, with or
 without a case, beside the grave events that are named."""

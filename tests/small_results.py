@@ -185,6 +185,23 @@ def _rows() -> dict[str, list[dict]]:
             **more,
         }
 
+    def harmed(event, approach, cohort, k, n, **more):
+        return {
+            "event": event,
+            "relation": "any",
+            "approach": approach,
+            "population": "t1d_established",
+            "study_id": cohort,
+            "cohort": cohort,
+            "label": "Invented 2025",
+            "arm": "treated",
+            "bound": "exact",
+            "k": k,
+            "n": n,
+            "source_rows": f"safety:{cohort}{event}",
+            **more,
+        }
+
     def summary(event, approach, relation="any", **more):
         return {
             "event": event,
@@ -333,6 +350,11 @@ def _rows() -> dict[str, list[dict]]:
                 fatal="no",
                 eligible="context",
             ),
+        ],
+        "harm_facts": [
+            harmed("death", "islet_replacement", "a", 2, 9),
+            harmed("severe_infection", "islet_replacement", "a", 1, 9),
+            harmed("death", "cell_infusion", "d", 1, 12, population="t2d", bound="at_least"),
         ],
         "harm_summary": [
             summary(

@@ -291,3 +291,21 @@ def test_immune_strategies_are_grouped_by_their_burden(word, group):
 )
 def test_only_what_a_source_calls_fatal_is_fatal(detail, fatal):
     assert (FATAL.search(detail) is not None) is fatal
+
+
+def test_a_grave_infection_or_a_death_is_a_serious_adverse_event_of_who_counts_none_else(real):
+    evidence = told(
+        real,
+        [
+            fact("one", "severe_infection", 3),
+            fact("one", "death", 2),
+            fact("two", "severe_infection", 1),
+            fact("two", "serious_adverse_event", 4),
+            fact("three", "severe_infection", 0),
+        ],
+    )
+    counted = harm_facts.table(evidence).rows
+    lower = harm_facts.serious(evidence, counted)
+    assert lower["study_id"].tolist() == ["one"]
+    assert lower["events"].tolist() == [3.0] and lower["bound"].tolist() == ["at_least"]
+    assert (lower["event_category"] == "serious_adverse_event").all() and lower["implied"].all()

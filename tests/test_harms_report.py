@@ -28,7 +28,9 @@ def tracked(evidence):
     }
     tables = {name: contract.checked(name, pd.DataFrame(rows)) for name, rows in made.items()}
     run = Small(None, tables)
-    return SimpleNamespace(evidence=evidence, table=run.table, rows=run.rows)
+    return SimpleNamespace(
+        evidence=evidence, table=run.table, rows=run.rows, has=run.has, steps=run.steps
+    )
 
 
 def test_every_named_event_is_in_the_table_the_context_marked_as_shown_only(run):
@@ -122,7 +124,7 @@ def test_evidence_needed_labels_its_bounds_and_its_basis(run):
     text = harms.needed(run).text
     assert "Bound now, two-sided" in text and "Still needed, one-sided" in text
     assert (
-        "cancers or tumours | islet replacement | 1 | 0 | 50 | 7.4 | 319 | 6.0 | 250".lower()
+        "cancers or tumours | islet replacement | 1 | 0 | – | 50 | 7.4 | 319 | 6.0 | 250".lower()
         in (text.lower())
     )
     assert "50 patient-years with no cancer or tumour leave room for as many as 7.4" in (
@@ -187,3 +189,90 @@ def test_benign_tumours_and_growth_of_the_graft_are_told_with_what_the_source_sa
         own = safety[safety["study_id"].eq(row.study_id) & safety["event_category"].eq(row.event)]
         assert words.study(row.label) in told
         assert own["event_detail"].iloc[0].rstrip(".") in told
+
+
+def test_a_lower_bound_is_told_as_one_wherever_it_is_named(tracked):
+    """Shapiro 2021 prints two severe infections, not in how many patients."""
+    facts = tracked.rows("harm_facts", relation="any", arm="treated", bound="at_least")
+    least = set(zip(facts["cohort"], facts["event"], strict=True))
+    table = harms.named(tracked)
+    assert set(table["least"]) == {True, False}
+    for _, row in table.iterrows():
+        told = harms.how_many(row)
+        assert told.startswith("at least ") is ((row["cohort"], row["event"]) in least)
+        assert told in harms.sentence_of(row)
+    total = table.loc[table["event"] == "severe_infection", "k"].sum()
+    assert f"**Severe infections**: at least {total:.0f} patients" in harms.events_told(tracked)
+    assert sum("at least" in text for row in harms.events(tracked).rows for text in row[:2]) > 2
+
+
+@pytest.mark.parametrize("approach", list(harms.ORDER))
+@pytest.mark.parametrize("word", ["death", "severe_infection"])
+def test_who_had_a_harm_is_told_of_all_who_speak_of_it_the_zeros_too(tracked, approach, word):
+    facts = tracked.rows("harm_facts", event=word, relation="any", approach=approach, arm="treated")
+    told = harms.stated(tracked, word, approach)
+    for bound, before in (("exact", ""), ("at_least", "at least ")):
+        own = facts[facts["bound"] == bound]
+        text = f"{before}{own['k'].sum():.0f} of {own['n'].sum():.0f}"
+        assert (text in told) is (len(own) > 0)
+    assert told or facts.empty
+
+
+def test_a_grave_event_of_a_report_that_calls_none_related_says_who_judged_and_what(tracked):
+    """The zero of related serious adverse events holds for each death and severe infection."""
+    events = tracked.table("harm_events")
+    safety = tracked.evidence.safety
+    zero = safety[
+        safety["event_category"].eq("serious_adverse_event")
+        & safety["relation"].eq("treatment_related")
+        & safety["n_patients"].eq(0)
+    ]
+    own = events[events["study_id"].isin(zero["study_id"]) & events["judged_by"].ne("the source")]
+    assert {"reichman2025", "shapiro2021"} <= set(own["study_id"])
+    assert set(own["relation"]) == {"unrelated"}
+    by = own.set_index("study_id")["judged_by"]
+    assert by["shapiro2021"].startswith("the investigators, of the cells")
+    assert by["reichman2025"].str.startswith("the sponsor, of the cells").all()
+    assert own["judged_by"].str.contains("of immunosuppression nothing is said").all()
+    assert "Judged not related, by the sponsor, of the cells" in harms.events_told(tracked)
+
+
+def test_a_tumour_of_people_in_no_count_is_named_beside_the_none(tracked):
+    outside = harms.in_no_count(tracked, "malignancy_or_tumour")
+    assert len(outside)
+    told = str(harms.events_told(tracked)).replace("\\", "")
+    assert "**Cancers or tumours**: none is named in a group that is counted. In no count:" in told
+    for row in outside.itertuples():
+        assert f"{row.k:.0f} of {row.n:.0f} people" in told and row.what in told
+        assert "whose is not told" in row.what
+    bare = tracked.table("harm_events").query("eligible == 'yes'")
+    only = SimpleNamespace(
+        table=lambda name: bare if name == "harm_events" else tracked.table(name),
+        rows=tracked.rows, evidence=tracked.evidence,
+    )  # fmt: skip
+    assert "**Cancers or tumours**: none is named.\n" in str(harms.events_told(only))
+
+
+def test_events_known_as_lower_bounds_stand_beside_the_patient_years_needed(tracked):
+    facts = stage.facts_of(tracked.evidence, counting.table(tracked.evidence).rows)
+    own = facts[facts["event"].eq("death") & facts["relation"].eq("any")
+                & facts["approach"].eq("immune_reset") & facts["arm"].eq("treated")]  # fmt: skip
+    made = pd.DataFrame(stage.evidence_needed("death", "immune_reset", own))
+    made = contract.checked("evidence_needed", made)
+    run = Small(None, {"evidence_needed": made, "harm_summary": tracked.table("harm_summary")})
+    table = harms.needed(run)
+    least = own[own["bound"] == "at_least"]
+    known = f"at least {least['k'].sum():.0f} of {least['n'].sum():.0f}"
+    assert table.rows[0][table.columns.index("Known besides")] == known
+    labels = [text.get_text() for text in harms.evidence(run).axes[0].get_yticklabels()]
+    assert labels and all(known in text for text in labels)
+
+
+def test_a_harm_of_men_says_so_and_neutropenia_after_conditioning_is_known_elsewhere(tracked):
+    counts = harms.also_counted(tracked, "immune_reset")
+    assert "low sperm count" in counts["impaired_fertility"]
+    assert "how many are men, or were tested, is not told" in counts["impaired_fertility"]
+    assert "men" not in counts["severe_infection"]
+    assert counts["neutropenia"] == ""
+    assert "known from other fields" in harms.known_elsewhere("immune_reset", "neutropenia")
+    assert harms.known_elsewhere("islet_replacement", "neutropenia") == ""

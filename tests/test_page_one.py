@@ -405,3 +405,21 @@ def test_too_few_counts_have_no_place_and_a_duration_none_beyond_its_follow_up(r
     curve = row | {"quantity": "survival", "month": 12, "beyond_data": True, "n_usable": 9}
     beyond = run.but(duration_standing=pd.DataFrame([curve]))
     assert readings.duration_standing(beyond, "immune_reset", "t1d") is None
+
+
+def test_the_words_of_the_claims_add_up_to_all_of_them(run):
+    told = claims_page.in_short(run)
+    table = run.table("claims")
+    numbers = [int(n) for n in re.findall(r"(\d+) [a-z]", told)]
+    assert numbers[0] == len(table) == sum(numbers[1:])
+    assert all(word in told for word in set(table["verdict"]))
+
+
+def test_no_chance_and_no_figure_of_the_curve_stand_beside_what_is_not_known(run):
+    claims = run.table("claims").assign(
+        verdict="not known", kind="duration", value=0.2, ci_low=0.1, ci_high=0.4, unit="share",
+        probability=0.01,
+    )  # fmt: skip
+    table = claims_page.table(run.but(claims=claims))
+    for name in ("Chance", "Figure (95 % interval)"):
+        assert {row[table.columns.index(name)] for row in table.rows} == {"–"}

@@ -276,3 +276,10 @@ def test_outcome_switching_names_the_registered_primary_wherever_it_compares(evi
 def test_a_later_report_is_registered_as_its_cohort_is(evidence):
     words = rg.registration_of(evidence, ["couri2009", "voltarelli2007", "hu2013", "wangpan2010"])
     assert words == ["retrospective", "retrospective", "none_found", "not_assessed"]
+
+
+def test_a_trial_whose_end_is_told_in_the_news_is_not_under_way(evidence):
+    table = evidence.registered_trials
+    ended = table.loc[table["status_basis"].eq("news") & table["status"].eq("terminated")]
+    assert len(ended)
+    assert not set(ended["registry_id"]) & set(rg.ongoing(evidence)["registry_id"])

@@ -56,7 +56,8 @@ class Finding:
     k, n, seen : studies (or what `k_what` says), patients, patients in whom it was seen.
     counted : what was counted part by part (`counted`): classes of cells, harms or arms.
     n_analyses, as_favourable, beyond : of an effect, the defensible analyses of its headline, the
-        share of them at least as favourable, and the share whose mean lies beyond the threshold.
+        share of them at least as favourable, and the share whose whole interval lies beyond the
+        threshold.
     caveats : what a reader must know.
     """
 
@@ -165,13 +166,14 @@ def _among_analyses(
     stands = stands[_matches(stands, stratum)]
     specs = inputs.table("multiverse")
     specs = specs[_matches(specs, {**stratum, "silent_trials": "out"})]
-    means = specs.loc[specs["conclusion"] != "too_few", "mean"]
-    if stands.empty or means.empty:
+    usable = specs[specs["conclusion"] != "too_few"]
+    worst = usable["ci_low" if about.good > 0 else "ci_high"]
+    if stands.empty or usable.empty:
         return {}
     return {
-        "n_analyses": len(means),
+        "n_analyses": len(usable),
         "as_favourable": stands["share_as_favourable"].iloc[0],
-        "beyond": float((about.good * (means - about.modelled(limit)) > 0).mean()),
+        "beyond": float((about.good * (worst - about.modelled(limit)) > 0).mean()),
     }
 
 
@@ -304,7 +306,9 @@ def occurs(
         if studies is not None:
             facts = facts[facts["study_id"].isin(studies(inputs))]
         if facts.empty:
-            return Finding(Grounds(), caveats=("nobody counts it",))
+            told = () if studies is None else _in_words(inputs, outcome, studies(inputs))
+            return Finding(Grounds(), rows=tuple(rows for rows, _ in told),
+                           caveats=("nobody counts it", *(words for _, words in told)))  # fmt: skip
         k, n = facts["k"].sum(), facts["n"].sum()
         found = sorted(set(facts["cell_class"]))
         where = {"outcome": outcome, "approach": claim.approach, "population": claim.population,
@@ -329,6 +333,21 @@ def occurs(
         )  # fmt: skip
 
     return ask
+
+
+def _in_words(inputs: Inputs, outcome: str, studies: set[str]) -> tuple[tuple[str, str], ...]:
+    """What is known in words alone of an outcome nobody counts: the row, and what it says.
+
+    Reports that enter no count (press, context) are told too: they are what is known.
+    """
+    about = outcome.rpartition("_")[0]
+    table = inputs.evidence.directions
+    own = table[table["study_id"].isin(studies) & table["outcome"].str.startswith(about)]
+    titles = inputs.evidence.studies.set_index("study_id")
+    return tuple(
+        (reference("directions", row), caveats.in_words(titles.loc[row["study_id"]], row))
+        for row in own.to_dict("records")
+    )
 
 
 def _by_part(facts: pd.DataFrame, column: str) -> tuple[str, ...]:
@@ -424,6 +443,7 @@ def known_harm(*events: str) -> Question:
         ]
         table = table[table["event"].isin(list(events))]
         never = tuple(caveats.uncounted(word) for word in events if word not in set(table["event"]))
+        never += _of_men(inputs, table)
         rows = tuple(";".join(table["source_rows"]).split(";")) if len(table) else ()
         single = len(set(table["event"])) == 1
         return Finding(Grounds(), rows=rows, k=table["cohort"].nunique(),
@@ -432,6 +452,17 @@ def known_harm(*events: str) -> Question:
                        counted=_by_part(table, "event"), caveats=never)  # fmt: skip
 
     return ask
+
+
+def _of_men(inputs: Inputs, facts: pd.DataFrame) -> tuple[str, ...]:
+    """Where a harm that men alone can have is counted of all who were treated."""
+    safety = inputs.evidence.safety
+    own = safety[
+        safety["study_id"].isin(facts.loc[facts["event"].eq("impaired_fertility"), "study_id"])
+        & safety["event_category"].eq("impaired_fertility")
+    ]
+    men = len(own) and own["event_detail"].str.contains("sperm").all()
+    return (caveats.men(own["event_detail"].iloc[0]),) if men else ()
 
 
 # --- descriptions ----------------------------------------------------------------------------

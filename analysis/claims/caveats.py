@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from analysis import vocabulary
 
 
@@ -49,3 +52,15 @@ def registered(controlled: int, masked: int, day: str) -> str:
         f"{controlled} of them have a control group, {masked} are masked; the registry was read on "
         f"{day}"
     )
+
+
+def men(what: str) -> str:
+    """A harm of men (`safety.event_detail`) is counted of men and women together."""
+    return f"{what}: of all treated, how many are men, or were tested, is not told"
+
+
+def in_words(study: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+    """A result that a report gives in words alone (rows of `studies.csv` and `directions.csv`)."""
+    against = vocabulary.CONTRASTS.get(row["contrast"], row["contrast"])
+    way = vocabulary.DIRECTIONS.get(row["direction"], row["direction"])
+    return f"known in words: {study['title']}: {row['quoted_measure']}, {way} ({against})"

@@ -35,6 +35,13 @@ OTHER_FIELDS = (
         "https://cmaj.ca/content/170/10/1569.full.txt",
     ),
     Source(
+        "geabanacloche",
+        "neutropenia after haematopoietic cell transplantation, which opens the way to infection",
+        "Gea-Banacloche J, Risks and Epidemiology of Infections After Hematopoietic Stem Cell "
+        "Transplantation, Springer, doi 10.1007/978-3-319-28797-3_6",
+        "https://link.springer.com/chapter/10.1007%2F978-3-319-28797-3_6",
+    ),
+    Source(
         "bmt2022",
         "loss of ovarian function and infertility after haematopoietic cell transplantation",
         "The effect of hematopoietic stem cell transplantation on fertility and strategies for "
@@ -46,6 +53,9 @@ OTHER_FIELDS = (
 
 SOURCES_OF = {
     "immunosuppression_infection": ("barton2012", "citr2009"),
-    "conditioning_harms": ("leger2004", "bmt2022"),
+    "conditioning_harms": ("leger2004", "geabanacloche", "bmt2022"),
 }
 """The sources from other fields that a claim of known harm rests on, by claim."""
+
+UNCOUNTED = {("immune_reset", "neutropenia"): "geabanacloche"}
+"""Harms of an approach that are known from other fields where nobody here counts them."""

@@ -184,6 +184,35 @@ def implied(evidence: Evidence, rows: pd.DataFrame) -> pd.DataFrame:
     return single[COLUMNS].reset_index(drop=True)
 
 
+GRAVE = ("death", "severe_infection")
+"""Events each of which is a serious adverse event."""
+
+
+def serious(evidence: Evidence, rows: pd.DataFrame) -> pd.DataFrame:
+    """Lower bounds of serious adverse events that follow from deaths and severe infections.
+
+    Where a group of treated patients has such an event and says nothing of serious adverse events
+    of any cause, as many patients had one; the larger of the two, since one may befall the other.
+
+    Parameters
+    ----------
+    rows : facts as `table` counts them, with those of `implied`.
+
+    Returns
+    -------
+    Rows of the same columns, `at_least` and marked `implied`, one a group at most.
+    """
+    treated = rows[(rows["arm"] == "treated") & (rows["relation"] == "any")]
+    groups = treated["study_id"].map(patient_groups(evidence.studies))
+    stated = set(groups[treated["event_category"] == "serious_adverse_event"])
+    had = treated["event_category"].isin(GRAVE) & treated["events"].gt(0) & ~groups.isin(stated)
+    most = treated[had].assign(patients=groups[had]).sort_values(
+        ["patients", "events", "study_id"], ascending=[True, False, True], kind="stable"
+    )  # fmt: skip
+    single = most.drop_duplicates("patients")[COLUMNS]
+    return single.assign(event_category="serious_adverse_event", bound="at_least", implied=True)
+
+
 def patient_table(evidence: Evidence) -> pd.DataFrame:
     """Eligible groups of treated patients, one row each, by `patients` (the name of the group).
 

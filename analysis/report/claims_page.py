@@ -133,8 +133,8 @@ def among_analyses(row) -> str:
         return ""
     return (
         f"of {row.n_analyses:.0f} defensible analyses {words.percent(row.share_as_favourable)} are "
-        f"at least as favourable, and {words.percent(row.share_beyond)} have a mean "
-        f"{row.threshold}"
+        f"at least as favourable, and {words.percent(row.share_beyond)} have a 95 % interval "
+        f"wholly {row.threshold}"
     )
 
 
@@ -157,11 +157,13 @@ def sentence(row) -> str:
     parts = parts_of(row)
     if set(parts) == {"treated", "control"}:
         where = (
-            "in the one study" if row.k_studies == 1 else f"in one of {row.k_studies:.0f} studies"
+            "in the one study that also counts it in its controls"
+            if row.k_studies == 1
+            else f"in one of {row.k_studies:.0f} studies that also count it in their controls"
         )
         return (
             f"{row.claim}: {parts['treated']} treated against {parts['control']} controls "
-            f"{where} with a control group, {with_interval(row)}"
+            f"{where}, {with_interval(row)}"
         )
     told = [
         f"{events.lower()} in {counts}"
@@ -191,13 +193,12 @@ def grouped(results) -> Grouped:
 
 @said
 def in_short(results) -> str:
-    """How many claims stand in each group, in one sentence."""
+    """How many claims have each word, in one sentence: every word, so that they add up."""
     table = results.table("claims")
     if table.empty:
         return "No claim was judged in this run."
-    counts = [
-        f"{(table['group'] == group).sum()} {title.lower()}" for group, title in GROUPS.items()
-    ]
+    found = table["verdict"].value_counts()
+    counts = [f"{found[word]} {word}" for word in verdicts.WORDS if word in found]
     return f"Of {len(table)} claims often made in public: {words.listed(counts)}."
 
 
@@ -209,6 +210,8 @@ def table(results) -> Table:
     rows = []
     for row in frame.itertuples():
         rests = len(row.estimate_ids.split()) + len(list(filter(None, row.source_rows.split(";"))))
+        unknown = row.verdict == verdicts.NOT_KNOWN
+        beyond = unknown and row.kind == verdicts.DURATION  # a figure of the curve alone
         cited = [
             f"{sources[key].what}: {sources[key].citation}"
             for key in room.SOURCES_OF.get(row.claim_id, ())
@@ -223,9 +226,9 @@ def table(results) -> Table:
             {
                 "Claim": sentence(row),
                 "Verdict": row.verdict,
-                "Chance": words.chance(row.probability),
+                "Chance": "–" if unknown else words.chance(row.probability),
                 "Certainty": row.certainty or "–",
-                "Figure (95 % interval)": with_interval(row),
+                "Figure (95 % interval)": "–" if beyond else with_interval(row),
                 "Behind it": behind(row) if row.k_studies else "–",
                 "Asked": f"{row.estimand}; {row.threshold}" if row.threshold else row.estimand,
                 "Mind": "; ".join(filter(None, mind)) or "–",
@@ -328,14 +331,11 @@ def _counted_name(results, outcome: str, approach: str, population: str) -> str:
 
 
 def _harms_row(results, approach: str, population: str) -> tuple[str, readings.Reading]:
-    table = harms.named(results, approach=approach)
-    table = table[table["population"].str.startswith(population)]
-    parts = []
-    for word in ("death", "severe_infection"):
-        rows = table[table["event"] == word]
-        if len(rows):
-            k, n = rows["k"].sum(), rows.drop_duplicates("cohort")["n"].sum()
-            parts.append(f"{k:.0f} {harms.event(word, k)} among {n:.0f}")
+    parts = [
+        f"{harms.event(word, 2)} in {counts}"
+        for word in ("death", "severe_infection")
+        if (counts := harms.stated(results, word, approach, population))
+    ]
     quiet, every, _ = harms.silent(results, "death", approach)
     told = "; ".join(parts) or "none named"
     return (

@@ -8,6 +8,7 @@ are; groups that said nothing of a harm are named, because silence is not a zero
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis import cohorts, vocabulary
 from analysis.central import HIGH
+from analysis.claims.sources import OTHER_FIELDS, UNCOUNTED
 from analysis.report import style, words
 from analysis.report.figures import base
 from analysis.report.tables.base import Table, grid, made_from
@@ -53,9 +55,48 @@ def named(results, **parts: object) -> pd.DataFrame:
     for name, value in parts.items():
         table = table[table[name] == value]
     place = table["approach"].map(ORDER.index) * 10 + table["event"].map(GRAVE.index)
-    return table.assign(place=place).sort_values(
+    return table.assign(place=place, least=_bounded_below(results, table)).sort_values(
         ["place", "label"], ignore_index=True, kind="stable"
     )
+
+
+def _bounded_below(results, table: pd.DataFrame) -> pd.Series:
+    """Whether what is known of an event, from any cause, is a lower bound in its cohort."""
+    facts = results.rows("harm_facts", relation="any", arm="treated", bound="at_least")
+    known = set(zip(facts["cohort"], facts["event"], strict=True))
+    pairs = zip(table["cohort"], table["event"], strict=True)
+    return pd.Series([pair in known for pair in pairs], index=table.index, dtype=bool)
+
+
+def how_many(row) -> str:
+    """The patients of a named event, of how many: `2 of 14`, `at least 1 of 17`."""
+    least = "at least " if row["least"] else ""
+    return f"{least}{words.count(row['k'])} of {words.count(row['n'])}"
+
+
+def stated(results, event_word: str, approach: str, population: str = "") -> str:
+    """Who had a harm, of any cause, of all who speak of it: zeros, counts and lower bounds.
+
+    `0 of 28 counted, and at least 1 of 24`; "" where nobody speaks of it. A population takes the
+    finer ones in.
+    """
+    facts = results.rows(
+        "harm_facts", event=event_word, relation="any", approach=approach, arm="treated"
+    )
+    facts = facts[facts["population"].str.startswith(population)]
+    least = facts["bound"].eq("at_least")
+    sums = [facts.loc[own, ["k", "n"]].sum() for own in (~least, least)]
+    return _exact_and_least(*(value for own in sums for value in (own["k"], own["n"])))
+
+
+def _exact_and_least(k: float, n: float, k_least: float, n_least: float) -> str:
+    """Counts and lower bounds of a harm, told apart: each patient is in one of the two."""
+    parts = []
+    if n:
+        parts.append(f"{k:.0f} of {n:.0f}" + (" counted" if n_least else ""))
+    if n_least:
+        parts.append(f"at least {k_least:.0f} of {n_least:.0f}")
+    return ", and ".join(parts)
 
 
 def died(results) -> pd.DataFrame:
@@ -63,7 +104,9 @@ def died(results) -> pd.DataFrame:
     counted = named(results, event="death")
     fatal = named(results, event="severe_infection", fatal="yes")
     only = fatal[~fatal["cohort"].isin(counted["cohort"])]
-    only = only.assign(k=only.groupby("cohort")["k"].transform("sum")).drop_duplicates("cohort")
+    only = only.assign(k=only.groupby("cohort")["k"].transform("sum"), least=True).drop_duplicates(
+        "cohort"
+    )
     table = pd.concat([counted, only]) if len(only) else counted
     return table.sort_values(["place", "label"], ignore_index=True, kind="stable")
 
@@ -143,10 +186,7 @@ def sentence_of(row) -> str:
         else f"Judged {relation}{verbatim(by)}."
     )
     study = verbatim(words.study(row["label"]))
-    return (
-        f"{words.count(row['k'])} of {words.count(row['n'])} patients treated by {who} "
-        f"({study}): {what}. {told}"
-    )
+    return f"{how_many(row)} patients treated by {who} ({study}): {what}. {told}"
 
 
 @said
@@ -159,14 +199,34 @@ def events_told(results) -> str:
     for word in GRAVE:
         rows = table[table["event"] == word]
         if rows.empty:
-            parts.append(f"**{event(word, 2).capitalize()}**: none is named.")
+            outside = " ".join(_in_no_count(results, word))
+            where = "none is named in a group that is counted" if outside else "none is named"
+            parts.append(f"**{event(word, 2).capitalize()}**: {where}. {outside}".rstrip())
             continue
-        total = rows["k"].sum()
+        least = "at least " if rows["least"].any() else ""
         parts.append(
-            f"**{event(word, 2).capitalize()}**: {total:.0f} named.\n\n"
+            f"**{event(word, 2).capitalize()}**: {least}"
+            f"{words.some(rows['k'].sum(), 'patient')} named.\n\n"
             + "\n".join(f"- {sentence_of(row)}" for _, row in rows.iterrows())
         )
     return "\n\n".join([*parts, *_looked_for(results), *_of_the_graft(results), *_benign(results)])
+
+
+def in_no_count(results, event_word: str) -> pd.DataFrame:
+    """Events of a kind that are named of people who are in no count, such as of context studies."""
+    table = results.table("harm_events")
+    return table[(table["event"] == event_word) & (table["eligible"] != "yes")]
+
+
+def _in_no_count(results, event_word: str) -> list[str]:
+    """Each of these in one sentence."""
+    return [
+        f"In no count: {words.count(row['k'])} of {words.count(row['n'])} people of a study of "
+        f"{vocabulary.APPROACHES.get(row['approach'], 'several approaches')} "
+        f"({verbatim(words.study(row['label']))}): {verbatim(str(row['what']).rstrip('.'))}; "
+        f"relation to the treatment {JUDGED.get(row['relation'], row['relation'])}."
+        for _, row in in_no_count(results, event_word).iterrows()
+    ]
 
 
 def benign(results) -> pd.DataFrame:
@@ -237,7 +297,8 @@ def events(results) -> Table:
         {
             "Event": [event(word).capitalize() for word in table["event"]],
             "Patients": [
-                f"{k:.0f} of {n:.0f}" for k, n in zip(table["k"], table["n"], strict=True)
+                how_many(row)
+                for _, row in table.assign(least=_bounded_below(results, table)).iterrows()
             ],
             "What the source says": table["what"],
             "Fatal": table["fatal"],
@@ -299,18 +360,41 @@ def also_counted(results, approach: str) -> dict[str, str]:
     table = results.rows("harm_summary", relation="any", approach=approach).set_index("event")
     found = {}
     for word in vocabulary.COUNTED_HARMS:
-        parts = []
-        if word in table.index:
-            row = table.loc[word]
-            if row["n_patients"]:
-                parts.append(f"{row['events']:.0f} of {row['n_patients']:.0f}")
-            if row["n_at_least"]:
-                elsewhere = " elsewhere" if parts else ""
-                parts.append(
-                    f"at least {row['events_at_least']:.0f} of {row['n_at_least']:.0f}{elsewhere}"
-                )
-        found[word] = ", ".join(parts)
+        columns = ["events", "n_patients", "events_at_least", "n_at_least"]
+        told = _exact_and_least(*table.loc[word, columns]) if word in table.index else ""
+        found[word] = told + of_men(results, word, approach) if told else ""
     return found
+
+
+def known_elsewhere(approach: str, event_word: str) -> str:
+    """That a harm nobody counts after an approach is known from other fields, with the source."""
+    key = UNCOUNTED.get((approach, event_word))
+    sources = {source.key: source for source in OTHER_FIELDS}
+    return f" (known from other fields: {sources[key].citation.split(',')[0]})" if key else ""
+
+
+SPERM = re.compile(r"\bsperm", re.IGNORECASE)
+
+
+def of_men(results, event_word: str, approach: str) -> str:
+    """Of whom a harm that men alone can have was counted; "" for any other.
+
+    Its denominator is all who were treated: how many are men, or were tested, no source prints.
+    """
+    facts = results.rows(
+        "harm_facts", event=event_word, relation="any", approach=approach, arm="treated"
+    )
+    facts = facts[facts["k"] > 0]
+    if event_word != "impaired_fertility" or facts.empty:
+        return ""
+    safety = results.evidence.safety
+    own = safety[
+        safety["study_id"].isin(facts["study_id"]) & safety["event_category"].eq(event_word)
+    ]
+    if not own["event_detail"].str.contains(SPERM).all():
+        return ""
+    what = words.listed(list(dict.fromkeys(own["event_detail"])))
+    return f" ({what}; of all treated, how many are men, or were tested, is not told)"
 
 
 def also_named(results, approach: str) -> list[str]:
@@ -437,6 +521,7 @@ def needed(results) -> Table:
                 "Approach": vocabulary.APPROACHES[row["approach"]],
                 "To rule out, per 100": f"{row['threshold']:g}",
                 "Events counted exactly": words.count(row["events"]),
+                "Known besides": _known_besides(results, row) or "–",
                 "Patient-years of these counts": words.number(row["patient_years"], 0),
                 "Bound now, two-sided": _first(both, "bound_now", 1),
                 "Still needed, two-sided": _first(both, "needed_more", 0),
@@ -445,6 +530,15 @@ def needed(results) -> Table:
             }
         )
     return grid(pd.DataFrame(rows), right=list(rows[0])[2:] if rows else ())
+
+
+def _known_besides(results, row) -> str:
+    """Events known as a lower bound alone, which are in no rate: `at least 1 of 24`."""
+    own = results.rows(
+        "harm_summary", event=row["event"], relation="any", approach=row["approach"]
+    )  # fmt: skip
+    k, n = own["events_at_least"].sum(), own["n_at_least"].sum()
+    return f"at least {k:.0f} of {n:.0f}" if k else ""
 
 
 def _first(table: pd.DataFrame, column: str, digits: int) -> str:
@@ -576,8 +670,10 @@ def evidence(results) -> Figure:
     base.label_rows(
         axes,
         [
-            f"{event(row.event, 2)}, under {row.threshold:g}\n{vocabulary.APPROACHES[row.approach]}"
-            for row in table.itertuples()
+            f"{event(row['event'], 2)}, under {row['threshold']:g}\n"
+            f"{vocabulary.APPROACHES[row['approach']]}" + (f"; {known}" if known else "")
+            for _, row in table.iterrows()
+            for known in [_known_besides(results, row)]
         ],
     )
     axes.set_xlim(0, 1.3 * table["needed_in_all"].max())

@@ -119,9 +119,10 @@ def known_harms(results) -> str:
             what = words.listed([verbatim(each) for each in infected["what"]])
             why.append(f"{infected['k'].sum():.0f} of infection: {what}")
         relation = harms.JUDGED.get(row["relation"], "")
-        why.append(f"relation {relation}" if relation == "not stated" else f"judged {relation}")
+        by = f" by {verbatim(row['judged_by'])}" if row["judged_by"] else ""
+        why.append(f"relation {relation}" if relation == "not stated" else f"judged {relation}{by}")
         parts.append(
-            f"{words.count(row['k'])} of {words.count(row['n'])} after "
+            f"{harms.how_many(row)} after "
             f"{vocabulary.APPROACHES[row['approach']]} ({'; '.join(why)})"
         )
     quiet, every, _ = harms.silent(results, "death")
@@ -249,15 +250,14 @@ def _harm(results, approach: str, population: str) -> Line:
     table = table[table["population"].str.startswith(population)]
     parts, more = [], []
     for word in ("death", "severe_infection"):
-        rows = table[table["event"] == word]
-        if rows.empty:
+        counts = harms.stated(results, word, approach, population)
+        if not counts:
             parts.append(f"no {harms.event(word)} named")
             continue
-        k = rows["k"].sum()
+        rows = table[table["event"] == word]
         fatal = rows.loc[rows["fatal"] == "yes", "k"].sum()
         also = f" ({fatal:.0f} fatal)" if word == "severe_infection" and fatal else ""
-        n = rows.drop_duplicates("cohort")["n"].sum()
-        parts.append(f"{k:.0f} {harms.event(word, k)}{also} among {n:.0f}")
+        parts.append(f"{harms.event(word, 2)} in {counts}{also}")
         more += [f"{words.study(row.label)}: {row.what}" for row in rows.itertuples()]
     quiet, every, _ = harms.silent(results, "death", approach)
     types = " of both types" if len(STRATA[approach]) > 1 else ""
@@ -270,7 +270,11 @@ def _also(results, approach: str, population: str) -> Line:
     """What conditioning, drugs or the procedure did besides, in all groups of the approach."""
     counted = harms.also_counted(results, approach)
     told = [f"{harms.event(word, 2)} in {counts}" for word, counts in counted.items() if counts]
-    never = [harms.event(word, 2) for word, counts in counted.items() if not counts]
+    never = [
+        harms.event(word, 2) + harms.known_elsewhere(approach, word)
+        for word, counts in counted.items()
+        if not counts
+    ]
     behind = f"nobody counts {words.listed(never, 'or')}" if never else ""
     more = tuple(harms.also_named(results, approach))
     types = " (both types)" if len(STRATA[approach]) > 1 else ""

@@ -277,13 +277,15 @@ def _deaths_of(results, fixed: dict, approach: str) -> list[str]:
     fatal = harms.named(results, event="severe_infection", fatal="yes")
     table = harms.died(results)
     for _, row in table[table["approach"] == approach].iterrows():
-        found.append(own["where"].format(k=f"{row['k']:.0f}", n=f"{row['n']:.0f}"))
+        least = own["least"] if row["least"] else ""
+        found.append(own["where"].format(k=f"{least}{row['k']:.0f}", n=f"{row['n']:.0f}"))
         infected = fatal.loc[fatal["cohort"] == row["cohort"], "k"].sum()
         if infected:
             alone = infected == row["k"] == 1
             found.append(own["infection_one" if alone else "infection"].format(k=f"{infected:.0f}"))
         word = {"unrelated": "unrelated", "treatment_related": "related"}
-        found.append(own[word.get(row["relation"], "unsaid")])
+        by_firm = row["relation"] == "unrelated" and row["judged_by"].startswith("the sponsor")
+        found.append(own["firm" if by_firm else word.get(row["relation"], "unsaid")])
     return found
 
 
@@ -300,10 +302,15 @@ def not_known(results, fixed: dict) -> list[str]:
     cleared = claims[
         claims["claim_id"].str.endswith("_no_tumours") & (claims["verdict"] == "supported")
     ]
+    found += [
+        own["tumour"].format(k=f"{row.k:.0f}", n=f"{row.n:.0f}")
+        for row in harms.in_no_count(results, "malignancy_or_tumour").itertuples()
+    ]
     return [*found, own["cancer_known" if len(cleared) else "cancer"], own["unknown"]]
 
 
-ALSO = ("severe_infection", "impaired_fertility", "neutropenia", "serious_adverse_event")
+ALSO = ("severe_infection", "impaired_fertility", "neutropenia", "severe_hypoglycaemia",
+        "serious_adverse_event")  # fmt: skip
 """Harms besides deaths that the page tells, approach by approach, where somebody had them."""
 
 
@@ -316,7 +323,8 @@ def also_harmed(results, fixed: dict, approach: str) -> list[str]:
         k, n = rows["k"].sum(), rows["n"].sum()
         if k:
             least = own["least"] if rows["bound"].eq("at_least").any() else ""
-            found.append(_capital(own[word].format(k=f"{least}{k:.0f}", n=f"{n:.0f}")))
+            told = own["low_sperm" if harms.of_men(results, word, approach) else word]
+            found.append(_capital(told.format(k=f"{least}{k:.0f}", n=f"{n:.0f}")))
     return found
 
 
@@ -353,8 +361,10 @@ def arrays(results, language: str = "en") -> list[tuple[str, int, int, bool, str
     if reading.told == readings.SHARE:
         months = visits.months(readings.counted(results, "insulin_free_12", RESET, "t1d"))
         add("free", RESET, fixed["approach"][RESET], **reading.figures, months=months)
-    for _, row in harms.died(results).iterrows():
-        add("died", row["approach"], fixed["approach"][row["approach"]], row["k"], row["n"])
+    deaths = results.rows("harm_facts", event="death", relation="any", arm="treated")
+    for row in deaths.itertuples():
+        of = fixed["approach"][row.approach]
+        add("died", row.approach, of, row.k, row.n, row.bound == "at_least")
     return found
 
 

@@ -27,6 +27,8 @@ FATAL = re.compile(r"(?<!non-)(?<!non )(?<!not )(?<!no )(?<!near-)\bfatal", re.I
 """What a source calls fatal; "non-fatal", "nonfatal" and "not fatal" are not."""
 NO_RATE = ("serious_adverse_event", "procedure_related", "graft_loss")
 """Counted and shown, but without a rate: nearly every statement is a zero or of a moment."""
+JUDGE = re.compile(r"judgement of the (investigators|sponsor)")
+"""Who judged, as the notes of a row of the evidence say it (data/raw/README.md)."""
 THRESHOLDS = {
     event: outcomes.get(f"{outcomes.HARM}_{event}").important[0]
     for event in vocabulary.GRAVE_EVENTS
@@ -90,6 +92,7 @@ def run(evidence: Evidence, *, progress: Tell = lambda part: None) -> StageResul
 def facts_of(evidence: Evidence, counted: pd.DataFrame) -> pd.DataFrame:
     """Countable harms, and lower bounds of any cause that follow from those judged."""
     rows = pd.concat([counted, harm_facts.implied(evidence, counted)], ignore_index=True)
+    rows = pd.concat([rows, harm_facts.serious(evidence, rows)], ignore_index=True)
     studies = evidence.studies
     strata = cohorts.strata(studies).set_index(studies["study_id"].to_numpy())
     by_id = studies.set_index("study_id", drop=False)
@@ -209,6 +212,9 @@ def events(evidence: Evidence) -> list[dict]:
     for row in rows.to_dict("records"):
         study = studies.loc[row["study_id"]]
         detail = str(row["event_detail"]) or vocabulary.EVENT_CATEGORIES[row["event_category"]]
+        relation, by = judgement(evidence, row, study)
+        if row["arm"].startswith("all"):
+            detail += " (of treated patients and controls together; whose is not told)"
         fatal = row["event_category"] == "death" or FATAL.search(detail) is not None
         approach = strata.loc[row["study_id"], "approach"]
         n = row["n_at_risk"] if row["n_at_risk"] > 0 else study["n_treated"]
@@ -218,11 +224,32 @@ def events(evidence: Evidence) -> list[dict]:
             "population": strata.loc[row["study_id"], "population"],
             "study_id": row["study_id"], "cohort": study["cohort"], "label": label_of(study),
             "k": row["n_patients"], "n": n, "what": detail, "fatal": "yes" if fatal else "no",
-            "relation": row["relation"],
-            "judged_by": "the source" if row["relation"] != "any" else "",
+            "relation": relation, "judged_by": by,
             "eligible": study["include"], "source_rows": reference("safety", row),
         })  # fmt: skip
     return made
+
+
+def judgement(evidence: Evidence, row: dict, study: pd.Series) -> tuple[str, str]:
+    """How a grave event was judged, and by whom; ("any", "") where nobody says.
+
+    A death or severe infection is a serious adverse event: where its report counts none of these as
+    related to the cells, this one was judged unrelated to them, which says nothing of the drugs
+    that hold back the immune system.
+    """
+    if row["relation"] != "any":
+        return row["relation"], "the source"
+    rows = evidence.safety
+    said = rows[
+        rows["study_id"].eq(row["study_id"]) & rows["event_category"].eq("serious_adverse_event")
+        & rows["relation"].eq("treatment_related") & ~rows["arm"].str.startswith("control")
+    ]  # fmt: skip
+    if said.empty or said["n_patients"].ne(0).any():
+        return "any", ""
+    who = JUDGE.search(" ".join(said["notes"].astype(str)))
+    drugs = harm_facts.strategy(study["immune_strategy"]) == "immunosuppression"
+    by = f"the {who[1]}, of the cells" if who else "the source, of the cells"
+    return "unrelated", f"{by}; of immunosuppression nothing is said" if drugs else by
 
 
 def summary(evidence: Evidence, facts: pd.DataFrame) -> list[dict]:

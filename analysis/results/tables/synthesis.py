@@ -77,7 +77,11 @@ CLAIMS = declare(
         column("unit", TEXT, "unit of the figure"),
         column("n_analyses", COUNT, "of an effect: defensible analyses of its headline"),
         column("share_as_favourable", NUMBER, "share of them at least as favourable as it"),
-        column("share_beyond", NUMBER, "share of them with a mean beyond the claim's threshold"),
+        column(
+            "share_beyond",
+            NUMBER,
+            "share of them whose 95 % interval lies beyond the claim's threshold",
+        ),
         column("caveat", TEXT, "what a reader must know"),
     ),
     ("claim_id",),
