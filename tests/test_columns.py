@@ -42,7 +42,7 @@ NOT_OF_TABLES = {
     "ever_insulin_free", "safety", "cure", "weibull", "any",  # rows of an index, by name
     "left", "bottom",  # sides of axes
     "part", "treated", "control",  # of the text of a count, part by part
-    "screen", "paper",  # of a card
+    "screen", "paper", "terms",  # of a card
     "authors", "version", "code", "date", "tables",  # of CITATION.cff and the manifest
     "parameter", "prior",  # of `priors.table`
     "pandoc", "to", "format", "image/png", "image/svg+xml", "svg.fonttype",  # of the renderers

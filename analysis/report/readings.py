@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from analysis import certainty, outcomes
+from analysis import certainty, outcomes, verdicts
 from analysis.questions import MEAN, NONE, STUDY, WORDS
 from analysis.report import directions, visits, words
 
@@ -215,7 +215,7 @@ def _moved(results, parts: dict, about, head) -> str:
     return f"{moved}; they {directions.interval_moved(*ends)}"
 
 
-NEARLY = 0.025
+NEARLY = verdicts.LEAST
 """An important effect of a smaller probability than this is nearly ruled out (as in verdicts)."""
 
 

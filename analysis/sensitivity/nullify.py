@@ -21,6 +21,7 @@ from scipy.integrate import cumulative_trapezoid
 from scipy.optimize import brentq
 
 from analysis import exact, outcomes, priors
+from analysis.central import HIGH, LOW
 from analysis.exact.contrasts import ContrastPosterior
 from analysis.questions import Question
 from analysis.sensitivity.refits import plug_in
@@ -106,7 +107,7 @@ def bias_to_nullify(question: Question, whole: ContrastPosterior) -> dict:
     low, high = whole.mu.interval()
     interval = 0.0
     if not low <= 0 <= high:
-        level, end = (0.025, low) if low > 0 else (0.975, high)
+        level, end = (LOW, low) if low > 0 else (HIGH, high)
         interval = nullifying(lambda bias: moved.quantile(bias, level), end, whole.mu.sd)
     bias_sd = priors.get(question.outcome, "bias").scale
     centre = math.exp(priors.get(question.outcome, "log_sd").params[0])
