@@ -222,7 +222,7 @@ def _read(parts: list, outputs: list, work: Path, source: Path, header: dict, ki
             "--standalone", "--metadata-file=meta.yml")  # fmt: skip
 
 
-PAGE = {"papersize": "a4", "margin": {"x": "1.9cm", "y": "1.8cm"}, "fontsize": "10pt",
+PAGE = {"papersize": "a4", "margin": {"x": "1.9cm", "y": "1.7cm"}, "fontsize": "10pt",
         "page-numbering": "1", "toc-title": "Contents"}  # fmt: skip
 """Settings of the page for Typst; those of Word stand in reference.docx."""
 WRITERS = {
