@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis import results
+from analysis import evidence, pipeline, results
 
 
 @dataclass
@@ -29,6 +29,11 @@ class Small:
         return cls(
             results.read(folder, "estimates"), {name: results.read(folder, name) for name in names}
         )
+
+    @property
+    def evidence(self) -> evidence.Evidence:
+        """The tracked facts, for what is told from rows and not from results."""
+        return _facts()
 
     def table(self, name: str) -> pd.DataFrame:
         found = self.tables.get(name)
@@ -57,6 +62,11 @@ class Small:
     def but(self, estimates: pd.DataFrame | None = None, **tables: pd.DataFrame) -> "Small":
         """The run with other estimates or tables."""
         return Small(self.estimates if estimates is None else estimates, {**self.tables, **tables})
+
+
+@cache
+def _facts() -> evidence.Evidence:
+    return evidence.load(pipeline.RAW)
 
 
 @cache

@@ -35,7 +35,10 @@ def test_the_title_is_answered_in_one_sentence_with_counts_and_deaths(run):
     assert answer.startswith("**Yes, in some people:**") and answer.count(". ") == 0
     assert "9 of 9 given stem-cell islets and 2 of 10 given stem-cell progenitors" in answer
     assert "at least 6 of 9 given stem-cell islets needed no insulin at 12 months" in answer
-    assert "infused cells is more than suggested" in answer and "3 treated people" in answer
+    assert (
+        "infused cells is more than suggested" in answer
+        and "2 of 9 after islet replacement" in answer
+    )
 
 
 def test_without_counts_or_claims_the_answer_says_that_it_is_not_known(run):

@@ -173,3 +173,26 @@ def test_a_standing_that_is_missing_is_a_fault(tables):
         {**tables, "share_standing": tables["share_standing"].iloc[1:]}
     )
     assert len(told) == 1 and told[0].endswith("absent")
+
+
+def test_visits_meet_those_not_seen_and_bounds_though_a_count_at_any_time_has_neither(evidence):
+    """Progenitors: 2 of 17 at month 6 and 5 of 16 at month 12 are among the defensible counts."""
+    stratum = dict(zip(HEADLINE, ("c_peptide_detectable", "islet_replacement", "t1d",
+                                  "psc_progenitor"), strict=True))  # fmt: skip
+    table, levels, _ = multiverse.explore(multiverse.Shares(evidence), stratum)
+    offered = levels[levels["offered"]].groupby("choice")["level"].agg(set)
+    assert {"half_year", "visit"} < offered["any_time"]
+    assert "left_out" in offered["not_seen"] and "exact" in offered["lower_bounds"]
+    fork = multiverse.Fork(multiverse.Shares(evidence), stratum)
+    year = {**multiverse.DEFAULT, "any_time": "visit", "not_seen": "left_out"}
+    half = {**multiverse.DEFAULT, "any_time": "half_year"}
+    assert (5, 16, "exact") in fork.counts(year) and (2, 17, "exact") in fork.counts(half)
+    assert table["share"].min() < table["share"].iloc[0] < table["share"].max()
+
+
+def test_the_visit_nearest_six_months_is_no_reading_of_freedom_at_a_year(evidence):
+    stratum = dict(zip(HEADLINE, ("insulin_free_12", "immune_reset", "t1d", "all"), strict=True))
+    fork = multiverse.Fork(multiverse.Shares(evidence), stratum)
+    assert fork.counts({**multiverse.DEFAULT, "any_time": "half_year"}) == fork.counts(
+        multiverse.DEFAULT
+    )

@@ -71,12 +71,15 @@ class Reading:
     window : months within which a visit counts, for outcomes read at a visit.
     tolerance : months by which a visit may lie outside of it.
     any_time : whether outcomes that are read at any time are; else at a visit of the window.
+    horizon : the month to which the visit of such an outcome lies nearest, where `any_time` is
+        False; all others are read nearest to 12 months.
     overlaps : which declared overlaps make cohorts one group (`cohorts.OVERLAPS`).
     """
 
     window: tuple[float, float] = (FIRST, LAST)
     tolerance: float = TOLERANCE
     any_time: bool = True
+    horizon: float = HORIZON
     overlaps: str = "declared"
 
 
@@ -220,7 +223,7 @@ def _best(
 ) -> tuple[list[dict], list[dict]]:
     """The one count that speaks for each group of patients, and the reasons of the others.
 
-    Of several: within the window nearest to the horizon (or at any time), then the largest group,
+    Of several: within the window nearest to its horizon (or at any time), then the largest group,
     then an exact count, then the most patients who reached it (the lowest bar).
     """
     first, last = reading.window
@@ -248,7 +251,8 @@ def _best(
         elif not any_time and not first - slack <= months <= last + slack:
             left(row, f"no visit between {first:g} and {last:g} months")
         else:
-            distance = abs(months - HORIZON) if months >= 0 else np.inf
+            horizon = reading.horizon if outcome in ANY_TIME else HORIZON
+            distance = abs(months - horizon) if months >= 0 else np.inf
             rank = (0.0 if any_time else -distance, row["n_total"], k, reference(name, row))
             offered.setdefault(study["patients"], []).append((rank, row))
     facts = []

@@ -149,7 +149,7 @@ def _card(card: Card) -> str:
     more = "".join(
         f"<li><strong>{escape.html(line.label)}</strong>: "
         f"{escape.html(words.sentence('; '.join(line.more)))}"
-        + (f' <small class="id">{escape.html(line.id)}</small>' if line.id else "")
+        + (f" {chains.mark(line.id)}" if line.id else "")
         + chains.html(line.steps, OPENS)
         + "</li>"
         for line in card.lines

@@ -16,6 +16,11 @@ from analysis import escape
 _ADDRESS = re.compile(r"(https?://\S+)(.*)")
 
 
+def mark(named: str) -> str:
+    """The id of a number, as `isletmeta explain` takes it: a short mark that opens to it."""
+    return f'<details class="id"><summary>id</summary><code>{escape.html(named)}</code></details>'
+
+
 def html(steps: Sequence[str], summary: str) -> str:
     """The steps behind a name, folded away; nothing where there are none.
 

@@ -185,6 +185,10 @@ BESIDE = {
 }
 
 
+SENSITIVITY = "a sensitivity, no headline"
+"""How the note of an estimate says that too few of its results are numbers."""
+
+
 @said
 def beside(results: Results, outcome: str, approach: str, population: str) -> str:
     """What stands beside a headline: randomised alone, numbers alone, nulls, low risk, no controls.
@@ -205,7 +209,8 @@ def beside(results: Results, outcome: str, approach: str, population: str) -> st
             continue
         ends = interval(row["ci_low"], row["ci_high"], about.digits)
         moved = _moved(whole, row, about) if variant == "numbers_only" else ""
-        told.append(f"{what} {number(row['mean'], about.digits)} ({ends}{moved})")
+        no_headline = "; no headline" if SENSITIVITY in row["note"] else ""
+        told.append(f"{what} {number(row['mean'], about.digits)} ({ends}{moved}{no_headline})")
     text = f"Beside it: {'; '.join(told)}." if told else ""
     uncontrolled = _told_beside(*parts, "uncontrolled")
     return f"{text} {uncontrolled[:1].upper()}{uncontrolled[1:]}".strip() + (
@@ -353,8 +358,10 @@ def _left_out(results: Results, one: dict) -> str:
     most = table.loc[table["shift_in_sd"].abs().idxmax()]
     row = results.rows("leave_one_out", **one, left_out=most["study_id"]).iloc[0]
     ends = interval(about.shown(row["ci_low"]), about.shown(row["ci_high"]), about.digits)
+    few = readings.few_numbers(results, one, most["study_id"])
     return (f"{name(one)}: {verbatim(study(most['label']))}, then "
-            f"{number(about.shown(row['mean']), about.digits)} ({ends})")  # fmt: skip
+            f"{number(about.shown(row['mean']), about.digits)} ({ends})"
+            f"{f', a sensitivity ({few})' if few else ''}")  # fmt: skip
 
 
 @said
@@ -472,8 +479,8 @@ def landmarks(results: Results, approach: str) -> str:
 @said
 def shares(results: Results, approach: str, population: str, *names: str) -> str:
     """Shares of patients in a stratum, counted and modelled, their denominators named."""
-    told = [_share(results, name, approach, population) for name in names]
-    counted = [text for text in told if text]
+    told = [_classes(results, name, approach, population) for name in names]
+    counted = [text for texts in told for text in texts]
     missing = [outcomes.get(name).noun for name, text in zip(names, told, strict=True) if not text]
     text = "".join(f"\n- {words}" for words in counted)
     if missing:
@@ -482,15 +489,30 @@ def shares(results: Results, approach: str, population: str, *names: str) -> str
     return f"{head}\n{text}" if counted else text.strip()
 
 
-def _share(results: Results, outcome: str, approach: str, population: str) -> str:
+def _classes(results: Results, outcome: str, approach: str, population: str) -> list[str]:
+    """A share; after islet replacement each class of cells apart, never joined."""
+    stratum = (outcome, approach, population)
+    classes = sorted(set(readings.counted(results, *stratum)["cell_class"]))
+    if approach != ISLETS or not classes:
+        text = _share(results, *stratum)
+        return [text] if text else []
+    return [text for word in classes if (text := _share(results, *stratum, word))]
+
+
+def _share(results: Results, outcome: str, approach: str, population: str,
+           cell_class: str = "all") -> str:  # fmt: skip
     """`24 of 41 with detectable C-peptide … (42 % to 74 %; 3 studies)`, or nothing."""
     about = outcomes.get(outcome)
     stratum = {"outcome": outcome, "approach": approach, "population": population,
                "scale": "share"}  # fmt: skip
-    row = results.get(**stratum, quantity="pooled_share")
+    facts = readings.counted(results, outcome, approach, population, cell_class)
+    alone = facts["cell_class"].nunique() == 1 and cell_class != "all"
+    row = results.get(**stratum, quantity="pooled_share", cell_class=cell_class)
+    if row is None and alone:  # the only class of the approach that is counted
+        cell_class = "all"
+        row = results.get(**stratum, quantity="pooled_share")
     if row is None:
         return ""
-    facts = readings.counted(results, outcome, approach, population)
     seen = math.floor(row["mean"] * row["n_patients"] + 0.5)
     at_least = row["ci_high"] >= 1 and row["mean"] < 1
     ends = (f"{percent(row['ci_low'])} or more" if at_least
@@ -498,13 +520,27 @@ def _share(results: Results, outcome: str, approach: str, population: str) -> st
     text = (f"**{'at least ' if at_least else ''}{seen} of {count(row['n_patients'])}** "
             f"{visits.named(about.noun, outcome, facts)} ({ends}; "
             f"{studies(row['k_studies'])}")  # fmt: skip
-    model = results.get(**stratum, quantity="share")
+    model = results.get(**stratum, quantity="share", cell_class=cell_class)
     if model is not None:
         text += (f"; typical study {percent(model['median'])}, "
                  f"{percent_interval(model['ci_low'], model['ci_high'])}; a new one "
                  f"{percent_interval(model['pred_low'], model['pred_high'])}")  # fmt: skip
-    classes = readings.classes_told(facts, outcome)
-    return f"{text}; {classes})" if classes and approach == ISLETS else f"{text})"
+    given = readings.CLASS_WORDS.get(facts["cell_class"].iloc[0], "") if alone else ""
+    return f"{text})" + (f", given {given}" if given else "")
+
+
+@said
+def levels_reached(results: Results) -> str:
+    """The level of C-peptide that people reached who made none before, class by class."""
+    told = [
+        f"{name}: {verbatim('; '.join(found))}"
+        for word, name in readings.CLASS_WORDS.items()
+        if (found := readings.levels_reached(results, word))
+    ]
+    if not told:
+        return "No source prints the level of C-peptide that was reached."
+    return (f"The level reached, stimulated, at the last visit with a number: {'. '.join(told)}. "
+            "Single patients are told where they are the only numbers.")  # fmt: skip
 
 
 @said

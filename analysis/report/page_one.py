@@ -50,8 +50,12 @@ def answer(results) -> str:
         if verdicts.rank(best) <= verdicts.rank(verdicts.SUGGESTED)
         else "no benefit of an immune reset or of infused cells is shown"
     )
-    died, _ = harms.deaths(results)
-    ends = f"{died} treated people are known to have died" if died else "no death is named"
+    died = [
+        f"{words.count(row['k'])} of {words.count(row['n'])} after "
+        f"{vocabulary.APPROACHES[row['approach']]}"
+        for _, row in harms.died(results).iterrows()
+    ]
+    ends = f"{words.listed(died)} are known to have died" if died else "no death is named"
     return (
         f"{_islets_answer(results)}; how long that lasts is {_lasting(results)}, {others}, "
         f"and {ends}."
@@ -171,7 +175,9 @@ def _islets(results) -> tuple[Line, ...]:
         name = readings.CLASS_WORDS.get(cell_class, words.short(cell_class))
         where = readings.share_standing(results, "c_peptide_detectable", ISLETS, "t1d", cell_class)
         limit = f"limit: {readings.limits(own)}"
-        lines.append(line(f"C-peptide again, {name}", reading, where, more=(limit,)))
+        reached = readings.levels_reached(results, cell_class)
+        level = f"level reached: {'; '.join(reached)}" if reached else "level reached: not printed"
+        lines.append(line(f"C-peptide again, {name}", reading, where, more=(limit, level)))
     if not lines:
         lines = [Line("Makes C-peptide again", "nobody counts it")]
     return (
@@ -285,4 +291,4 @@ def _also(results, approach: str, population: str) -> Line:
 
 def text_before_cards(results) -> Markdown:
     """What a reader meets before the cards; for the test of its length."""
-    return Markdown("\n\n".join([answer(results), advice(), known_harms(results)]))
+    return Markdown("\n\n".join([known_harms(results), answer(results), advice()]))

@@ -40,17 +40,7 @@ def text(language: str = "en") -> dict:
 def page(results, language: str = "en") -> str:
     """The whole page as Markdown, without its heading."""
     fixed = text(language)
-    blocks = [
-        f"**{fixed['headings']['first']}**",
-        _listed(fixed["first"]["lines"]),
-        f"## {fixed['headings']['works']}",
-        fixed["works"]["small"],
-    ]
-    for name, sentences in (("islets", islets), ("reset", reset), ("infusion", infusion)):
-        blocks += [f"**{fixed['headings'][name]}.** {' '.join(sentences(results, fixed))}"]
-    blocks += [
-        f"## {fixed['headings']['lasts']}",
-        " ".join(lasts(results, fixed)),
+    harm = [
         f"## {fixed['headings']['harm']}",
         " ".join(died(results, fixed)),
         "\n".join(
@@ -59,7 +49,17 @@ def page(results, language: str = "en") -> str:
         ),
         " ".join(not_known(results, fixed)),
     ]
-    return "\n\n".join(blocks)
+    blocks = [
+        f"**{fixed['headings']['first']}**",
+        _listed(fixed["first"]["lines"]),
+        *harm,
+        f"## {fixed['headings']['works']}",
+        fixed["works"]["small"],
+    ]
+    for name, sentences in (("islets", islets), ("reset", reset), ("infusion", infusion)):
+        blocks += [f"**{fixed['headings'][name]}.** {' '.join(sentences(results, fixed))}"]
+    blocks += [f"## {fixed['headings']['lasts']}", " ".join(lasts(results, fixed))]
+    return "\n\n".join(block for block in blocks if block)
 
 
 @said

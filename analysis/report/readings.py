@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from analysis import certainty, outcomes, verdicts
+from analysis import certainty, outcomes, units, verdicts, vocabulary
 from analysis.questions import MEAN, NONE, STUDY, WORDS
-from analysis.report import directions, visits, words
+from analysis.report import directions, glossary, visits, words
 
 CLASS_WORDS = {
     "psc_islet": "stem-cell islets",
@@ -552,3 +552,57 @@ def half_resumed(results, approach: str, population: str) -> float:
                        scale="months")  # fmt: skip
     known = half is not None and len(reach) and half["median"] <= reach.iloc[0]
     return half["median"] if known else np.nan
+
+
+FEWEST_NUMBERS = 2
+"""Results in numbers below which a fit is a sensitivity, no mean to be told (protocol, 2.5)."""
+
+
+def numbers_without(results, one: dict, study_id: str) -> int:
+    """Results in numbers that a controlled mean keeps without a study."""
+    table = results.rows("study_estimates", **one, design="controlled")
+    return int((table["study_id"].ne(study_id) & table["kind"].eq("numeric")).sum())
+
+
+def few_numbers(results, one: dict, study_id: str) -> str:
+    """What must stand beside a mean without a study that leaves fewer than two numbers; else ""."""
+    left = numbers_without(results, one, study_id)
+    return "" if left >= FEWEST_NUMBERS else f"numbers left: {left}, no mean"
+
+
+def levels_reached(results, cell_class: str) -> list[str]:
+    """Levels of stimulated C-peptide in people who made none before, study by study, in nmol/L.
+
+    The last visit of each group of patients; people told one by one are given by their range.
+    """
+    facts, studies = results.evidence.outcomes, results.evidence.studies
+    own = studies[
+        studies["cell_class"].eq(cell_class)
+        & studies["include"].eq("yes")
+        & studies["c_peptide_at_entry"].eq("undetectable")
+    ].drop_duplicates("study_id")
+    rows = facts[
+        facts["study_id"].isin(own["study_id"])
+        & facts["outcome"].isin(vocabulary.C_PEPTIDE_MEASURES)
+        & facts["scale"].eq("level")
+        & (facts["months"] > 0)
+        & facts["value"].notna()
+    ]
+    labels = glossary.labels(results.evidence)
+    told = []
+    for study_id, every in rows.groupby("study_id", sort=True):
+        last = every[every["months"] == every["months"].max()]
+        level = [
+            units.c_peptide_to_nmol_per_l(value, unit)
+            for value, unit in zip(last["value"], last["unit"], strict=True)
+        ]
+        ends = dict.fromkeys(words.number(end) for end in (min(level), max(level)))
+        alone = last["statistic"].eq("individual").all()
+        who = (words.some(last["n"].sum(), "single patient") if alone
+               else words.some(last["n"].max(), "patient"))  # fmt: skip
+        source = " (read second-hand)" if last["seen_in"].eq("secondary").all() else ""
+        told.append(
+            f"{' to '.join(ends)} nmol/L in {who} at {last['months'].iloc[0]:.0f} months, "
+            f"{words.study(labels[study_id])}{source}"
+        )
+    return told

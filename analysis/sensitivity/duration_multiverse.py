@@ -39,8 +39,11 @@ READINGS = {
     "longest_ended": "a longest duration that may have ended has",
     "onset_at_once": "insulin stopped at treatment where the clock starts there",
 }
-TAU_PRIORS = {"half_normal": "prior of tau as in the headline", "narrow": "its scale halved",
-              "wide": "its scale doubled"}  # fmt: skip
+TAU_PRIORS = {
+    "half_normal": "prior of tau as in the headline",
+    "narrow": "scale of the prior of tau halved",
+    "wide": "scale of the prior of tau doubled",
+}
 FACTORS = {"half_normal": 1.0, "narrow": 0.5, "wide": 2.0}
 CHOICES = {
     "family": {STACKED: "families weighed by how well each predicts a study left out",

@@ -101,17 +101,30 @@ ROWS = {
     },
 }
 MODEL = {
-    "words_se": {"as_is": "standard error of words as it is", "half": "halved",
-                 "three_quarters": "times 0.75", "one_and_a_half": "times 1.5"},
-    "r": {"posterior": "pre-post correlation at its posterior mean", "low": "one prior SD lower",
-          "high": "one prior SD higher"},
-    "mu_prior": {"normal": "prior of the mean as in the headline", "sceptical": "its SD halved",
-                 "wide": "its SD times five"},
-    "tau_prior": {"half_normal": "prior of tau as in the headline",
-                  "half_normal_narrow": "its scale halved", "half_cauchy": "half-Cauchy",
-                  "empirical": "log-normal after Rhodes et al. 2015"},
+    "words_se": {
+        "as_is": "standard error of words as it is",
+        "half": "standard error of words halved",
+        "three_quarters": "standard error of words times 0.75",
+        "one_and_a_half": "standard error of words times 1.5",
+    },
+    "r": {
+        "posterior": "pre-post correlation at its posterior mean",
+        "low": "one prior SD lower",
+        "high": "one prior SD higher",
+    },
+    "mu_prior": {
+        "normal": "prior of the mean as in the headline",
+        "sceptical": "SD of the prior of the mean halved",
+        "wide": "SD of the prior of the mean times five",
+    },
+    "tau_prior": {
+        "half_normal": "prior of tau as in the headline",
+        "half_normal_narrow": "scale of the prior of tau halved",
+        "half_cauchy": "half-Cauchy prior of tau",
+        "empirical": "log-normal prior of tau after Rhodes et al. 2015",
+    },
     "effects": {"normal": "normal random effects", "student_t": "Student-t, 4 degrees of freedom"},
-}  # fmt: skip
+}
 CHOICES = {
     **{choice: {level: what for level, (what, _) in levels.items()}
        for choice, levels in RULES.items()},

@@ -42,7 +42,11 @@ READINGS = {
     },
     "any_time": {
         "any": ("what may be counted at any time is", {}),
-        "visit": ("counted at a visit within 6 to 18 months only", {"any_time": False}),
+        "visit": ("counted at the visit nearest 12 months only", {"any_time": False}),
+        "half_year": (
+            "counted at the visit nearest 6 months only",
+            {"any_time": False, "horizon": 6.0},
+        ),
     },
     "overlaps": {
         "declared": ("possibly shared patients counted once", {}),
@@ -63,12 +67,20 @@ COUNTS = {
 CELLS = {"islets": ("psc_islet", "endoderm_islet"), "msc": ("msc_",)}
 """How the words of the classes begin that a level of `cells` keeps."""
 MODEL = {
-    "tau_prior": {"half_normal": "prior of tau as in the headline", "narrow": "its scale halved",
-                  "wide": "its scale doubled"},
-    "mu_prior": {"normal": "prior of the mean as in the headline", "wide": "its SD doubled"},
-    "alone": {"clopper_pearson": "one cohort alone: k of n with its exact interval",
-              "jeffreys": "one cohort alone: median and interval of the Jeffreys posterior"},
-}  # fmt: skip
+    "tau_prior": {
+        "half_normal": "prior of tau as in the headline",
+        "narrow": "scale of the prior of tau halved",
+        "wide": "scale of the prior of tau doubled",
+    },
+    "mu_prior": {
+        "normal": "prior of the mean as in the headline",
+        "wide": "SD of the prior of the mean doubled",
+    },
+    "alone": {
+        "clopper_pearson": "one cohort alone: k of n with its exact interval",
+        "jeffreys": "one cohort alone: median and interval of the Jeffreys posterior",
+    },
+}
 CHOICES = {
     **{choice: {level: what for level, (what, _) in levels.items()}
        for choice, levels in READINGS.items()},
@@ -191,13 +203,12 @@ class Fork:
 
     def offered(self) -> dict[str, list[str]]:
         """Levels that change something in this share, the headline's own first."""
-        own = self._content(DEFAULT)
+        beside = [{**DEFAULT, "any_time": level} for level in CHOICES["any_time"]]
         kept = {}
         for choice, levels in CHOICES.items():
             first, *others = levels
             if choice not in MODEL:
-                read = {level: self._content({**DEFAULT, choice: level}) for level in others}
-                others = [level for level, counts in read.items() if counts and counts != own]
+                others = [level for level in others if self._changes(choice, level, beside)]
             kept[choice] = [first, *others]
         sizes = {len(self.rows({**DEFAULT, choice: level}))
                  for choice, levels in kept.items() for level in levels}  # fmt: skip
@@ -206,6 +217,17 @@ class Fork:
         elif 1 not in sizes:
             kept["alone"] = kept["alone"][:1]
         return kept
+
+    def _changes(self, choice: str, level: str, beside: list[dict]) -> bool:
+        """Whether a level changes the counts of any of these specifications and leaves some.
+
+        A count at any time has all patients and no visit; only beside the counts at a visit do
+        those not seen, lower bounds and windows matter.
+        """
+        if choice == "any_time":
+            beside = [DEFAULT]
+        read = ((self._content({**spec, choice: level}), self._content(spec)) for spec in beside)
+        return any(counts and counts != own for counts, own in read)
 
     def _content(self, spec: dict) -> list[tuple]:
         names = [row["study_id"] for row in self.rows(spec)]

@@ -18,6 +18,9 @@ from analysis.report.words import short
 
 MAPPED = (*(name for name in outcomes.HEADLINES if name != "c_peptide_gain"), "ever_insulin_free")
 """Outcomes of the map; the gain of C-peptide comes from the studies of its ratio."""
+COUNTED = {"c_peptide_ratio": "c_peptide_detectable", "hba1c": "hba1c_below_7",
+           "ever_insulin_free": "ever_insulin_free"}  # fmt: skip
+"""Counts of patients that inform an outcome of the map, beside its means."""
 RISK_COLOURS = {"low": style.GREEN, "moderate": "#E3B505", "some_concerns": "#E3B505",
                 "high": style.RED, "serious": style.RED, "critical": "#7A1F0F",
                 "no_information": "#B8B8B8"}  # fmt: skip
@@ -40,14 +43,14 @@ def map_counts(results: Results) -> pd.DataFrame:
     counts = pd.DataFrame(0, index=classes, columns=[*MAPPED, "safety"])
     effects = results.table("effects")
     effects = effects[effects["pool"] | effects["apart"]]
-    for name in MAPPED[:3]:
+    shares = results.table("share_facts")
+    shares = shares.assign(patients=shares["study_id"].map(groups))
+    for name in MAPPED:
         own = effects[effects["outcome"] == name]
-        size = own.groupby("cell_class")["patients"].nunique()
+        also = shares[shares["outcome"] == COUNTED.get(name, "")]
+        both = pd.concat([one[["cell_class", "patients"]] for one in (own, also)])
+        size = both.groupby("cell_class")["patients"].nunique()
         counts[name] = size.reindex(classes).fillna(0).astype(int)
-    shares = results.rows("share_facts", outcome="ever_insulin_free")
-    counts["ever_insulin_free"] = (
-        shares.groupby("cell_class").size().reindex(classes).fillna(0).astype(int)
-    )
     told = eligible[eligible["study_id"].isin(results.evidence.safety["study_id"])]
     told = told.assign(patients=told["study_id"].map(groups))
     safety = told.groupby("cell_class")["patients"].nunique()

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from analysis import outcomes
-from analysis.report import style
+from analysis.report import readings, style
 from analysis.report.figures import base
 from analysis.report.results import Results
 from analysis.report.words import interval, listed, number, review, reviewed, study
@@ -105,7 +105,7 @@ def _panels(results: Results, table: str, label, order: list[str], finding: str)
     figure, panels = base.stack([14.5 * len(rows) for _, rows in shown], 130, finding, foot=4)
     for axes, (one, rows) in zip(panels, shown, strict=True):
         about = outcomes.get(one["outcome"])
-        base.label_rows(axes, [label(row) for row in rows.to_dict("records")])
+        base.label_rows(axes, [label(one, row) for row in rows.to_dict("records")])
         whole = results.one(**one, design="controlled", scale=about.scale)
         ends = [*rows["ci_low"], *rows["ci_high"], whole["ci_low"], whole["ci_high"]]
         base.value_axis(axes, about, base.limits_of(ends, about))
@@ -124,15 +124,19 @@ def _panels(results: Results, table: str, label, order: list[str], finding: str)
 
 def leave_one_out(results: Results) -> Figure:
     """Each controlled mean without each study in turn; the band is the mean with all."""
-    return _panels(results, "leave_one_out", lambda row: f"without {study(row['label'])}",
-                   ["mean", "left_out"],
+
+    def label(one: dict, row: dict) -> str:
+        few = readings.few_numbers(results, one, row["left_out"])
+        return f"without {study(row['label'])}{f' ({few})' if few else ''}"
+
+    return _panels(results, "leave_one_out", label, ["mean", "left_out"],
                    "Leaving one study out changes the conclusion of "
                    f"{other_conclusions(results, 'leave_one_out')}")  # fmt: skip
 
 
 def cumulative(results: Results) -> Figure:
     """Each controlled mean as studies were published."""
-    return _panels(results, "cumulative", lambda row: f"+ {study(row['label'])}", ["place"],
+    return _panels(results, "cumulative", lambda _, row: f"+ {study(row['label'])}", ["place"],
                    "The last study added changed the conclusion of "
                    f"{other_conclusions(results, 'cumulative', last=True)}")  # fmt: skip
 

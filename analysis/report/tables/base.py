@@ -104,7 +104,7 @@ class Table:
             shown = _html(cell)
             if not cells:
                 if named:
-                    shown += f'<small class="id">{escape.html(named)}</small>'
+                    shown += chains.mark(named)
                 if self.steps:
                     shown += chains.html(self.steps[index], OPENS)
                 cells.append(f'<th scope="row"{self._class(name)}>{shown}</th>')

@@ -38,6 +38,8 @@ def numbers(results: Results, outcome: str, approach: str, population: str) -> T
                            cell_class=row["cell_class"],
                            method=row["method"])  # fmt: skip
         what = VARIANTS[row["variant"]]
+        if row["variant"] == "headline" and "no headline" in row["note"]:
+            what = "the same model, a sensitivity: too few numbers for a headline"
         if row["cell_class"] != ALL:
             what = f"of these, {vocabulary.CELL_CLASSES[row['cell_class']]}"
         if row["method"] != "exact":

@@ -165,6 +165,8 @@ SPREADS = {"unstated": "±", "none": "", "sd": "SD", "se": "SE", "iqr": "IQR", "
 def _spread(row: dict) -> str:
     """A printed spread with its kind: `SD 1.2`, `iqr 3 to 5`."""
     kind = SPREADS[row["spread_kind"]]
+    if row["spread_kind"] == "unstated" and not np.isfinite(row["spread"]):
+        kind = ""  # two ends are no ±
     if np.isfinite(row["spread"]):
         return f"{kind} {row['spread']:g}".strip()
     if np.isfinite(row["spread_low"]) and np.isfinite(row["spread_high"]):
