@@ -12,7 +12,7 @@ import pandas as pd
 
 from analysis import __version__, coverage, exchange, outcomes, risk_of_bias, vocabulary
 from analysis.report import directions, readings, style, visits
-from analysis.report.figures.evidence import map_counts
+from analysis.report.figures.evidence import map_counts, rows_out
 from analysis.report.figures.robustness import headlines, name
 from analysis.report.registered_text import date
 from analysis.report.results import Results
@@ -276,6 +276,20 @@ def overview(results: Results) -> str:
 
 
 @said
+def flow(results: Results) -> str:
+    """Why rows of the evidence are in no effect, and why most effects do not speak."""
+    told = [f"{n} {what} (most often: {verbatim(why)})" for what, n, why in rows_out(results)]
+    if not told:
+        return ""
+    return (
+        f"In no effect are {listed(told)}. Of the effects, one speaks for each group of patients, "
+        "outcome and comparison: the others are other visits, measures or reports of the same "
+        "patients, changes without controls soon after diagnosis (shown apart), subgroups, single "
+        "patients, and nulls that stand outside the headline; these are never pooled."
+    )
+
+
+@said
 def extraction(results: Results) -> str:
     """How the facts were read: by whom, and where."""
     facts = results.evidence.outcomes
@@ -506,7 +520,7 @@ def _share(results: Results, outcome: str, approach: str, population: str,
     stratum = {"outcome": outcome, "approach": approach, "population": population,
                "scale": "share"}  # fmt: skip
     facts = readings.counted(results, outcome, approach, population, cell_class)
-    alone = facts["cell_class"].nunique() == 1 and cell_class != "all"
+    alone = cell_class != "all" and not facts.empty
     row = results.get(**stratum, quantity="pooled_share", cell_class=cell_class)
     if row is None and alone:  # the only class of the approach that is counted
         cell_class = "all"
@@ -576,7 +590,16 @@ def footer(results: Results) -> str:
 
 @said
 def day(results: Results) -> str:
-    """When the evidence was last changed and the registry read."""
+    """The day of this version, and when the evidence was looked for, as far as the data have it."""
     from analysis import registered
 
-    return f"Registered trials were read on {registered.read_on(results.evidence)}."
+    read = registered.read_on(results.evidence)
+    checked = coverage.retractions(results.evidence)
+    told = [f"version of {date(exchange.citation()['date'])}"]
+    if read:
+        told.append(f"registered trials read on {date(read)}")
+    if checked[0]:
+        told.append(f"retractions looked for on {date(checked[3])}")
+    told.append("the day of each look-up in the literature was not recorded")
+    text = "; ".join(told)
+    return f"{text[:1].upper()}{text[1:]}."

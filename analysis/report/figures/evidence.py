@@ -64,8 +64,8 @@ def evidence_map(results: Results) -> Figure:
     figure, axes = base.new(0.27 * len(counts) + 1.0)
     base.label_rows(axes, [short(name) for name in counts.index])
     names = [outcomes.get(name).title.split(",")[0] for name in MAPPED] + ["Harms"]
-    axes.set_xticks(range(len(names)), [n.replace(" ", "\n", 1) for n in names],
-                    fontsize=style.SMALL)  # fmt: skip
+    names = [name.replace(" ", "\n", 1).replace("-free", "-\nfree") for name in names]
+    axes.set_xticks(range(len(names)), names, fontsize=style.SMALL)
     axes.xaxis.tick_top()
     axes.tick_params(axis="x", length=0)
     axes.spines["bottom"].set_visible(False)
@@ -100,7 +100,9 @@ def flow_counts(results: Results) -> list[tuple[str, int, list[tuple[str, int]]]
     groups = pd.Series(cohorts.patient_groups(studies)).reindex(eligible["study_id"])
     effects = results.table("effects")
     pooled = effects[effects["headline_controlled"] | effects["headline_uncontrolled"]]
-    outs = results.table("exclusions")["stage"].value_counts()
+    silent = effects[~effects.index.isin(pooled.index)]
+    apart = int((silent["apart"] & ~silent["pool"]).sum())
+    never = int((~silent["apart"] & ~silent["pool"]).sum())
     controlled = results.table("study_estimates")
     controlled = controlled[
         controlled["design"].eq("controlled") & controlled["approach"].ne("all")
@@ -109,18 +111,36 @@ def flow_counts(results: Results) -> list[tuple[str, int, list[tuple[str, int]]]
         ("reports looked at", len(studies), why),
         ("eligible reports", len(eligible), [("further reports on the same patients",
                                               len(eligible) - groups.nunique())]),
-        ("separate groups of patients", groups.nunique(), []),
-        ("effects of continuous outcomes", len(effects),
-         [(f"rows left out: {stage}", int(n)) for stage, n in outs.items()]),
+        ("separate groups of patients", groups.nunique(),
+         [(what, n) for what, n, _ in rows_out(results)]),
+        ("effects of continuous outcomes", len(effects), [
+            ("other visits or reports of the same patients",
+             len(silent) - apart - never),
+            ("without controls, soon after diagnosis", apart),
+            ("subgroups, single patients, nulls apart", never),
+        ]),
         ("effects that speak for their patients", len(pooled), []),
         ("of them against control groups, in a stratum", controlled["effect_id"].nunique(), []),
     ]  # fmt: skip
 
 
+STAGES = {"words": "results in words left out", "effects": "numbers left out",
+          "study": "rows of studies left out"}  # fmt: skip
+
+
+def rows_out(results: Results) -> list[tuple[str, int, str]]:
+    """Rows of evidence that are in no effect: stage, how many, and their most frequent reason."""
+    table = results.table("exclusions")
+    return [
+        (STAGES.get(stage, stage), len(own), own["reason"].value_counts().index[0])
+        for stage, own in sorted(table.groupby("stage"), key=lambda part: -len(part[1]))
+    ]
+
+
 def flow(results: Results) -> Figure:
     """Boxes from reports to pooled results, with what left on the way and why."""
     steps = flow_counts(results)
-    figure, axes = base.new(0.62 * len(steps) + 0.2)
+    figure, axes = base.new(0.78 * len(steps) + 0.2)
     axes.set_axis_off()
     axes.set_xlim(0, 10)
     axes.set_ylim(-len(steps) + 0.4, 0.6)
