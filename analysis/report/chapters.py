@@ -59,7 +59,7 @@ def value_words(results: Results, headline: dict) -> str:
     if headline["told"] == "mean":
         row = mean_of(results, **stratum)
         ends = interval(row["ci_low"], row["ci_high"], about.digits)
-        return f"{number(row['mean'], about.digits)} ({ends})"
+        return f"{number(row['mean'], about.digits)}{about.suffix} ({ends})"
     if headline["told"] == "study":
         row = results.rows("study_estimates", **stratum).iloc[0]
         return f"{study(row['label'])}: {_own(row, about)}"
@@ -70,7 +70,7 @@ def _own(row: pd.Series, about: outcomes.Outcome) -> str:
     """One study as itself: its number with the interval it prints, or its words."""
     if not known(row["y"]):
         return f"{directions.compared(row['direction'])}, told in words"
-    shown = number(about.shown(row["y"]), about.digits)
+    shown = f"{number(about.shown(row['y']), about.digits)}{about.suffix}"
     if not known(row["ci_low"]):
         return f"{shown}, no spread printed"
     ends = interval(about.shown(row["ci_low"]), about.shown(row["ci_high"]), about.digits)
@@ -222,7 +222,10 @@ def _moved(whole: pd.Series, alone: pd.Series, about: outcomes.Outcome) -> str:
     """Where results in words move the mean."""
     by = abs(whole["mean"] - alone["mean"])
     way = directions.moved(about.modelled(whole["mean"]) - about.modelled(alone["mean"]))
-    return f"; results in words move the mean {way} by {number(by, about.digits)}"
+    ends = [(about.modelled(row["ci_low"]), about.modelled(row["ci_high"]))
+            for row in (whole, alone)]  # fmt: skip
+    return (f"; results in words move the mean {way} by {number(by, about.digits)} and "
+            f"{directions.interval_moved(*ends)}")  # fmt: skip
 
 
 def _told_beside(results: Results, outcome: str, approach: str, population: str,

@@ -123,6 +123,10 @@ POOLED = ("estimate", "ci_low", "ci_high")
 BOTH = ("type 1 and type 2 diabetes", "both types")
 
 
+PERCENT = {"quality of life": "points of a scale, printed with %"}
+"""What % means where the outcome is no share."""
+
+
 def _measure(row: dict) -> str:
     """What was pooled, with its unit where it has one: `mean difference, %`."""
     if not known(row["estimate"]):
@@ -131,7 +135,8 @@ def _measure(row: dict) -> str:
     if row["measure"] in SHARES:
         return f"{named}, %"
     if row["measure"].startswith("MD"):
-        unit = "percentage points" if row["unit"] == "%" else row["unit"]
+        percent = PERCENT.get(row["outcome"], "percentage points")
+        unit = percent if row["unit"] == "%" else row["unit"]
         return f"{named}, {unit or 'unit not printed'}"
     return named
 
