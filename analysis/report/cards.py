@@ -262,7 +262,7 @@ TENTHS, LETTERS = 10, 13
 KEY = {
     "terms": "C-peptide: a mark of the body's own insulin. Controls: people without the cells. "
     "Progenitors: cells that still had to grow into islets. 19 to 58 of 100: where the true share "
-    "may lie (95 % interval).",
+    "may lie (95 % interval). Neutropenia: too few of the cells that fight germs.",
     "screen": "A bar is the share, its line the exact 95 % interval. Thin line: all defensible "
     "analyses; thick: nine of ten; dot: the headline; dashed stroke: no effect.",
     "paper": "Pictures: ■ ten of 100 people of whom it is true, □ ten of whom it is not; · all "

@@ -51,8 +51,7 @@ def answer(results) -> str:
         else "no benefit of an immune reset or of infused cells is shown"
     )
     died = [
-        f"{words.count(row['k'])} of {words.count(row['n'])} after "
-        f"{vocabulary.APPROACHES[row['approach']]}"
+        f"{harms.how_many(row)} after {vocabulary.APPROACHES[row['approach']]}"
         for _, row in harms.died(results).iterrows()
     ]
     ends = f"{words.listed(died)} are known to have died" if died else "no death is named"

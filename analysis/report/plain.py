@@ -281,7 +281,7 @@ def _deaths_of(results, fixed: dict, approach: str) -> list[str]:
         found.append(own["where"].format(k=f"{least}{row['k']:.0f}", n=f"{row['n']:.0f}"))
         infected = fatal.loc[fatal["cohort"] == row["cohort"], "k"].sum()
         if infected:
-            alone = infected == row["k"] == 1
+            alone = infected == row["k"] == 1 and not row["least"]
             found.append(own["infection_one" if alone else "infection"].format(k=f"{infected:.0f}"))
         word = {"unrelated": "unrelated", "treatment_related": "related"}
         by_firm = row["relation"] == "unrelated" and row["judged_by"].startswith("the sponsor")
