@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from analysis import certainty, outcomes, units, verdicts, vocabulary
+from analysis import certainty, cohorts, outcomes, units, verdicts, vocabulary
+from analysis.evidence import label_of
 from analysis.questions import MEAN, NONE, STUDY, WORDS
 from analysis.report import directions, glossary, visits, words
 
@@ -146,6 +147,10 @@ def effect(results, outcome: str, approach: str, population: str) -> Reading:
     stratum = where(approach, population)
     told = results.rows("headlines", outcome=outcome, design="controlled", **stratum)
     if told.empty or told["told"].iloc[0] == NONE:
+        words_alone = in_words(results, outcome, approach, population, "treated_vs_control")
+        if len(words_alone):
+            return replace(_untested(outcome, words_alone),
+                           id="" if told.empty else question(told.iloc[0]))  # fmt: skip
         return Reading(
             outcome,
             NONE,
@@ -158,8 +163,83 @@ def effect(results, outcome: str, approach: str, population: str) -> Reading:
     if head["told"] == MEAN:
         return _mean(results, outcome, stratum, head, behind)
     if head["told"] == STUDY:
-        return replace(_study(results, outcome, stratum, behind), id=question(head))
+        return replace(_beside(results, _study(results, outcome, stratum, behind), stratum),
+                       id=question(head))  # fmt: skip
     return replace(_in_words(outcome, head, behind), id=question(head))
+
+
+NEAR = (5.5, 18.5)
+"""Months of a visit near 12 months, half a month of tolerance at both ends (docs/protocol.md)."""
+NOT_OF_ALL = "outcome_defined_group|responder_share"
+"""Caveats of results in words that are not of all patients of an arm, or are shares."""
+
+
+def in_words(results, outcome: str, approach: str, population: str, contrast: str) -> pd.DataFrame:
+    """Results in words of eligible reports of a stratum, whether or not any estimate has them.
+
+    Parameters
+    ----------
+    contrast : a word of `vocabulary.CONTRASTS`.
+
+    Returns
+    -------
+    Rows of `directions.csv` with `label` (author and year), by label and month.
+    """
+    table = results.evidence.directions
+    table = table[
+        table["contrast"].eq(contrast) & table["outcome"].isin(outcomes.get(outcome).raw)
+        & ~table["caveats"].str.contains(NOT_OF_ALL)
+    ]  # fmt: skip
+    if table.empty:
+        return table.assign(label="")
+    studies = results.evidence.studies
+    strata = cohorts.strata(studies)
+    own = studies[
+        studies["include"].eq("yes").to_numpy() & strata["approach"].eq(approach).to_numpy()
+        & strata["population"].str.startswith(population).to_numpy()
+    ]  # fmt: skip
+    labels = {row["study_id"]: label_of(row) for _, row in own.iterrows()}
+    table = table[table["study_id"].isin(list(labels))]
+    table = table.assign(label=table["study_id"].map(labels))
+    return table.sort_values(["label", "months"], kind="stable", ignore_index=True)
+
+
+def in_words_told(row: pd.Series, outcome: str) -> str:
+    """One result in words: `Wang 2013, 24 months, 22 against 22: no difference (P > 0.05)`."""
+    month = f"{row['months']:g} months" if words.known(row["months"]) else "no month printed"
+    people = f"{row['n_treated']:.0f}" if words.known(row["n_treated"]) else ""
+    if people:
+        controls = words.known(row["n_control"])
+        people = f"{people} against {row['n_control']:.0f}" if controls else f"{people} patients"
+    way = {"increase": 1, "decrease": -1}.get(row["direction"], 0) * outcomes.get(outcome).good
+    side = {1: "on the good side", 0: "no difference", -1: "on the bad side"}[way]
+    test = "untested"
+    if row["significant"] != "unstated":
+        p = f"P {row['p_relation']} {row['p_value']:g}" if words.known(row["p_value"]) else ""
+        test = p or vocabulary.SIGNIFICANT[row["significant"]]
+    told = ", ".join(filter(None, [words.study(row["label"]), month, people]))
+    return f"{told}: {side} ({test})"
+
+
+def _untested(outcome: str, rows: pd.DataFrame) -> Reading:
+    """Reports that compare with controls, none of them with a result that can be used."""
+    k = rows["study_id"].nunique()
+    tested = rows["months"].between(*NEAR) & rows["significant"].ne("unstated")
+    why = "none usable" if tested.any() else "none tested at the visit nearest 12 months"
+    short = f"compared in {words.some(k, 'report')}, {why}"
+    details = "; ".join(in_words_told(row, outcome) for _, row in rows.iterrows())
+    return Reading(outcome, NONE, value=f"{short}: {details}", short=short, caveat=details)
+
+
+def _beside(results, reading: Reading, stratum: dict[str, str]) -> Reading:
+    """A single study with what other reports say in words of other months."""
+    rows = in_words(results, reading.outcome, *stratum.values(), "treated_vs_control")
+    rows = rows[~(rows["months"].between(*NEAR) & rows["significant"].ne("unstated"))]
+    if rows.empty:
+        return reading
+    told = "; ".join(in_words_told(row, reading.outcome) for _, row in rows.iterrows())
+    caveat = "; ".join(filter(None, [reading.caveat, f"beside it, in words: {told}"]))
+    return replace(reading, caveat=caveat)
 
 
 def question(head: pd.Series) -> str:

@@ -145,17 +145,30 @@ def worth(results: Results) -> str:
         f"{directions.width(best['change'])} ({verbatim(best['registry_id'])}, {_of(best)})"
     ]
     together = table[table["registry_id"] == ALL]
-    if len(together):
+    for (approach, population), own in together.groupby(["approach", "population"], sort=True):
         least, most = (directions.width(change) for change in
-                       (together["change"].max(), together["change"].min()))  # fmt: skip
+                       (own["change"].max(), own["change"].min()))  # fmt: skip
         ends = most if least == most else f"between {least} and {most}"
         told.append(
-            f"All trials of a stratum together are expected to make it {ends}; the probability "
-            f"that the verdict on the good side then has a "
-            f"better word is {_range(together['p_verdict_better'])}, a worse one "
-            f"{_range(together['p_verdict_worse'])}, and that certainty has another level "
-            f"{_range(together['p_certainty_changes'])}, headline by headline"
+            f"All trials of {vocabulary.APPROACHES[approach]} in "
+            f"{vocabulary.POPULATIONS[population]} together are expected to make it {ends}; the "
+            f"probability that the verdict on the good side then has a "
+            f"better word is {_range(own['p_verdict_better'])}, a worse one "
+            f"{_range(own['p_verdict_worse'])}, and that certainty has another level "
+            f"{_range(own['p_certainty_changes'])}, headline by headline"
         )
+    joined = set(zip(together["approach"], together["population"], strict=True))
+    for (approach, population), own in alone.groupby(["approach", "population"], sort=True):
+        if (approach, population) not in joined:
+            least, most = (directions.width(change) for change in
+                           (own["change"].max(), own["change"].min()))  # fmt: skip
+            ends = most if least == most else f"between {least} and {most}"
+            told.append(
+                f"In {vocabulary.POPULATIONS[population]} one trial of "
+                f"{vocabulary.APPROACHES[approach]} speaks for a headline, "
+                f"{verbatim(own['registry_id'].iloc[0])}: it is expected to make the interval "
+                f"{ends}, with a better word at {_range(own['p_verdict_better'])}"
+            )
     small = _small_but_moving(alone)
     if small:
         told.append(small)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis import outcomes, vocabulary
+from analysis.report import readings
 from analysis.report.readings import question
 from analysis.report.results import Results
 from analysis.report.tables.base import Table, grid
@@ -79,5 +80,27 @@ def told(results: Results, approach: str, population: str) -> Table:
                 "Directions": ", ".join(f"{count(k)} {word}" for word, k in counted.items() if k),
                 "Studies": count(row["k_studies"]), "Patients": count(row["n_patients"]),
             })  # fmt: skip
+    told_of: set[str] = set()  # what two scales share is told once
+    for name in outcomes.of_kind(outcomes.CONTINUOUS):
+        found = _without_month(results, name, approach, population)
+        found = found[~found["outcome"].isin(told_of)]
+        told_of |= set(found["outcome"])
+        if len(found):
+            ids.append("")
+            rows.append({
+                "Outcome": outcomes.get(name).title,
+                "Compared": f"{DESIGNS['uncontrolled']}; no month printed, in no mean",
+                "Result": "; ".join(readings.in_words_told(row, name) for _, row in
+                                    found.iterrows()),
+                "Directions": "in words alone",
+                "Studies": count(found["study_id"].nunique()),
+                "Patients": count(found.groupby("study_id")["n_treated"].max().sum()),
+            })  # fmt: skip
     return grid(pd.DataFrame(rows), ("Studies", "Patients"), ids=ids,
                 steps=[results.steps(name) for name in ids])  # fmt: skip
+
+
+def _without_month(results: Results, outcome: str, approach: str, population: str) -> pd.DataFrame:
+    """Tested results in words against before treatment whose month is not printed."""
+    found = readings.in_words(results, outcome, approach, population, "treated_vs_baseline")
+    return found[found["months"].isna() & found["significant"].ne("unstated")]

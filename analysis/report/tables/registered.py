@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 
@@ -97,8 +100,32 @@ def silence(results: Results) -> Table:
     whole = whole.set_index("told").loc[list(registered.PUBLISHED_BY)].reset_index()
     shown = [_silence(row, _stratum(row), "a report, certain or probable")
              for row in own.itertuples()]  # fmt: skip
+    shown += _of_both_types(table[table["told"] == registered.UNTOLD])
     shown += [_silence(row, "all", TOLD[row.told]) for row in whole.itertuples()]
     return grid(pd.DataFrame(shown), ("Ended", "No report", "Found by topic", "Of these untold"))
+
+
+ADDED_UP = ["n_trials", "n_silent", "n_searched", "n_searched_silent", "n_searched_patients",
+            "n_searched_patients_silent"]  # fmt: skip
+"""Counts of ended trials that add up over approaches and populations."""
+
+
+def _of_both_types(table: pd.DataFrame) -> list[dict]:
+    """Trials of people of both types, one row an approach: so that the rows add up to all."""
+    made = []
+    for approach, name in vocabulary.APPROACHES.items():
+        own = table[table["approach"] == approach].set_index("population")[ADDED_UP]
+        if not {"all", "t1d", "t2d"} <= set(own.index):
+            continue
+        rest = own.loc["all"] - own.loc["t1d"] - own.loc["t2d"]
+        if rest["n_trials"] > 0:
+            k, n = int(rest["n_searched_silent"]), int(rest["n_searched"])
+            low, high = registered.wilson(k, n)
+            rest = rest.to_dict() | {"share_silent": k / n if n else math.nan, "ci_low": low,
+                                     "ci_high": high}  # fmt: skip
+            made.append(_silence(SimpleNamespace(**rest), f"{name}, people of both types",
+                                 "a report, certain or probable"))  # fmt: skip
+    return made
 
 
 TOLD = {
