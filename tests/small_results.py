@@ -8,7 +8,6 @@ bound, silence.
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -51,12 +50,6 @@ class Small:
 
     def get(self, **parts):
         return results.get(self.estimates, **parts)
-
-    @property
-    def evidence(self) -> SimpleNamespace:
-        """No raw row: an invented run has results alone."""
-        columns = ["study_id", "contrast", "outcome", "caveats", "months", "significant"]
-        return SimpleNamespace(directions=pd.DataFrame(columns=columns, dtype=str))
 
     def steps(self, name: str) -> tuple[str, ...]:
         """An invented run has no evidence to walk to."""
