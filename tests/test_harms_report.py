@@ -8,7 +8,7 @@ from small_results import Small, small
 
 from analysis import results as contract
 from analysis.counting import harm_facts as counting
-from analysis.report import harms, style, words
+from analysis.report import chapters, harms, load, style, words
 from analysis.stages import harms as stage
 
 
@@ -276,3 +276,10 @@ def test_a_harm_of_men_says_so_and_neutropenia_after_conditioning_is_known_elsew
     assert counts["neutropenia"] == ""
     assert "known from other fields" in harms.known_elsewhere("immune_reset", "neutropenia")
     assert harms.known_elsewhere("islet_replacement", "neutropenia") == ""
+
+
+def test_freedom_from_severe_hypoglycaemia_stands_beside_those_who_had_one(run_folder, tracked_raw):
+    there = load(run_folder, tracked_raw)
+    told = chapters.shares(there, "islet_replacement", "t1d", "free_of_severe_hypoglycaemia")
+    had = harms.stated(there, "severe_hypoglycaemia", "islet_replacement", "t1d")
+    assert "at least" in had and had in told

@@ -11,7 +11,7 @@ import math
 import pandas as pd
 
 from analysis import __version__, coverage, exchange, outcomes, risk_of_bias, vocabulary
-from analysis.report import directions, readings, style, visits
+from analysis.report import directions, harms, readings, style, visits
 from analysis.report.figures.evidence import map_counts, rows_out
 from analysis.report.figures.robustness import headlines, name
 from analysis.report.registered_text import date
@@ -543,7 +543,11 @@ def _share(results: Results, outcome: str, approach: str, population: str,
                  f"{percent_interval(model['ci_low'], model['ci_high'])}; a new one "
                  f"{percent_interval(model['pred_low'], model['pred_high'])}")  # fmt: skip
     given = readings.CLASS_WORDS.get(facts["cell_class"].iloc[0], "") if alone else ""
-    return f"{text})" + (f", given {given}" if given else "")
+    text = f"{text})" + (f", given {given}" if given else "")
+    if outcome == "free_of_severe_hypoglycaemia":
+        had = harms.stated(results, "severe_hypoglycaemia", approach, population)
+        text += f"; who had one, of all groups of the approach that say so: {had}" if had else ""
+    return text
 
 
 @said
