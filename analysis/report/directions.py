@@ -34,6 +34,12 @@ def better(outcome: str) -> str:
     return compared(outcomes.get(outcome).good)
 
 
+def good_side(outcome: str, printed: str) -> str:
+    """The side of a result in words (`vocabulary.DIRECTIONS`): `on the good side`, or neither."""
+    way = {"increase": 1, "decrease": -1}.get(printed, 0) * outcomes.get(outcome).good
+    return {1: "on the good side", 0: "no difference", -1: "on the bad side"}[way]
+
+
 def worse(outcome: str) -> str:
     """What an outcome is where it is worse."""
     return compared(-outcomes.get(outcome).good)

@@ -161,7 +161,7 @@ def denominators(results) -> str:
         f"Of {len(studies)} reports {len(eligible)} are eligible; they are on {k_cohorts} cohorts, "
         f"which make {k_groups} groups, because cohorts that share patients count once{single}. "
         f"Harms are counted by group: {words.none_or(every)} of them, each with its largest "
-        "treated arm; an outcome may be counted in fewer, so that totals differ between outcomes."
+        "treated arm; an outcome may be told of some of them, so that totals differ."
     )
 
 

@@ -211,8 +211,7 @@ def in_words_told(row: pd.Series, outcome: str) -> str:
     if people:
         controls = words.known(row["n_control"])
         people = f"{people} against {row['n_control']:.0f}" if controls else f"{people} patients"
-    way = {"increase": 1, "decrease": -1}.get(row["direction"], 0) * outcomes.get(outcome).good
-    side = {1: "on the good side", 0: "no difference", -1: "on the bad side"}[way]
+    side = directions.good_side(outcome, row["direction"])
     test = "untested"
     if row["significant"] != "unstated":
         p = f"P {row['p_relation']} {row['p_value']:g}" if words.known(row["p_value"]) else ""

@@ -167,7 +167,8 @@ def worth(results: Results) -> str:
                 f"In {vocabulary.POPULATIONS[population]} one trial of "
                 f"{vocabulary.APPROACHES[approach]} speaks for a headline, "
                 f"{verbatim(own['registry_id'].iloc[0])}: it is expected to make the interval "
-                f"{ends}, with a better word at {_range(own['p_verdict_better'])}"
+                f"{ends}; the probability that a better word is reached is "
+                f"{_range(own['p_verdict_better'])}"
             )
     small = _small_but_moving(alone)
     if small:
