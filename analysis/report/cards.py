@@ -177,8 +177,9 @@ def _line(line: Line) -> str:
     if line.share:
         picture = track(*line.share, line.where)
     new = f"a new study may find {line.new_study}" if line.new_study else ""
-    behind = "; ".join(filter(None, [new, line.behind, line.certainty]))
-    small = "".join(f" <small>{escape.html(text)}</small>" for text in (behind, line.face) if text)
+    behind = words.sentence("; ".join(filter(None, [new, line.behind, line.certainty])))
+    told = " ".join(filter(None, [behind if line.face else behind.rstrip("."), line.face]))
+    small = f" <small>{escape.html(told)}</small>" if told else ""
     return (
         f"<div><dt>{escape.html(line.label)}</dt>"
         f'<dd><span class="value">{value}{interval}</span>{picture}{small}</dd></div>'

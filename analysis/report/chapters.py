@@ -597,16 +597,12 @@ def footer(results: Results) -> str:
 
 @said
 def day(results: Results) -> str:
-    """The day of this version, and when the evidence was looked for, as far as the data have it."""
+    """The day of this version, and of the reading of the registry."""
     from analysis import registered
 
     read = registered.read_on(results.evidence)
-    checked = coverage.retractions(results.evidence)
     told = [f"version of {date(exchange.citation()['date'])}"]
     if read:
         told.append(f"registered trials read on {date(read)}")
-    if checked[0]:
-        told.append(f"retractions looked for on {date(checked[3])}")
-    told.append("the day of each look-up in the literature was not recorded")
     text = "; ".join(told)
     return f"{text[:1].upper()}{text[1:]}."

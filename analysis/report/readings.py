@@ -97,7 +97,7 @@ def raised(results, estimate_id: str) -> str:
     steps = steps[(steps["domain"] != "start") & (steps["levels"] > 0)]
     if steps.empty:
         return ""
-    return f"though without a control group, because it {words.listed(list(steps['reason']))}"
+    return f"because it {words.listed(list(steps['reason']))}"
 
 
 def why_so_sure(row: pd.Series) -> str:
@@ -514,8 +514,7 @@ class Standing:
         """The place in few words, for the face of a card."""
         if self.apart:
             return self.apart
-        what = f"{self.of} put a typical study at" if self.is_share else f"{self.of} find"
-        return f"nine of ten {what} {self.band.removeprefix('from ')}"
+        return f"nine of ten {self.of}: {self.band.removeprefix('from ').removesuffix(' of 100')}"
 
     @property
     def is_share(self) -> bool:
