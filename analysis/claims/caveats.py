@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -63,4 +64,9 @@ def in_words(study: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     """A result that a report gives in words alone (rows of `studies.csv` and `directions.csv`)."""
     against = vocabulary.CONTRASTS.get(row["contrast"], row["contrast"])
     way = vocabulary.DIRECTIONS.get(row["direction"], row["direction"])
-    return f"known in words: {study['title']}: {row['quoted_measure']}, {way} ({against})"
+    ended = re.search(r"discontinued [\w ]+", study["title"])
+    gone = f", {ended[0]}" if ended else ""
+    return (
+        f"known in words: {study['first_author']} {study['year']:.0f}{gone}: {way} "
+        f"({against}, {row['months']:g} months)"
+    )
