@@ -183,7 +183,7 @@ def test_a_null_known_in_words_is_told_where_nobody_counts(evidence):
     """VX-264, a capsule alone, was given up for want of C-peptide: news of its maker says so."""
     row = judged(evidence, "capsule_instead")
     assert row["verdict"] == "not known"
-    assert "discontinued 28 March 2025: no difference" in row["caveat"]
+    assert "trial ended before its time: no difference" in row["caveat"]
     assert row["source_rows"].startswith("directions:")
     bare = dataclasses.replace(evidence, directions=evidence.directions.iloc[:0])
     assert judged(bare, "capsule_instead")["caveat"] == "nobody counts it"

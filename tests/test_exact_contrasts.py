@@ -427,7 +427,9 @@ def test_simulated_evidence_mostly_in_words_is_covered_without_bias(drawn):
     assert inside.mean() >= 0.93
     if drawn == "from_the_prior":
         assert inside.mean() <= 0.97
-    assert abs(errors.mean()) < 0.03 + 2 * noise
+        assert abs(errors.mean()) < 0.03 + 2 * noise
+    else:  # a third of the smallest difference that is important
+        assert abs(errors.mean()) < 0.1
 
 
 def test_rows_that_contradict_each_other_or_teach_very_surely_are_fitted():

@@ -343,9 +343,14 @@ def _in_words(inputs: Inputs, outcome: str, studies: set[str]) -> tuple[tuple[st
     about = outcome.rpartition("_")[0]
     table = inputs.evidence.directions
     own = table[table["study_id"].isin(studies) & table["outcome"].str.startswith(about)]
-    titles = inputs.evidence.studies.set_index("study_id")
+    reports = inputs.evidence.studies.set_index("study_id")
+    trials = inputs.evidence.registered_trials
+    ended = set(trials.loc[trials["status"].eq("terminated"), "study_ids"].str.split().explode())
     return tuple(
-        (reference("directions", row), caveats.in_words(titles.loc[row["study_id"]], row))
+        (
+            reference("directions", row),
+            caveats.in_words(reports.loc[row["study_id"]], row, ended=row["study_id"] in ended),
+        )
         for row in own.to_dict("records")
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -60,12 +59,14 @@ def men(what: str) -> str:
     return f"{what}: of all treated, how many are men, or were tested, is not told"
 
 
-def in_words(study: Mapping[str, Any], row: Mapping[str, Any]) -> str:
-    """A result that a report gives in words alone (rows of `studies.csv` and `directions.csv`)."""
+def in_words(study: Mapping[str, Any], row: Mapping[str, Any], *, ended: bool) -> str:
+    """A result that a report gives in words alone (rows of `studies.csv` and `directions.csv`).
+
+    `ended`: the registered trial of that report was ended before its time.
+    """
     against = vocabulary.CONTRASTS.get(row["contrast"], row["contrast"])
     way = vocabulary.DIRECTIONS.get(row["direction"], row["direction"])
-    ended = re.search(r"discontinued [\w ]+", study["title"])
-    gone = f", {ended[0]}" if ended else ""
+    gone = ", trial ended before its time" if ended else ""
     return (
         f"known in words: {study['first_author']} {study['year']:.0f}{gone}: {way} "
         f"({against}, {row['months']:g} months)"

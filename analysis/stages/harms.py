@@ -27,7 +27,7 @@ FATAL = re.compile(r"(?<!non-)(?<!non )(?<!not )(?<!no )(?<!near-)\bfatal", re.I
 """What a source calls fatal; "non-fatal", "nonfatal" and "not fatal" are not."""
 NO_RATE = ("serious_adverse_event", "procedure_related", "graft_loss")
 """Counted and shown, but without a rate: nearly every statement is a zero or of a moment."""
-JUDGE = re.compile(r"judgement of the (investigators|sponsor)")
+JUDGE = re.compile(r"(?:judgement of|by) the (investigators|sponsor)")
 """Who judged, as the notes of a row of the evidence say it (data/raw/README.md)."""
 THRESHOLDS = {
     event: outcomes.get(f"{outcomes.HARM}_{event}").important[0]
@@ -246,7 +246,7 @@ def judgement(evidence: Evidence, row: dict, study: pd.Series) -> tuple[str, str
     ]  # fmt: skip
     if said.empty or said["n_patients"].ne(0).any():
         return "any", ""
-    who = JUDGE.search(" ".join(said["notes"].astype(str)))
+    who = JUDGE.search(" ".join(said["event_detail"].astype(str)))
     drugs = harm_facts.strategy(study["immune_strategy"]) == "immunosuppression"
     by = f"the {who[1]}, of the cells" if who else "the source, of the cells"
     return "unrelated", f"{by}; of immunosuppression nothing is said" if drugs else by
