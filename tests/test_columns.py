@@ -43,6 +43,7 @@ NOT_OF_TABLES = {
     "left", "bottom",  # sides of axes
     "part", "treated", "control",  # of the text of a count, part by part
     "screen", "paper", "terms",  # of a card
+    "uncontrolled", "all", "t1d", "t2d",  # designs and populations, by name
     "authors", "version", "code", "date", "tables",  # of CITATION.cff and the manifest
     "parameter", "prior",  # of `priors.table`
     "pandoc", "to", "format", "image/png", "image/svg+xml", "svg.fonttype",  # of the renderers

@@ -127,7 +127,7 @@ def leave_one_out(results: Results) -> Figure:
 
     def label(one: dict, row: dict) -> str:
         few = readings.few_numbers(results, one, row["left_out"])
-        return f"without {study(row['label'])}{f' ({few})' if few else ''}"
+        return f"without {study(row['label'])}{' †' if few else ''}"
 
     return _panels(results, "leave_one_out", label, ["mean", "left_out"],
                    "Leaving one study out changes the conclusion of "
