@@ -629,7 +629,7 @@ FREE = ("label", "note", "statement", "claim", "caveat", "reason", "patient_labe
         "title", "country", "criterion", "exclusion_reason", "population", "comparison", "notes",
         "support")  # fmt: skip
 OURS = {"div", "table", "thead", "tbody", "tr", "th", "td", "a", "strong", "small", "details",
-        "summary", "ol", "ul", "li", "caption"}  # fmt: skip
+        "summary", "ol", "ul", "li", "caption", "code"}  # fmt: skip
 
 
 class Tags(HTMLParser):
