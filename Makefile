@@ -41,7 +41,7 @@ lint: setup ## style and faults
 
 lock: ## pin every dependency anew (needs uv)
 	@uv pip compile pyproject.toml --extra run --extra dev --universal --python-version 3.12 \
-	  --generate-hashes --no-emit-index-url --no-annotate \
+	  --generate-hashes --no-annotate \
 	  --custom-compile-command "make lock" --quiet -o requirements.lock
 
 clean: ## remove what can be made again (not the tracked results)

@@ -283,3 +283,17 @@ def test_freedom_from_severe_hypoglycaemia_stands_beside_those_who_had_one(run_f
     told = chapters.shares(there, "islet_replacement", "t1d", "free_of_severe_hypoglycaemia")
     had = harms.stated(there, "severe_hypoglycaemia", "islet_replacement", "t1d")
     assert "at least" in had and had in told
+
+
+def test_a_judgement_of_some_patients_is_none_of_all(evidence):
+    """Without a related serious event in 17, an infection among 31 may be related."""
+    rows = evidence.safety
+    row = rows[rows["study_id"].eq("shapiro2021") & rows["event_category"].eq("severe_infection")]
+    one = row.iloc[0].to_dict()
+    study = evidence.studies.set_index("study_id").loc["shapiro2021"]
+    assert stage.judgement(evidence, one, study)[0] == "unrelated"
+    assert stage.judgement(evidence, {**one, "n_at_risk": 31}, study) == ("any", "")
+    assert stage.judgement(evidence, {**one, "relation": "treatment_related"}, study) == (
+        "treatment_related",
+        "the source",
+    )

@@ -28,7 +28,7 @@ FATAL = re.compile(r"(?<!non-)(?<!non )(?<!not )(?<!no )(?<!near-)\bfatal", re.I
 NO_RATE = ("serious_adverse_event", "procedure_related", "graft_loss")
 """Counted and shown, but without a rate: nearly every statement is a zero or of a moment."""
 JUDGE = re.compile(r"(?:judgement of|by) the (investigators|sponsor)")
-"""Who judged, as the notes of a row of the evidence say it (data/raw/README.md)."""
+"""Who judged, as the text of an event says it (data/raw/README.md)."""
 THRESHOLDS = {
     event: outcomes.get(f"{outcomes.HARM}_{event}").important[0]
     for event in vocabulary.GRAVE_EVENTS
@@ -244,7 +244,10 @@ def judgement(evidence: Evidence, row: dict, study: pd.Series) -> tuple[str, str
         rows["study_id"].eq(row["study_id"]) & rows["event_category"].eq("serious_adverse_event")
         & rows["relation"].eq("treatment_related") & ~rows["arm"].str.startswith("control")
     ]  # fmt: skip
-    if said.empty or said["n_patients"].ne(0).any():
+    whole = (
+        said["n_at_risk"].ge(row["n_at_risk"]).all()
+    )  # a part of the patients says nothing of all
+    if said.empty or said["n_patients"].ne(0).any() or not whole:
         return "any", ""
     who = JUDGE.search(" ".join(said["event_detail"].astype(str)))
     drugs = harm_facts.strategy(study["immune_strategy"]) == "immunosuppression"
