@@ -231,10 +231,11 @@ def test_a_grave_event_of_a_report_that_calls_none_related_says_who_judged_and_w
     assert {"reichman2025", "shapiro2021"} <= set(own["study_id"])
     assert set(own["relation"]) == {"unrelated"}
     by = own.set_index("study_id")["judged_by"]
-    assert by["shapiro2021"].startswith("the investigators, of the cells")
-    assert by["reichman2025"].str.startswith("the sponsor, of the cells").all()
-    assert own["judged_by"].str.contains("of immunosuppression nothing is said").all()
-    assert "Judged not related, by the sponsor, of the cells" in harms.events_told(tracked)
+    assert by["shapiro2021"].startswith("the investigators, as far as the cells go")
+    assert by["reichman2025"].str.startswith("the sponsor, as far as the cells go").all()
+    assert own["judged_by"].str.contains("nothing is said of immunosuppression").all()
+    told = harms.events_told(tracked)
+    assert "Judged not related, by the sponsor, as far as the cells go" in told
 
 
 def test_a_tumour_of_people_in_no_count_is_named_beside_the_none(tracked):

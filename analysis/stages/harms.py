@@ -251,8 +251,8 @@ def judgement(evidence: Evidence, row: dict, study: pd.Series) -> tuple[str, str
         return "any", ""
     who = JUDGE.search(" ".join(said["event_detail"].astype(str)))
     drugs = harm_facts.strategy(study["immune_strategy"]) == "immunosuppression"
-    by = f"the {who[1]}, of the cells" if who else "the source, of the cells"
-    return "unrelated", f"{by}; of immunosuppression nothing is said" if drugs else by
+    by = f"the {who[1]}, as far as the cells go" if who else "the source, as far as the cells go"
+    return "unrelated", f"{by}; nothing is said of immunosuppression" if drugs else by
 
 
 def summary(evidence: Evidence, facts: pd.DataFrame) -> list[dict]:
