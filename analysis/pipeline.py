@@ -147,7 +147,7 @@ def run(
     _require_known(only, stages)
     evidence = evidence_module.load(raw)
     tell = progress or (lambda stage, state, part: None)
-    with store.writing(out, waiting) as staging:
+    with store.writing(out, waiting) as staging, workers.Crew(jobs, isolate) as crew:
         work = _Work(evidence, out, staging, seed, force, keep_posteriors, stages, tell)
         asked = tuple(only) or tuple(stage.name for stage in stages)
         if not work.kept.manifest and _holds_results(out):
@@ -157,11 +157,11 @@ def run(
         for stage in stages:
             if stage.name in asked and not stage.last and stage not in stale:
                 tell(stage.name, "skipped", "")
-        work.compute(stale, jobs, isolate)
+        work.compute(stale, crew)
         for stage in stages:
             if stage.last and stage.name in asked:
                 if work.must(stage):
-                    work.compute([stage], jobs, isolate)
+                    work.compute([stage], crew)
                     stale.append(stage)
                 else:
                     tell(stage.name, "skipped", "")
@@ -380,7 +380,7 @@ class _Work:
         wanting = self.keep_posteriors and stage.sampled
         return wanting and not any((self.out / store.POSTERIORS).glob(f"{stage.name}-*.nc"))
 
-    def compute(self, stages: list[Stage], jobs: int | None, isolate: bool) -> None:
+    def compute(self, stages: list[Stage], crew: workers.Crew) -> None:
         """Compute stages and keep their records; their files stand in `staging`."""
         tasks = []
         for stage in stages:
@@ -390,7 +390,7 @@ class _Work:
             arguments = (stage, self.evidence, self.staging, self.force,
                          self.keep_posteriors, further)  # fmt: skip
             tasks.append(workers.Task(stage.name, _run_stage, arguments))
-        made = workers.run(tasks, self.tell, jobs=jobs, isolate=isolate)
+        made = crew.run(tasks, self.tell)
         for stage in stages:
             record = made[stage.name]
             self.parts[stage.name] = text = record.pop("text")
@@ -480,7 +480,7 @@ class _Work:
         }
 
 
-# --- one stage, in a process of its own ------------------------------------------------------
+# --- one stage, in a process of the crew --------------------------------------------------------
 
 
 def _run_stage(

@@ -1,6 +1,7 @@
 """Processes that work for a run, each on one task, and how all of them stop.
 
-Every task has a process of its own, so that the parent has nothing to do but wait: one Ctrl-C ends
+Tasks are done in processes of their own, each of which takes the next task when it has done one, so
+that the libraries are loaded once a process. The parent has nothing to do but wait: one Ctrl-C ends
 it and all workers at once. A worker does not hear Ctrl-C itself, and dies with its parent however
 the parent ends. As many work at a time as there are cores.
 """
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 Tell = Callable[..., None]
@@ -45,50 +47,81 @@ def cores() -> int:
     return max(1, joblib.cpu_count())
 
 
-def run(
-    tasks: Sequence[Task], tell: Tell, *, jobs: int | None = None, isolate: bool = True
-) -> dict[str, object]:
-    """Do all tasks, `jobs` at a time; what each returned, by its name.
+class Crew:
+    """Processes that take one task after the other, started when there is work for them.
 
     Parameters
     ----------
-    tell : called with whatever a task tells.
     jobs : processes at a time; the cores there are where it is not given.
     isolate : False does the tasks one after the other in this very process.
 
-    Raises
-    ------
-    WorkerError : a task failed or its process died; the others are stopped.
-    KeyboardInterrupt : after all processes have ended.
+    As a context: all processes have ended when it is left.
     """
-    if not isolate:
-        return {task.name: _here(task, tell) for task in tasks}
-    left, running, results = list(tasks), {}, {}
-    try:
-        while left or running:
-            while left and len(running) < (jobs or cores()):
+
+    def __init__(self, jobs: int | None = None, isolate: bool = True):
+        self._jobs, self._isolate = jobs, isolate
+        self._processes: dict[connection.Connection, BaseProcess] = {}
+        self._idle: list[connection.Connection] = []
+
+    def __enter__(self) -> Crew:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with undisturbed():
+            for process in self._processes.values():
+                process.kill()
+            for process in self._processes.values():
+                process.join()
+
+    def run(self, tasks: Sequence[Task], tell: Tell) -> dict[str, object]:
+        """Do all tasks, in their order as processes get free; what each returned, by its name.
+
+        Parameters
+        ----------
+        tell : called with whatever a task tells.
+
+        Raises
+        ------
+        WorkerError : a task failed or its process died; the crew is of no further use.
+        """
+        if not self._isolate:
+            return {task.name: _here(task, tell) for task in tasks}
+        left, names, results = list(tasks), {}, {}
+        while left or names:
+            while left and (self._idle or len(self._processes) < (self._jobs or cores())):
+                pipe = self._idle.pop() if self._idle else self._start()
                 task = left.pop(0)
-                running[task.name] = _start(task)
-            ready = connection.wait([pipe for pipe, _ in running.values()])
-            for name in [name for name, (pipe, _) in running.items() if pipe in ready]:
-                pipe, process = running[name]
+                names[pipe] = task.name
+                # A process that died meanwhile is seen below, where its pipe is at an end.
+                with suppress(BrokenPipeError):
+                    pipe.send(task)
+            ready = connection.wait(list(names))
+            for pipe in [pipe for pipe in names if pipe in ready]:
                 try:
                     kind, content = pipe.recv()
-                except EOFError:
+                except (EOFError, ConnectionResetError):
+                    process = self._processes[pipe]
                     process.join()
-                    raise WorkerError(f"{name}: its process {_ended(process.exitcode)}") from None
+                    how = _ended(process.exitcode)
+                    raise WorkerError(f"{names[pipe]}: its process {how}") from None
                 if kind == "told":
                     tell(*content)
                 elif kind == "done":
-                    results[name] = content
-                    process.join()
-                    pipe.close()
-                    del running[name]
+                    results[names.pop(pipe)] = content
+                    self._idle.append(pipe)
                 else:
                     raise WorkerError(*content)
-    finally:
-        _stop([process for _, process in running.values()])
-    return results
+        return results
+
+    def _start(self) -> connection.Connection:
+        spawn = get_context("spawn")
+        mine, theirs = spawn.Pipe()
+        process = spawn.Process(target=_work, args=(theirs,), daemon=True)
+        with undisturbed():
+            process.start()
+        theirs.close()
+        self._processes[mine] = process
+        return mine
 
 
 def _here(task: Task, tell: Tell) -> object:
@@ -115,16 +148,6 @@ def _ended(code: int | None) -> str:
     return f"ended with status {code}"
 
 
-def _start(task: Task):
-    spawn = get_context("spawn")
-    mine, theirs = spawn.Pipe(duplex=False)
-    process = spawn.Process(target=_work, args=(task, theirs), name=task.name, daemon=True)
-    with undisturbed():
-        process.start()
-    theirs.close()
-    return mine, process
-
-
 @contextmanager
 def undisturbed() -> Iterator[None]:
     """Hold Ctrl-C back for a moment: what starts meanwhile never hears it, we do afterwards."""
@@ -138,18 +161,10 @@ def undisturbed() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _stop(processes: list) -> None:
-    with undisturbed():
-        for process in processes:
-            process.kill()
-        for process in processes:
-            process.join()
-
-
 # --- inside a worker -------------------------------------------------------------------------
 
 
-def _work(task: Task, pipe) -> None:
+def _work(pipe: connection.Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -159,11 +174,15 @@ def _work(task: Task, pipe) -> None:
         with lock:
             pipe.send((kind, content))
 
-    try:
-        send("done", task.function(*task.arguments, lambda *words: send("told", words)))
-    except Exception as error:
-        send("failed", _described(task.name, error))
-    pipe.close()
+    while True:
+        try:
+            task = pipe.recv()
+        except EOFError:  # nobody is left who would ask
+            return
+        try:
+            send("done", task.function(*task.arguments, lambda *words: send("told", words)))
+        except Exception as error:
+            send("failed", _described(task.name, error))
 
 
 def _die_with_parent() -> None:

@@ -129,9 +129,23 @@ def double(x: int, tell) -> int:
 def test_every_task_returns_to_its_name_and_what_it_tells_arrives():
     tasks = [workers.Task(str(x), double, (x,)) for x in range(3)]
     told = []
-    made = workers.run(tasks, lambda *words: told.append(words), jobs=2)
+    with workers.Crew(2) as crew:
+        made = crew.run(tasks, lambda *words: told.append(words))
     assert made == {"0": 0, "1": 2, "2": 4}
     assert sorted(told) == [("doubling", 0), ("doubling", 1), ("doubling", 2)]
+
+
+def own_process(tell) -> int:
+    return os.getpid()
+
+
+def test_a_process_takes_one_task_after_the_other_and_ends_with_the_crew():
+    tasks = [workers.Task(name, own_process) for name in "ab"]
+    with workers.Crew(1) as crew:
+        first = set(crew.run(tasks, print).values())
+        again = set(crew.run(tasks[:1], print).values())
+        assert first == again and len(first) == 1 and os.getpid() not in first
+    assert not alive(first.pop())
 
 
 def test_there_is_at_least_one_core():
