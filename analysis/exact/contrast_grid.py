@@ -45,12 +45,14 @@ class Level:
 SCAN = Level(13, 17, 6, 9, 6, 0.45)
 SCAN_SCALE_STEP = 1.4
 LEVELS = (
-    Level(22, 21, 12, 13, 12, 0.33),
-    Level(28, 29, 15, 16, 15, 0.26),
-    Level(36, 43, 17, 20, 16, 0.20),
-    Level(52, 63, 24, 28, 24, 0.14),
-    Level(76, 91, 34, 40, 36, 0.10),
+    Level(22, 21, 14, 11, 10, 0.33),
+    Level(26, 29, 18, 13, 11, 0.26),
+    Level(30, 43, 22, 15, 13, 0.20),
+    Level(36, 63, 26, 17, 15, 0.14),
+    Level(44, 91, 30, 20, 18, 0.10),
 )
+"""What moves from one level to the next is the mean (steep results in words) and the step of log
+SD; tau, m and r have settled to 1e-4 posterior SDs at the first levels and grow slowly."""
 FLAT_LEVELS = tuple(
     Level(n, m, 1, 1, 1, 1.0) for n, m in ((56, 41), (80, 57), (120, 81), (160, 121))
 )

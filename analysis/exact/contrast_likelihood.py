@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.interpolate import make_interp_spline
-from scipy.special import log_ndtr, logsumexp
+from scipy.special import log_ndtr
 
 from analysis.exact.contrast_data import Contrasts
 
@@ -218,7 +218,8 @@ class Likelihood:
         if self.scale.size == 1:
             return value(1.0)
         parts = np.stack([value(scale) for scale in self.scale])
-        return logsumexp(parts, b=self.scale_weight.reshape(-1, *[1] * (parts.ndim - 1)), axis=0)
+        top = parts.max(axis=0)
+        return np.log(np.tensordot(self.scale_weight, np.exp(parts - top), 1)) + top
 
     def log_row(self, i: int, log_se, eta, tau2) -> np.ndarray:
         """Log likelihood of a row given its SE and the variance between studies (one scale)."""
