@@ -5,6 +5,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import special
 
 from analysis.effects import conversions as conv
 
@@ -128,3 +129,30 @@ def test_ratio_variance_does_not_depend_on_the_unit(m0, s0, m1, s1, n, factor):
 def test_impossible_summaries_are_refused(call):
     with pytest.raises(ValueError, match=r"\w"):
         call()
+
+
+@given(
+    st.floats(1e-12, 1, exclude_max=True).filter(lambda p: abs(p - 0.5) > 1e-4),
+    st.floats(1, 500),
+)
+def test_quantiles_of_t_are_those_of_scipy(probability, df):
+    wanted = special.stdtrit(df, probability)
+    assert conv.t_quantile(probability, df) == pytest.approx(wanted, rel=1e-9)
+
+
+@pytest.mark.parametrize("df", [1, 3, 58, 1e4])
+def test_quantiles_of_t_turn_over_at_the_middle_and_reach_far(df):
+    assert conv.t_quantile(0.5, df) == 0
+    assert conv.t_quantile(0.975, df) == pytest.approx(-conv.t_quantile(0.025, df), rel=1e-12)
+    assert math.isfinite(conv.t_quantile(1e-300, df))
+
+
+def test_the_quantile_of_one_degree_of_freedom_is_that_of_cauchy():
+    for p in (1e-6, 0.025, 0.3, 0.9):
+        assert conv.t_quantile(p, 1) == pytest.approx(math.tan(math.pi * (p - 0.5)), rel=1e-10)
+
+
+@pytest.mark.parametrize(("probability", "df"), [(0, 5), (1, 5), (math.nan, 5), (0.1, 0.5)])
+def test_no_quantile_of_t_outside_its_range(probability, df):
+    with pytest.raises(ValueError, match=r"probability between|degree of freedom"):
+        conv.t_quantile(probability, df)

@@ -64,22 +64,24 @@ def _no_contrast(evidence: Evidence, effects: pd.DataFrame, rows: dict) -> Itera
     formed = {(row["study_id"], row["outcome"]) for ref, (_, row) in rows.items() if ref in behind}
     studies = evidence.studies
     eligible = studies["design"].isin(vocabulary.CONTROLLED_DESIGNS) & studies["include"].ne("no")
-    table = evidence.outcomes
+    designed = set(studies.loc[eligible, "study_id"])
     asked = {word for word, targets in TARGETS.items() if targets}
-    table = table[
-        table["study_id"].isin(studies.loc[eligible, "study_id"])
-        & table["caveats"].eq("")
-        & table["outcome"].isin(asked)
-    ]
-    for (study, word), part in table.groupby(["study_id", "outcome"]):
-        kinds = part["arm"].map(arm_kind)
-        later = part["months"].gt(0) & kinds.isin(["treated", "patient", "control"])
-        control = part[kinds.eq("control")].sort_values("line")
-        if (study, word) in formed or control.empty or not later.any():
+    parts: dict[tuple[str, str], list[dict]] = defaultdict(list)
+    for name, row in rows.values():
+        own = name == "outcomes" and row["study_id"] in designed and row["outcome"] in asked
+        if own and not row["caveats"]:
+            parts[row["study_id"], row["outcome"]].append(row)
+    for (study, word), part in sorted(parts.items()):
+        of = [arm_kind(row["arm"]) for row in part]
+        control = [row for row, kind in zip(part, of, strict=True) if kind == "control"]
+        later = any(row["months"] > 0 and kind in ("treated", "patient", "control")
+                    for row, kind in zip(part, of, strict=True))  # fmt: skip
+        if (study, word) in formed or not control or not later:
             continue
-        lines = ", ".join(str(line) for line in control["line"])
+        control = sorted(control, key=lambda row: row["line"])
+        lines = ", ".join(str(row["line"]) for row in control)
         yield _fault(
-            "outcomes", control.iloc[0].to_dict(), "arm",
+            "outcomes", control[0], "arm",
             f"controlled design with control rows, but no controlled contrast of "
             f"{vocabulary.OUTCOMES[word]} formed (control rows: lines {lines})",
         )  # fmt: skip

@@ -129,8 +129,20 @@ def in_order(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     """
     if name not in KEYS:
         return frame
-    others = [column for column in frame if column not in KEYS[name] and column != "line"]
-    return frame.sort_values([*KEYS[name], *others], ignore_index=True)
+    keys = _cells(frame, KEYS[name])
+    if len(set(keys)) < len(keys):
+        others = [column for column in frame if column not in KEYS[name] and column != "line"]
+        keys = list(zip(keys, _cells(frame, others), strict=True))
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    return frame.take(order).reset_index(drop=True)
+
+
+def _cells(frame: pd.DataFrame, columns: Sequence[str]) -> list[tuple]:
+    """The cells of each row in these columns, as they sort: blank numbers after all others."""
+    chosen = [frame[column] for column in columns]
+    lists = [(cells.fillna(math.inf) if cells.dtype.kind == "f" else cells).tolist()
+             for cells in chosen]  # fmt: skip
+    return list(zip(*lists, strict=True))
 
 
 def check(raw: Path = RAW) -> list[Fault]:

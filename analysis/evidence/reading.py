@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from analysis.evidence import hints
@@ -54,12 +55,14 @@ class Table:
     @cached_property
     def frame(self) -> pd.DataFrame:
         """The rows with their lines: float64 for numbers, str for all else."""
-        columns = TABLES[self.name].items()
-        kinds = {column: "float64" if spec.numeric else "str" for column, spec in columns}
+        kinds = {column: "float64" if spec.numeric else "str"
+                 for column, spec in TABLES[self.name].items()}  # fmt: skip
         kinds["line"] = "int64"
         return pd.DataFrame(
             {
-                column: pd.Series([row[column] for row in self.rows], dtype=kind)
+                column: pd.array([row[column] for row in self.rows], dtype="str")
+                if kind == "str"
+                else np.array([row[column] for row in self.rows], dtype=kind)
                 for column, kind in kinds.items()
             }
         )
@@ -263,7 +266,7 @@ def _without_blank_columns(header: list[str], rows: list[Record]) -> tuple[list[
     def kept(cells: list[str]) -> list[str]:
         while len(cells) > width and not cells[-1].strip():
             cells = cells[:-1]
-        return [cell for at, cell in enumerate(cells) if at not in blank]
+        return [cell for at, cell in enumerate(cells) if at not in blank] if blank else cells
 
     return kept(header), [(line, kept(cells)) for line, cells in rows]
 
@@ -325,6 +328,7 @@ def _table(name: str, data: bytes) -> tuple[Table, list[Fault]]:
     faults += wrong_header
     if wrong_header:
         table.readable = False
+    once = [at for at, column in enumerate(header) if header.count(column) == 1]
     sound: dict[str, dict[str, str | float]] = {column: {} for column in columns}
     for line, cells in rows:
         if cells[:1] == header[:1] and _header(cells) == header:
@@ -338,9 +342,7 @@ def _table(name: str, data: bytes) -> tuple[Table, list[Fault]]:
             faults.append(Fault(name, line, "(row)", f"{len(cells)} cells", allowed))
             table.readable = False
         else:
-            given = {column: cell for column, cell in zip(header, cells, strict=True)
-                     if header.count(column) == 1}  # fmt: skip
-            faults += _add_row(table, line, given, columns, sound)
+            faults += _add_row(table, line, {header[at]: cells[at] for at in once}, columns, sound)
     return table, faults
 
 
@@ -361,18 +363,18 @@ def _add_row(
     row: Row = {"line": line}
     printed = {}
     for column, spec in columns.items():
-        given = column in cells
-        printed[column] = cells.get(column, spec.default)
-        if printed[column] in sound[column]:
-            row[column] = sound[column][printed[column]]
+        cell = printed[column] = cells.get(column, spec.default)
+        known = sound[column]
+        if cell in known:
+            row[column] = known[cell]
             continue
-        text, fault = _cell(table.name, line, column, printed[column], spec)
+        text, fault = _cell(table.name, line, column, cell, spec)
         row[column] = number(text) if spec.numeric else text
         if fault is None:
-            sound[column][printed[column]] = row[column]
-        elif given:
+            known[cell] = row[column]
+        elif column in cells:
             faults.append(fault)
-            if printed[column] and not text:
+            if cell and not text:
                 table.unread.add(line)
     table.rows.append(row)
     table.printed.append(printed)

@@ -1,12 +1,14 @@
 """One study under two ids, and one arm under two names: what is too alike to be two things."""
 
 import difflib
-import functools
 import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from string import ascii_lowercase, digits
 
+import numpy as np
 import pandas as pd
 
 from analysis.evidence.faults import Fault
@@ -22,6 +24,22 @@ NEARLY = 0.95
 """Titles that are so alike are nearly the same."""
 
 
+@dataclass(frozen=True)
+class _Look:
+    """What a study is compared by, made once a study."""
+
+    row: Row
+    cohort: str
+    title: str
+    letters: np.ndarray
+    surname: str
+    numbers: set
+    page: str
+    """Its address, where that may tell it: it is of two studies, and not second-hand."""
+    size: tuple
+    kind: tuple
+
+
 def twins(evidence: Evidence) -> Iterator[Fault]:
     """Studies of different cohorts that look like one study, and arms that look like one arm."""
     studies = records(evidence.studies)
@@ -32,36 +50,59 @@ def twins(evidence: Evidence) -> Iterator[Fault]:
     }
     numbers = _numbers(evidence.outcomes)
     addresses = _addresses(studies)
+    looks = [_look(row, numbers, addresses) for row in studies]
     table = Table("studies.csv")
-    for i, later in enumerate(studies):
-        for first in studies[:i]:
-            pair = frozenset((later["cohort"], first["cohort"]))
-            if len(pair) == 1 or pair in declared:
+    for i, later in enumerate(looks):
+        for first in looks[:i]:
+            found = _shared(first, later)
+            if found is None or later.cohort == first.cohort:
                 continue
-            found = _shared(first, later, numbers, addresses)
-            if found is not None:
-                column, fact = found
-                text = (
-                    f"{fact} as {first['study_id']} (studies.csv:{first['line']}) of another cohort"
-                )
-                yield table.fault(later, column, f"{text}: one study under two ids?")
+            if frozenset((later.cohort, first.cohort)) in declared:
+                continue
+            column, fact = found
+            place = f"{first.row['study_id']} (studies.csv:{first.row['line']}) of another cohort"
+            yield table.fault(later.row, column, f"{fact} as {place}: one study under two ids?")
     yield from _arms(evidence)
 
 
-@functools.cache
+def _look(row: Row, numbers: Mapping[str, set], addresses: set[str]) -> _Look:
+    size = row["n_treated"], None if blank(row["n_control"]) else row["n_control"]
+    second_hand = row["seen_in"] == "secondary"
+    page = word_of(row, "source_url")
+    title = _plain(word_of(row, "title"))
+    return _Look(
+        row,
+        cohort=word_of(row, "cohort"),
+        title=title,
+        letters=_letters(title),
+        surname=_surname(word_of(row, "first_author")),
+        numbers=numbers.get(word_of(row, "study_id"), set()),
+        page="" if second_hand or page not in addresses else page,
+        size=size,
+        kind=tuple(row[column] for column in ("diabetes_type", "cell_class", "design")),
+    )
+
+
 def _plain(text: str) -> str:
     """Small letters and digits without accents: for comparing what two people typed."""
     letters = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9]+", " ", letters.lower()).strip()
 
 
-@functools.cache
-def _matcher(title: str) -> difflib.SequenceMatcher:
-    """What compares titles with this one: most of its work is done once a title."""
-    return difflib.SequenceMatcher(None, "", title, autojunk=False)
+def _letters(text: str) -> np.ndarray:
+    """How often each letter, digit and the space stand in a plain text: (37,)."""
+    return np.array([text.count(letter) for letter in ascii_lowercase + digits + " "])
 
 
-@functools.cache
+def _nearly(first: _Look, later: _Look) -> bool:
+    """Whether two titles are nearly the same; their lengths and letters rule most pairs out."""
+    lengths = len(first.title), len(later.title)
+    needed = NEARLY * sum(lengths) / 2
+    if min(lengths) <= needed or np.minimum(first.letters, later.letters).sum() <= needed:
+        return False
+    return difflib.SequenceMatcher(None, later.title, first.title, False).ratio() > NEARLY
+
+
 def _surname(author: str) -> str:
     name = re.sub(r"\(.*?\)", "", author).strip()
     return _plain(re.sub(r"( [A-Z]{1,3}\.?| [A-Z]-[A-Z])+$", "", name))
@@ -84,38 +125,27 @@ def _addresses(studies: list[Row]) -> set[str]:
     return set(counts[counts == 2].index)
 
 
-def _shared(
-    first: Row, later: Row, numbers: Mapping[str, set], addresses: set[str]
-) -> tuple[str, str] | None:
-    equal = numbers[word_of(first, "study_id")] & numbers[word_of(later, "study_id")]
-    if len(equal) >= EQUAL_NUMBERS:
-        shown = ", ".join(f"{key[3]:g}" for key in sorted(equal, key=str)[:3])
-        return "study_id", f"{len(equal)} equal means with equal spreads ({shown})"
-    title = _plain(later["title"])
-    other = _plain(first["title"])
+def _shared(first: _Look, later: _Look) -> tuple[str, str] | None:
+    """The column and the fact in which two studies are too alike, if there is one."""
+    if first.numbers and later.numbers:
+        equal = first.numbers & later.numbers
+        if len(equal) >= EQUAL_NUMBERS:
+            shown = ", ".join(f"{key[3]:g}" for key in sorted(equal, key=str)[:3])
+            return "study_id", f"{len(equal)} equal means with equal spreads ({shown})"
+    title, other = later.title, first.title
     if len(title) > 20 and title == other:
         return "title", "the same title"
-    if len(title) > 40 and abs(len(title) - len(other)) < (1 - NEARLY) * len(title):
-        alike = _matcher(other)
-        alike.set_seq1(title)
-        ratios = (alike.real_quick_ratio, alike.quick_ratio, alike.ratio)  # cheapest first
-        if all(ratio() > NEARLY for ratio in ratios):
-            return "title", "nearly the same title"
-    same_page = later["source_url"] == first["source_url"] and later["source_url"] in addresses
-    if same_page and "secondary" not in (first["seen_in"], later["seen_in"]):
+    if len(title) > 40 and _nearly(first, later):
+        return "title", "nearly the same title"
+    if later.page and later.page == first.page:
         return "source_url", "the same address"
-    close = abs(number_of(later, "year") - number_of(first, "year")) <= 1
-    same_size = later["n_treated"] == first["n_treated"] and (
-        later["n_control"] == first["n_control"]
-        or (blank(later["n_control"]) and blank(first["n_control"]))
-    )
-    same_kind = all(later[c] == first[c] for c in ("diabetes_type", "cell_class", "design"))
-    surname, other = (_surname(str(study["first_author"])) for study in (later, first))
-    if close and same_size and same_kind and surname and surname == other:
-        return (
-            "first_author",
-            "the same first author, size, design and product, and nearly the year",
-        )
+    if later.surname and later.surname == first.surname:
+        close = abs(number_of(later.row, "year") - number_of(first.row, "year")) <= 1
+        if close and later.size == first.size and later.kind == first.kind:
+            return (
+                "first_author",
+                "the same first author, size, design and product, and nearly the year",
+            )
     return None
 
 
