@@ -155,6 +155,14 @@ def _tables(folder: Path) -> dict[str, base.Table]:
             if isinstance(part, Cell) and part.label.startswith("tbl-")}  # fmt: skip
 
 
+@functools.cache
+def _cards(folder: Path):
+    """The cards of page one, which stand in no captioned table."""
+    from analysis.report import load, page_one
+
+    return page_one.cards(load(folder))
+
+
 @pytest.mark.parametrize("stride", every(5, 1), ids=["some", "all"])
 def test_no_text_of_a_figure_is_cut_at_its_edge(run_folder, stride):
     """On the page, and on paper where panels stand side by side."""
@@ -217,6 +225,24 @@ def test_no_heading_is_the_last_line_of_its_page(texts):
         lines = [line.strip() for line in text.splitlines() if line.strip()][:-1]
         last = re.sub(r"^[\d.]+\s+", "", lines[-1])
         assert last not in heads, f"page {number} ends with the heading {last!r}"
+
+
+def heads_of(table: base.Table) -> set[str]:
+    """The rows of a table on paper that head those under them: words in the first cell alone."""
+    shown = table._on_paper() if table.under or table.screen else table
+    return {str(row[0]) for row in shown.rows if len(row) > 1 and not any(map(str, row[1:]))}
+
+
+def test_no_head_within_a_table_is_the_last_of_its_page(texts, run_folder):
+    tables = _tables(run_folder).values()
+    heads = {" ".join(head.split()) for table in tables for head in heads_of(table)}
+    heads |= {card.title for card in _cards(run_folder).cards}
+    assert len(heads) > 50
+    for number, text in enumerate(texts, 1):
+        lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()][:-1]
+        for many in (1, 2, 3):
+            last = " ".join(lines[-many:])
+            assert last not in heads, f"page {number} ends with the head {last!r}"
 
 
 def test_the_words_of_the_page_are_in_print(texts):

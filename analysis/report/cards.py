@@ -78,11 +78,7 @@ class Cards:
                 "Outcome": line.label,
                 "Result": line.value,
                 "95 % interval": line.interval or "–",
-                "New study": line.new_study or "–",
-                "Behind it": line.behind or "–",
-                "Certainty": line.certainty or "–",
-                "Numbers alone": line.alone or "–",
-                "Among all analyses": line.where.on_face if line.where else "–",
+                "Behind it": _small(line) or "–",
                 "Picture": in_letters(line),
             }
             for card in self.cards
@@ -170,15 +166,20 @@ def _card(card: Card) -> str:
     )
 
 
+def _small(line: Line) -> str:
+    """What stands in small type under a figure: a new study, basis, certainty, place."""
+    new = f"a new study may find {line.new_study}" if line.new_study else ""
+    behind = words.sentence("; ".join(filter(None, [new, line.behind, line.certainty])))
+    return " ".join(filter(None, [behind if line.face else behind.rstrip("."), line.face]))
+
+
 def _line(line: Line) -> str:
     value = f"<strong>{escape.html(line.value)}</strong>"
     interval = f' <span class="span">{escape.html(line.interval)}</span>' if line.interval else ""
     picture = strip(line.where) if line.where else ""
     if line.share:
         picture = track(*line.share, line.where)
-    new = f"a new study may find {line.new_study}" if line.new_study else ""
-    behind = words.sentence("; ".join(filter(None, [new, line.behind, line.certainty])))
-    told = " ".join(filter(None, [behind if line.face else behind.rstrip("."), line.face]))
+    told = _small(line)
     small = f" <small>{escape.html(told)}</small>" if told else ""
     return (
         f"<div><dt>{escape.html(line.label)}</dt>"

@@ -32,6 +32,8 @@ KINDS = {
     verdicts.BEYOND: "About the evidence",
 }
 MOST_OUTCOMES = 7
+IN_SHORT = ("Certainty", "Behind it")
+"""Columns of the full table that paper has in the short one already."""
 
 
 @dataclass(frozen=True)
@@ -237,7 +239,7 @@ def table(results) -> Table:
         )
     ids = list(frame["claim_id"])
     return grid(pd.DataFrame(rows), ids=ids, steps=[results.steps(name) for name in ids],
-                tools=True, screen=["Rests on"])  # fmt: skip
+                tools=True, screen=["Rests on", *IN_SHORT])  # fmt: skip
 
 
 def value_of(row) -> str:
@@ -265,7 +267,7 @@ def interval_of(row) -> str:
     if not (words.known(row.ci_low) and words.known(row.ci_high)):
         return "–"
     if row.unit == "share":
-        if row.ci_high == 1:
+        if row.ci_high == 1 and row.value < 1:
             return f"{readings.of_100(row.ci_low)} or more of 100"
         return f"{readings.of_100(row.ci_low)} to {readings.of_100(row.ci_high)} of 100"
     if row.unit == "ratio" and "insulin dose" in row.estimand:
@@ -361,7 +363,7 @@ def summary_of_findings(results, approach: str, population: str) -> Table:
         rows.append(
             {
                 "Outcome": title,
-                "Finding": reading.value,
+                "Finding": reading.short if reading.told == readings.NONE else reading.value,
                 "95 % interval": reading.interval or "–",
                 "New study": reading.new_study or "–",
                 "Behind it": reading.behind or "–",

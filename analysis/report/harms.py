@@ -411,7 +411,7 @@ def also_named(results, approach: str) -> list[str]:
 
 @made_from("harm_summary")
 def silence(results) -> Table:
-    """Every group once: what it says of each of the gravest harms, from any cause."""
+    """Every group once, those that say the same together: what they say of the gravest harms."""
     table = results.table("harm_summary")
     table = table[table["event"].isin(GRAVE) & (table["relation"] == "any")]
     said_of: dict[tuple[str, str], dict[str, str]] = {}
@@ -419,17 +419,22 @@ def silence(results) -> Table:
         for word, names in (("silent", row.silent), ("only that none was related", row.other)):
             for name in filter(None, names.split(";")):
                 said_of.setdefault((row.approach, name), {})[row.event] = word
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for (approach, name), told in sorted(
+        said_of.items(), key=lambda item: (ORDER.index(item[0][0]), item[0][1])
+    ):
+        says = tuple(told.get(word, "counted") for word in GRAVE)
+        alike.setdefault((approach, *says), []).append(words.study(name))
     rows = [
         {
             "Approach": vocabulary.APPROACHES[approach],
-            "Group": words.study(name),
-            **{event(word, 2).capitalize(): told.get(word, "counted") for word in GRAVE},
+            **{event(word, 2).capitalize(): one for word, one in zip(GRAVE, says, strict=True)},
+            "Groups": words.count(len(names)),
+            "Which": ", ".join(names),
         }
-        for (approach, name), told in sorted(
-            said_of.items(), key=lambda item: (ORDER.index(item[0][0]), item[0][1])
-        )
+        for (approach, *says), names in alike.items()
     ]
-    return grid(pd.DataFrame(rows))
+    return grid(pd.DataFrame(rows), ("Groups",))
 
 
 @said

@@ -23,6 +23,7 @@ from analysis.report.words import (
     percent_interval,
     plural,
     some,
+    study,
     verb,
 )
 
@@ -295,10 +296,11 @@ def switching(results: Results) -> str:
         return "No report was compared with its registration."
     by = table["matches"].value_counts()
     same, other = int(by.get("yes", 0)), int(by.get("no", 0))
-    unregistered = int((table["registered"] == "none_found").sum())
+    bare = table[table["registered"] == "none_found"]["label"].sort_values()
     told = (
         f"Of {some(len(table), 'report')} judged, {none_or(same + other)} could be compared with a "
         f"registered primary outcome: {none_or(same)} {verb(same, 'report', 'reports')} the same "
         f"one and {none_or(other)} another"
     )
-    return f"{told}. For {some(unregistered, 'report')} no registration was found."
+    named = f": {verbatim(', '.join(map(study, bare)))}" if len(bare) else ""
+    return f"{told}. For {some(len(bare), 'report')} no registration was found{named}."

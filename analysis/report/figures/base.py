@@ -143,9 +143,20 @@ def label_rows(axes: Axes, labels: list[str], *, size: float = style.SMALL) -> N
     axes.spines["left"].set_visible(False)
 
 
-def value_axis(axes: Axes, about: Outcome, limits: tuple[float, float]) -> None:
-    """The axis of an outcome's effects: logarithmic for ratios, with a line at no change."""
-    axes.axvline(about.neutral, color=style.GREY, linewidth=0.8, zorder=0)
+def value_axis(
+    axes: Axes,
+    about: Outcome,
+    limits: tuple[float, float],
+    lines: Sequence[tuple[float, float]] | None = None,
+) -> None:
+    """The axis of an outcome's effects: logarithmic for ratios, with a line at no change.
+
+    `lines` are the stretches of rows through which that line runs, where it must spare some.
+    """
+    if lines is None:
+        axes.axvline(about.neutral, color=style.GREY, linewidth=0.8, zorder=0)
+    for ends in lines or ():
+        axes.plot([about.neutral] * 2, ends, color=style.GREY, linewidth=0.8, zorder=0)
     if about.is_ratio:
         log_axis(axes, limits, RATIO_TICKS)
     axes.set_xlim(limits)

@@ -107,9 +107,27 @@ def heterogeneity(results: Results, about: Outcome, stratum: dict) -> str:
     )
 
 
+HEIGHTS = {"heading": 0.8, "study": 1.0, "mean": 1.0, "new": 0.6, "spread": 0.7}
+"""Rows that each kind of line takes."""
+IN_WORDS = ("heading", "spread")
+"""Kinds of lines whose words run over the plot: the line of no effect spares them."""
+
+
+def _drawn(lines: list[tuple[str, object]], tops: np.ndarray) -> list[tuple[float, float]]:
+    """The stretches of rows that hold results, from top to bottom."""
+    found: list[tuple[float, float]] = []
+    for (kind, _), top in zip(lines, tops, strict=False):
+        if kind in IN_WORDS:
+            continue
+        start, end = top + 0.2, top + 0.2 + HEIGHTS[kind]
+        if found and abs(found[-1][1] - start) < 1e-9:
+            start = found.pop()[0]
+        found.append((start, end))
+    return found
+
+
 def _draw(lines: list[tuple[str, object]], about: Outcome, title: str) -> Figure:
-    heights = {"heading": 0.8, "study": 1.0, "mean": 1.0, "new": 0.6, "spread": 0.7}
-    tops = np.cumsum([0.0, *(heights[kind] for kind, _ in lines)])
+    tops = np.cumsum([0.0, *(HEIGHTS[kind] for kind, _ in lines)])
     grid = base.rows(tops[-1] + 0.7, PLOT, title)
     for at, text, side in ((0, "Study, cells", "left"), (RANDOMISED, "R", "center"),
                            (BIAS, "Bias", "center"), (SIZE, "n", "right"),
@@ -120,14 +138,14 @@ def _draw(lines: list[tuple[str, object]], about: Outcome, title: str) -> Figure
             if not (name.startswith("shrunk") and np.isnan(row["shrunk_mean"]))]  # fmt: skip
     limits = base.limits_of(ends, about, cut=0.02)
     grid.axes.set_xlim(limits)
-    base.value_axis(grid.axes, about, limits)
+    base.value_axis(grid.axes, about, limits, _drawn(lines, tops))
     grid.axes.set_xlabel("")
     grid.figure.text(1, 3 / (72 * grid.figure.get_figheight()), about.axis, ha="right",
                      va="bottom", fontsize=style.SMALL)  # fmt: skip
     for (kind, row), top in zip(lines, tops, strict=False):
-        y = top + 0.5 * heights[kind] + 0.2
+        y = top + 0.5 * HEIGHTS[kind] + 0.2
         if kind == "heading":
-            grid.put(y, 0, str(row), fontweight="bold", bbox=base.PAPER)
+            grid.put(y, 0, str(row), fontweight="bold")
         elif kind == "study":
             _study_in_words(grid, y, row, about)
             _draw_study(grid.axes, y, row, about)
@@ -140,7 +158,7 @@ def _draw(lines: list[tuple[str, object]], about: Outcome, title: str) -> Figure
                 base.span(grid.axes, row["pred_low"], row["pred_high"], y, color=style.INK, lw=1.1,
                           linestyle=(0, (2, 1.5)))  # fmt: skip
         else:
-            grid.put(y, 0, str(row), color=style.GREY, bbox=base.PAPER)
+            grid.put(y, 0, str(row), color=style.GREY)
     return grid.figure
 
 

@@ -9,7 +9,7 @@ from analysis.report import glossary
 from analysis.report.figures.robustness import headlines, name
 from analysis.report.results import Results
 from analysis.report.tables.base import Table, grid, made_from
-from analysis.report.words import choice, count, factor, interval, number, percent
+from analysis.report.words import choice, count, factor, interval, known, number, percent
 
 
 def prior_table() -> Table:
@@ -99,16 +99,24 @@ def publication(results: Results) -> Table:
 
 @made_from("small_study")
 def small_study(results: Results) -> Table:
-    """Classical tests of asymmetry, each with what it is worth."""
+    """Classical tests of asymmetry, each with what it is worth; those that cannot answer at once.
+
+    What trim and fill prints as p is of its mean and no test of asymmetry: its studies are told.
+    """
     names = {"egger": "Egger", "begg": "Begg", "trim_and_fill": "trim and fill"}
     rows = []
     for one in headlines(results):
+        alike: dict[tuple[str, str, str], list[str]] = {}
         for row in results.rows("small_study", **one).to_dict("records"):
-            rows.append({
-                "Headline": name(one), "Test": names.get(row["test"], row["test"]),
-                "Studies": count(row["k_studies"]), "P": number(row["p_value"], 2),
-                "Note": row["note"],
-            })  # fmt: skip
+            fills = row["test"] == "trim_and_fill"
+            added = f"{count(row['k_filled'])} " if known(row["k_filled"]) else ""
+            told = (count(row["k_studies"]), "–" if fills else number(row["p_value"], 2),
+                    f"{added}{row['note']}")  # fmt: skip
+            alike.setdefault(told, []).append(names.get(row["test"], row["test"]))
+        rows += [
+            {"Headline": name(one), "Test": ", ".join(tests), "Studies": k, "P": p, "Note": note}
+            for (k, p, note), tests in alike.items()
+        ]
     return grid(pd.DataFrame(rows), ("Studies", "P"))
 
 

@@ -18,6 +18,7 @@ from analysis.report.text import Link
 from analysis.report.words import chance, count, listed, percent, percent_interval, short
 
 POPULATIONS = {**vocabulary.POPULATIONS, "": "not stated"}
+NOT_FOUND = "none_found"
 NOT_STATED = {"yes": "yes", "no": "no", "not_stated": "not stated"}
 
 
@@ -183,8 +184,12 @@ def _known(row: dict) -> str:
 
 @made_from("outcome_switching")
 def switching(results: Results) -> Table:
-    """Registered against reported primary outcome: another first, then the same, then unclear."""
+    """Registered against reported primary outcome: another first, then the same, then unclear.
+
+    Reports of which no registration was found are named in a sentence (`registered_text`).
+    """
     table = results.table("outcome_switching")
+    table = table[table["registered"] != NOT_FOUND]
     order = {"no": 0, "yes": 1, "unclear": 2}
     table = table.assign(order=table["matches"].map(order)).sort_values(["order", "study_id"])
     shown = [
