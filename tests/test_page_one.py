@@ -30,21 +30,26 @@ def lines(run) -> dict[str, Line]:
 # --- the sentence ------------------------------------------------------------------------------
 
 
-def test_the_title_is_answered_in_one_sentence_with_counts_and_deaths(run):
+def test_the_title_is_answered_in_one_sentence_with_counts(run):
     answer = page_one.answer(run)
     assert answer.startswith("**Yes, in some people:**") and answer.count(". ") == 0
     assert "9 of 9 given stem-cell islets and 2 of 10 given stem-cell progenitors" in answer
     assert "at least 6 of 9 given stem-cell islets needed no insulin at 12 months" in answer
-    assert (
-        "infused cells is more than suggested" in answer
-        and "2 of 9 after islet replacement" in answer
-    )
+    assert answer.endswith("infused cells is more than suggested.")
+
+
+def test_deaths_are_told_once_before_the_cards_and_first(run):
+    told = page_one.text_before_cards(run)
+    assert told.startswith("**Known deaths.**")
+    assert told.count("2 of 9 after islet replacement") == 1
+    assert "died" not in page_one.answer(run)
 
 
 def test_without_counts_or_claims_the_answer_says_that_it_is_not_known(run):
     bare = run.without("share_facts", "claims", "harm_events", "duration_follow_up")
     answer = page_one.answer(bare)
-    assert answer.startswith("**Not known") and "no death is named" in answer
+    assert answer.startswith("**Not known")
+    assert "None named" in page_one.known_harms(bare)
     assert "lasts is not known," in answer
 
 

@@ -174,7 +174,8 @@ def _small(line: Line) -> str:
 
 
 def _line(line: Line) -> str:
-    value = f"<strong>{escape.html(line.value)}</strong>"
+    parts = [f"<strong>{escape.html(part)}</strong>" for part in line.value.split("; ")]
+    value = ";<br>".join(parts)
     interval = f' <span class="span">{escape.html(line.interval)}</span>' if line.interval else ""
     picture = strip(line.where) if line.where else ""
     if line.share:

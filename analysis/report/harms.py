@@ -77,8 +77,8 @@ def how_many(row) -> str:
 def stated(results, event_word: str, approach: str, population: str = "") -> str:
     """Who had a harm, of any cause, of all who speak of it: zeros, counts and lower bounds.
 
-    `0 of 28 counted, and at least 1 of 24`; "" where nobody speaks of it. A population takes the
-    finer ones in.
+    `0 of 28 counted in full, at least 1 of 24 elsewhere`; "" where nobody speaks of it. A
+    population takes the finer ones in.
     """
     facts = results.rows(
         "harm_facts", event=event_word, relation="any", approach=approach, arm="treated"
@@ -93,10 +93,10 @@ def _exact_and_least(k: float, n: float, k_least: float, n_least: float) -> str:
     """Counts and lower bounds of a harm, told apart: each patient is in one of the two."""
     parts = []
     if n:
-        parts.append(f"{k:.0f} of {n:.0f}" + (" counted" if n_least else ""))
+        parts.append(f"{k:.0f} of {n:.0f}" + (" counted in full" if n_least else ""))
     if n_least:
-        parts.append(f"at least {k_least:.0f} of {n_least:.0f}")
-    return ", and ".join(parts)
+        parts.append(f"at least {k_least:.0f} of {n_least:.0f}" + (" elsewhere" if n else ""))
+    return ", ".join(parts)
 
 
 def died(results) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from analysis.report.text import Markdown, said, verbatim
 from analysis.vocabulary import INFUSION, ISLETS, RESET
 
 CARDS = tuple((approach, people) for approach, every in STRATA.items() for people in every)
+SEVERE = "severe_infection"
 TYPES = {"t1d": "type 1", "t2d": "type 2"}
 
 ADVICE = (
@@ -43,22 +44,14 @@ def best_verdict(results, *approaches: str) -> str:
 
 @said
 def answer(results) -> str:
-    """One sentence that answers the title."""
+    """One sentence that answers the title; who died stands before it (`known_harms`)."""
     best = best_verdict(results, RESET, INFUSION)
     others = (
         f"no benefit of an immune reset or of infused cells is more than {best}"
         if verdicts.rank(best) <= verdicts.rank(verdicts.SUGGESTED)
         else "no benefit of an immune reset or of infused cells is shown"
     )
-    died = [
-        f"{harms.how_many(row)} after {vocabulary.APPROACHES[row['approach']]}"
-        for _, row in harms.died(results).iterrows()
-    ]
-    ends = f"{words.listed(died)} are known to have died" if died else "no death is named"
-    return (
-        f"{_islets_answer(results)}; how long that lasts is {_lasting(results)}, {others}, "
-        f"and {ends}."
-    )
+    return f"{_islets_answer(results)}; how long that lasts is {_lasting(results)}, and {others}."
 
 
 def _islets_answer(results) -> str:
@@ -254,14 +247,14 @@ def _harm(results, approach: str, population: str) -> Line:
     table = harms.named(results, approach=approach)
     table = table[table["population"].str.startswith(population)]
     parts, more = [], []
-    for word in ("death", "severe_infection"):
+    for word in ("death", SEVERE):
         counts = harms.stated(results, word, approach, population)
         if not counts:
             parts.append(f"no {harms.event(word)} named")
             continue
         rows = table[table["event"] == word]
         fatal = rows.loc[rows["fatal"] == "yes", "k"].sum()
-        also = f" ({fatal:.0f} fatal)" if word == "severe_infection" and fatal else ""
+        also = f" ({fatal:.0f} fatal)" if word == SEVERE and fatal else ""
         parts.append(f"{harms.event(word, 2)} in {counts}{also}")
         more += [f"{words.study(row.label)}: {row.what}" for row in rows.itertuples()]
     quiet, every, _ = harms.silent(results, "death", approach)
@@ -274,6 +267,8 @@ def _harm(results, approach: str, population: str) -> Line:
 def _also(results, approach: str, population: str) -> Line:
     """What conditioning, drugs or the procedure did besides, in all groups of the approach."""
     counted = harms.also_counted(results, approach)
+    if counted[SEVERE] and harms.stated(results, SEVERE, approach, population):
+        del counted[SEVERE]  # the line above has it
     told = [f"{harms.event(word, 2)} in {counts}" for word, counts in counted.items() if counts]
     never = [
         harms.event(word, 2) + harms.known_elsewhere(approach, word)

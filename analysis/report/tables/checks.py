@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pandas as pd
 
 from analysis import outcomes, priors, risk_of_bias, vocabulary
@@ -9,7 +11,7 @@ from analysis.report import glossary
 from analysis.report.figures.robustness import headlines, name
 from analysis.report.results import Results
 from analysis.report.tables.base import Table, grid, made_from
-from analysis.report.words import choice, count, factor, interval, known, number, percent
+from analysis.report.words import choice, count, factor, interval, known, number, percent, some
 
 
 def prior_table() -> Table:
@@ -109,9 +111,10 @@ def small_study(results: Results) -> Table:
         alike: dict[tuple[str, str, str], list[str]] = {}
         for row in results.rows("small_study", **one).to_dict("records"):
             fills = row["test"] == "trim_and_fill"
-            added = f"{count(row['k_filled'])} " if known(row["k_filled"]) else ""
-            told = (count(row["k_studies"]), "–" if fills else number(row["p_value"], 2),
-                    f"{added}{row['note']}")  # fmt: skip
+            note = row["note"]
+            if fills and known(row["k_filled"]):
+                note = re.sub("^studies ", f"{some(row['k_filled'], 'study')} ", note)
+            told = (count(row["k_studies"]), "–" if fills else number(row["p_value"], 2), note)
             alike.setdefault(told, []).append(names.get(row["test"], row["test"]))
         rows += [
             {"Headline": name(one), "Test": ", ".join(tests), "Studies": k, "P": p, "Note": note}
