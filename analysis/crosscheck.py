@@ -20,7 +20,7 @@ import math
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from analysis import effects as effects_module
 from analysis.central import LOW
@@ -51,7 +51,7 @@ def pool(y: np.ndarray, variance: np.ndarray, method: str) -> dict[str, float]:
     none = math.nan
     if len(y) == 1:
         mean, error = float(y[0]), math.sqrt(float(variance[0]))
-        return {**_interval(mean, error, float(stats.norm.isf(LOW))), "sd": error,
+        return {**_interval(mean, error, -float(special.ndtri(LOW))), "sd": error,
                 "pred_low": none, "pred_high": none, "tau": none}  # fmt: skip
     tau2 = _tau2(y, variance, "dl" if method == "dl" else "pm")
     weights = 1 / (variance + tau2)
@@ -61,12 +61,12 @@ def pool(y: np.ndarray, variance: np.ndarray, method: str) -> dict[str, float]:
     if method == "hksj":
         q = float(np.sum(weights * (y - mean) ** 2)) / (k - 1)
         error = plain * math.sqrt(max(1.0, q))
-        width = float(stats.t.isf(LOW, k - 1))
+        width = -float(special.stdtrit(k - 1, LOW))
     else:
-        error, width = plain, float(stats.norm.isf(LOW))
+        error, width = plain, -float(special.ndtri(LOW))
     low = high = none
     if k >= 3:
-        half = float(stats.t.isf(LOW, k - 2)) * math.sqrt(tau2 + error**2)
+        half = -float(special.stdtrit(k - 2, LOW)) * math.sqrt(tau2 + error**2)
         low, high = mean - half, mean + half
     return {**_interval(mean, error, width), "sd": error, "pred_low": low, "pred_high": high,
             "tau": math.sqrt(tau2)}  # fmt: skip

@@ -108,7 +108,13 @@ class Outcome:
         return (0.0, *(self.modelled(value) for value in self.important))
 
 
-NEAREST = "at the visit nearest 12 months"
+HORIZON = 12.0
+"""Months at which a headline speaks: of the visit nearest to it in the window."""
+WINDOW = (6.0, 18.0)
+TOLERANCE = 0.5
+"""Months by which a visit may miss the window and still count as planned (24 to 26 weeks are the
+six-month visit)."""
+NEAREST = f"at the visit nearest {HORIZON:.0f} months"
 """How a count at a visit is named where no rows say which month it was (`report.visits`)."""
 _C_PEPTIDE = ("c_peptide_auc", "c_peptide_stimulated", "c_peptide_fasting", "c_peptide_unstated")
 

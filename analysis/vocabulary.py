@@ -482,6 +482,9 @@ EVENT_CATEGORIES = {
 GRAVE_EVENTS = ("death", "severe_infection", "malignancy_or_tumour")
 """Events of which every single one is named."""
 
+SERIOUS_EVENTS = ("death", "severe_infection")
+"""Events each of which is a serious adverse event, whoever counts it so."""
+
 COUNTED_HARMS = ("severe_infection", "impaired_fertility", "neutropenia", "organ_toxicity",
                  "severe_hypoglycaemia", "procedure_related", "benign_or_preexisting_tumour",
                  "serious_adverse_event")  # fmt: skip

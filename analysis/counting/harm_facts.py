@@ -184,10 +184,6 @@ def implied(evidence: Evidence, rows: pd.DataFrame) -> pd.DataFrame:
     return single[COLUMNS].reset_index(drop=True)
 
 
-GRAVE = ("death", "severe_infection")
-"""Events each of which is a serious adverse event."""
-
-
 def serious(evidence: Evidence, rows: pd.DataFrame) -> pd.DataFrame:
     """Lower bounds of serious adverse events that follow from deaths and severe infections.
 
@@ -205,7 +201,11 @@ def serious(evidence: Evidence, rows: pd.DataFrame) -> pd.DataFrame:
     treated = rows[(rows["arm"] == "treated") & (rows["relation"] == "any")]
     groups = treated["study_id"].map(patient_groups(evidence.studies))
     stated = set(groups[treated["event_category"] == "serious_adverse_event"])
-    had = treated["event_category"].isin(GRAVE) & treated["events"].gt(0) & ~groups.isin(stated)
+    had = (
+        treated["event_category"].isin(vocabulary.SERIOUS_EVENTS)
+        & treated["events"].gt(0)
+        & ~groups.isin(stated)
+    )
     most = treated[had].assign(patients=groups[had]).sort_values(
         ["patients", "events", "study_id"], ascending=[True, False, True], kind="stable"
     )  # fmt: skip

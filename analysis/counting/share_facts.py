@@ -13,14 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis import cohorts, vocabulary
+from analysis import cohorts, outcomes, vocabulary
 from analysis.counting import ever_free
 from analysis.evidence import Evidence, label_of
 from analysis.evidence.references import reference
 from analysis.records import records
 
-HORIZON, FIRST, LAST, TOLERANCE = 12.0, 6.0, 18.0, 0.5
-"""Months: the visit nearest to the horizon within the window, with its tolerance at both ends."""
 UNDER_SEVEN = r"HbA1c\s*<\s*7(\.0)?\s*%?(\s+maintained)?"
 NO_HYPOGLYCAEMIA = r"free of severe hypoglyc"
 EVER = "ever_insulin_free"
@@ -76,10 +74,10 @@ class Reading:
     overlaps : which declared overlaps make cohorts one group (`cohorts.OVERLAPS`).
     """
 
-    window: tuple[float, float] = (FIRST, LAST)
-    tolerance: float = TOLERANCE
+    window: tuple[float, float] = outcomes.WINDOW
+    tolerance: float = outcomes.TOLERANCE
     any_time: bool = True
-    horizon: float = HORIZON
+    horizon: float = outcomes.HORIZON
     overlaps: str = "declared"
 
 
@@ -251,7 +249,7 @@ def _best(
         elif not any_time and not first - slack <= months <= last + slack:
             left(row, f"no visit between {first:g} and {last:g} months")
         else:
-            horizon = reading.horizon if outcome in ANY_TIME else HORIZON
+            horizon = reading.horizon if outcome in ANY_TIME else outcomes.HORIZON
             distance = abs(months - horizon) if months >= 0 else np.inf
             rank = (0.0 if any_time else -distance, row["n_total"], k, reference(name, row))
             offered.setdefault(study["patients"], []).append((rank, row))

@@ -322,10 +322,11 @@ def _facts(before: Evidence, after: Evidence) -> pd.DataFrame:
 
 def _keyed(table: pd.DataFrame, key: tuple[str, ...]) -> dict[tuple, tuple]:
     """Key of a row -> its cells as text (blank numbers alike), the line left out."""
-    plain = table.drop(columns="line").astype(object)
-    plain = plain.where(plain.notna(), "").map(str)
-    names = plain[list(key)].itertuples(index=False, name=None)
-    return dict(zip(names, plain.itertuples(index=False, name=None), strict=True))
+    columns = [name for name in table if name != "line"]
+    cells = [["" if cell != cell else str(cell) for cell in table[name].tolist()]
+             for name in columns]  # fmt: skip
+    named = zip(*(cells[columns.index(name)] for name in key), strict=True)
+    return dict(zip(named, zip(*cells, strict=True), strict=True))
 
 
 # --- new results ---------------------------------------------------------------------------------

@@ -12,10 +12,11 @@ from analysis.effects.build import CONTROLLED, EFFECT_COLUMNS, OUTCOMES, Effects
 from analysis.effects.derivation import explain
 from analysis.effects.oddities import oddities
 from analysis.effects.rules import Rules
+from analysis.effects.select import in_window
 from analysis.effects.statements import BOUNDED
 from analysis.effects.strata import for_stratum, known_nulls, teachers
 from analysis.effects.tables import headline, se, variance
 
 __all__ = ["BOUNDED", "CONTROLLED", "EFFECT_COLUMNS", "OUTCOMES", "EffectsResult", "Rules",
-           "build", "explain", "for_stratum", "headline", "known_nulls", "oddities", "se",
-           "teachers", "variance"]  # fmt: skip
+           "build", "explain", "for_stratum", "headline", "in_window", "known_nulls", "oddities",
+           "se", "teachers", "variance"]  # fmt: skip

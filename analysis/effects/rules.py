@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from analysis import outcomes
+
 SELECTING = ("window", "tolerance", "controlled_first", "words", "overlaps", "visit_open",
              "untested", "all_nulls", "unstated_measure")  # fmt: skip
 """Choices that only decide which effect speaks."""
@@ -70,9 +72,9 @@ class Rules:
     printed_change: bool = True
     percent_first: bool = False
     small_sample: bool = False
-    horizon: float = 12.0
-    window: tuple[float, float] = (6.0, 18.0)
-    tolerance: float = 0.5
+    horizon: float = outcomes.HORIZON
+    window: tuple[float, float] = outcomes.WINDOW
+    tolerance: float = outcomes.TOLERANCE
     controlled_first: bool = True
     words: bool = True
     overlaps: str = "declared"

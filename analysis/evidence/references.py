@@ -53,6 +53,7 @@ def renamed(evidence: Evidence, names: str) -> str:
     for name in filter(None, str(names).split(";")):
         table, place = name.split(":", 1)
         rows = getattr(evidence, table)
-        found = rows[rows["line"].astype(str) == place] if len(place) < DIGITS else rows.iloc[:0]
+        named = len(place) < DIGITS and place.isdecimal()
+        found = rows[rows["line"] == int(place)] if named else rows.iloc[:0]
         made.append(reference(table, found.iloc[0].to_dict()) if len(found) else name)
     return ";".join(sorted(set(made)))

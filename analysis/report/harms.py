@@ -23,8 +23,7 @@ from analysis.report.figures import base
 from analysis.report.tables.base import Table, grid, made_from
 from analysis.report.text import said, verbatim
 
-GRAVE = vocabulary.GRAVE_EVENTS
-SHOWN = (*GRAVE, "serious_adverse_event")
+SHOWN = (*vocabulary.GRAVE_EVENTS, "serious_adverse_event")
 EVENTS = {
     "death": "death",
     "severe_infection": "severe infection",
@@ -54,7 +53,9 @@ def named(results, **parts: object) -> pd.DataFrame:
     table = table[table["eligible"] == "yes"]
     for name, value in parts.items():
         table = table[table[name] == value]
-    place = table["approach"].map(ORDER.index) * 10 + table["event"].map(GRAVE.index)
+    place = table["approach"].map(ORDER.index) * 10 + table["event"].map(
+        vocabulary.GRAVE_EVENTS.index
+    )
     return table.assign(place=place, least=_bounded_below(results, table)).sort_values(
         ["place", "label"], ignore_index=True, kind="stable"
     )
@@ -148,7 +149,7 @@ def denominators(results) -> str:
     studies = results.evidence.studies
     eligible = studies[studies["include"] == "yes"]
     groups = eligible["study_id"].map(cohorts.patient_groups(studies))
-    _, every, _ = silent(results, GRAVE[0])
+    _, every, _ = silent(results, vocabulary.GRAVE_EVENTS[0])
     k_cohorts, k_groups = eligible["cohort"].nunique(), groups.nunique()
     single = (
         f"; {k_groups - every} are reports of single patients and counted in no rate"
@@ -197,7 +198,7 @@ def events_told(results) -> str:
     if table.empty:
         return "No source names a death, a severe infection or a tumour."
     parts = []
-    for word in GRAVE:
+    for word in vocabulary.GRAVE_EVENTS:
         rows = table[table["event"] == word]
         if rows.empty:
             outside = " ".join(_in_no_count(results, word))
@@ -292,7 +293,9 @@ def _as_told(results, row) -> str:
 def events(results) -> Table:
     """Every named death, severe infection and tumour: one row an event."""
     table = results.table("harm_events")
-    place = table["approach"].map(ORDER.index) * 10 + table["event"].map(GRAVE.index)
+    place = table["approach"].map(ORDER.index) * 10 + table["event"].map(
+        vocabulary.GRAVE_EVENTS.index
+    )
     table = table.assign(place=place).sort_values(["place", "label"], kind="stable")
     shown = pd.DataFrame(
         {
@@ -413,7 +416,7 @@ def also_named(results, approach: str) -> list[str]:
 def silence(results) -> Table:
     """Every group once, those that say the same together: what they say of the gravest harms."""
     table = results.table("harm_summary")
-    table = table[table["event"].isin(GRAVE) & (table["relation"] == "any")]
+    table = table[table["event"].isin(vocabulary.GRAVE_EVENTS) & (table["relation"] == "any")]
     said_of: dict[tuple[str, str], dict[str, str]] = {}
     for row in table.itertuples():
         for word, names in (("silent", row.silent), ("only that none was related", row.other)):
@@ -423,12 +426,15 @@ def silence(results) -> Table:
     for (approach, name), told in sorted(
         said_of.items(), key=lambda item: (ORDER.index(item[0][0]), item[0][1])
     ):
-        says = tuple(told.get(word, "counted") for word in GRAVE)
+        says = tuple(told.get(word, "counted") for word in vocabulary.GRAVE_EVENTS)
         alike.setdefault((approach, *says), []).append(words.study(name))
     rows = [
         {
             "Approach": vocabulary.APPROACHES[approach],
-            **{event(word, 2).capitalize(): one for word, one in zip(GRAVE, says, strict=True)},
+            **{
+                event(word, 2).capitalize(): one
+                for word, one in zip(vocabulary.GRAVE_EVENTS, says, strict=True)
+            },
             "Groups": words.count(len(names)),
             "Which": ", ".join(names),
         }
@@ -441,7 +447,7 @@ def silence(results) -> Table:
 def silence_in_short(results) -> str:
     """How many groups say nothing of each of the gravest harms."""
     parts = []
-    for word in GRAVE:
+    for word in vocabulary.GRAVE_EVENTS:
         quiet, every, _ = silent(results, word)
         if every:
             related = only_related(results, word)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from analysis import certainty, cohorts, outcomes, units, verdicts, vocabulary
+from analysis import certainty, cohorts, effects, outcomes, units, verdicts, vocabulary
 from analysis.evidence import label_of
 from analysis.questions import MEAN, NONE, STUDY, WORDS
 from analysis.report import directions, glossary, visits, words
@@ -168,8 +168,6 @@ def effect(results, outcome: str, approach: str, population: str) -> Reading:
     return replace(_in_words(outcome, head, behind), id=question(head))
 
 
-NEAR = (5.5, 18.5)
-"""Months of a visit near 12 months, half a month of tolerance at both ends (docs/protocol.md)."""
 NOT_OF_ALL = "outcome_defined_group|responder_share"
 """Caveats of results in words that are not of all patients of an arm, or are shares."""
 
@@ -220,11 +218,16 @@ def in_words_told(row: pd.Series, outcome: str) -> str:
     return f"{told}: {side} ({test})"
 
 
+def _near(rows: pd.DataFrame) -> np.ndarray:
+    """Whether the month of results in words is of the visit nearest to the horizon."""
+    return effects.in_window(rows, effects.Rules())
+
+
 def _untested(outcome: str, rows: pd.DataFrame) -> Reading:
     """Reports that compare with controls, none of them with a result that can be used."""
     k = rows["study_id"].nunique()
-    tested = rows["months"].between(*NEAR) & rows["significant"].ne("unstated")
-    why = "none usable" if tested.any() else "none tested at the visit nearest 12 months"
+    tested = _near(rows) & rows["significant"].ne("unstated")
+    why = "none usable" if tested.any() else f"none tested {outcomes.NEAREST}"
     short = f"compared in {words.some(k, 'report')}, {why}"
     details = "; ".join(in_words_told(row, outcome) for _, row in rows.iterrows())
     return Reading(outcome, NONE, value=f"{short}: {details}", short=short, caveat=details)
@@ -233,7 +236,7 @@ def _untested(outcome: str, rows: pd.DataFrame) -> Reading:
 def _beside(results, reading: Reading, stratum: dict[str, str]) -> Reading:
     """A single study with what other reports say in words of other months."""
     rows = in_words(results, reading.outcome, *stratum.values(), "treated_vs_control")
-    rows = rows[~(rows["months"].between(*NEAR) & rows["significant"].ne("unstated"))]
+    rows = rows[~(_near(rows) & rows["significant"].ne("unstated"))]
     if rows.empty:
         return reading
     told = "; ".join(in_words_told(row, reading.outcome) for _, row in rows.iterrows())

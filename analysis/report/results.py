@@ -60,10 +60,6 @@ class Results:
         return {}
 
     @cached_property
-    def _groups(self) -> dict[tuple[str, ...], dict[tuple, list[int]]]:
-        return {}
-
-    @cached_property
     def estimates(self) -> pd.DataFrame:
         """The table of estimates."""
         return self.table("estimates")
@@ -85,19 +81,8 @@ class Results:
         return self._places.get(**parts)
 
     def rows(self, name: str, **parts: object) -> pd.DataFrame:
-        """Rows of a declared table whose columns have these values, as `results.rows`.
-
-        Where the rows with each set of values stand is looked up once for the same columns.
-        """
-        results.TABLES[name].require(parts)
-        table, key = self.table(name), (name, *parts)
-        if key not in self._groups:
-            places = self._groups.setdefault(key, {})
-            values = table[list(parts)].itertuples(index=False, name=None)
-            for place, one in enumerate(values):
-                places.setdefault(one, []).append(place)
-        found = self._groups[key].get(tuple(parts.values()), [])
-        return table.take(found).reset_index(drop=True)
+        """Rows of a declared table whose columns have these values (`results.rows`)."""
+        return results.rows(self.table(name), name, **parts)
 
     def steps(self, name: str) -> tuple[str, ...]:
         """The steps behind a name, as `isletmeta explain` prints them; none where it names none."""

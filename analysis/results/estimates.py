@@ -201,16 +201,15 @@ def find(table: pd.DataFrame, **parts: str | float | None) -> pd.DataFrame:
     compared to eight digits.
     """
     ESTIMATES.require(parts)
-    chosen = pd.Series(True, index=table.index)
+    chosen = np.ones(len(table), dtype=bool)
     for name, value in parts.items():
         if name not in PARTS:
             raise KeyError(f"not a part of an estimate: {name}; parts: {', '.join(PARTS)}")
         if name in ("month", "threshold"):
             wanted = _number(value)
-            same = np.isclose(table[name], wanted, rtol=1e-7, atol=1e-9, equal_nan=True)
-            chosen &= pd.Series(same, index=table.index)
+            chosen &= np.isclose(table[name], wanted, rtol=1e-7, atol=1e-9, equal_nan=True)
         else:
-            chosen &= table[name] == value
+            chosen &= (table[name] == value).to_numpy(dtype=bool)
     return table[chosen]
 
 

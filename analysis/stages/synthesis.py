@@ -228,6 +228,7 @@ def seen_against_nature(facts: pd.DataFrame, outcome: str) -> bool:
 def _of_durations(estimates, tables, evidence):
     """Every share still insulin-free on the stacked curve."""
     facts = tables.get("duration_facts", results.TABLES["duration_facts"].empty())
+    judged = risk_of_bias.lookup(evidence.risk_of_bias)
     found = results.find(estimates, quantity="survival", variant="stacked")
     for row in found.to_dict("records"):
         own = facts[facts["approach"].eq(row["approach"])]
@@ -238,7 +239,9 @@ def _of_durations(estimates, tables, evidence):
         yield pd.Series(row), ALL, certainty.Body(
             randomised=False,
             weights=tuple(own["k_ever"].fillna(1)),
-            judgements=tuple(risk_of_bias.of_studies(evidence, own["study_id"], "insulin")),
+            judgements=tuple(
+                risk_of_bias.of_studies(evidence, own["study_id"], "insulin", judged)
+            ),
             n_patients=row["n_patients"],
             ci_low=row["ci_low"], ci_high=row["ci_high"], neutral=np.nan,
         )  # fmt: skip
