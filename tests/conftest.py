@@ -130,24 +130,64 @@ def stub_results(tracked_raw, once) -> Path:
     return once("stub-results", make)
 
 
+def rendered(folder: Path, run_folder: Path, *formats: str) -> None:
+    """Render the whole report into a folder by the embedded renderer, on the tracked results."""
+    targets = {form: folder / f"report.{form}" for form in formats}
+    with without_quarto():
+        made = render.render_all(
+            ROOT / "report.qmd", targets, env={"ISLETMETA_OUT": str(run_folder)}
+        )
+    faults = {form: each.faults for form, each in made.items()}
+    (folder / "faults.json").write_text(json.dumps(faults), encoding="utf-8")
+
+
 @pytest.fixture(scope="session")
-def whole_report(run_folder, once) -> dict[str, render.Rendered]:
-    """The whole report in every format by the embedded renderer, once, on the tracked results."""
+def whole_page(run_folder, once) -> Path:
+    """The file of the whole report in HTML, made once."""
+    return once("page", lambda folder: rendered(folder, run_folder, "html")) / "report.html"
 
-    def make(folder: Path) -> None:
-        targets = {form: folder / f"report.{form}" for form in render.FORMATS}
-        with without_quarto():
-            made = render.render_all(
-                ROOT / "report.qmd", targets, env={"ISLETMETA_OUT": str(run_folder)}
-            )
-        said = {form: [each.renderer, each.faults] for form, each in made.items()}
-        (folder / "said.json").write_text(json.dumps(said), encoding="utf-8")
 
-    folder = once("report", make)
-    said = json.loads((folder / "said.json").read_text(encoding="utf-8"))
+@pytest.fixture(scope="session")
+def on_paper(run_folder, once) -> dict[str, render.Rendered]:
+    """The whole report in PDF and Word, made once: dear, for slow tests."""
+    folder = once("paper", lambda folder: rendered(folder, run_folder, "pdf", "docx"))
+    faults = json.loads((folder / "faults.json").read_text(encoding="utf-8"))
     return {
-        form: render.Rendered(folder / f"report.{form}", *words) for form, words in said.items()
+        form: render.Rendered(folder / f"report.{form}", "", found)
+        for form, found in faults.items()
     }
+
+
+@pytest.fixture(scope="session")
+def text_of(run_folder, tracked_raw, once) -> Callable[..., dict[str, str]]:
+    """The text of the report by its place, computed once a kind of run.
+
+    `text_of("tracked")` is that of the tracked run; `text_of("few")`, `text_of("nobody")` and
+    `text_of("turned")` are those of runs made from it. What stands in the tables of other people's
+    words and in figures is left out unless `verbatim` or `figures` asks for it.
+    """
+    import mirror
+    import report_text
+
+    from analysis.report import load
+
+    kinds = {"few": report_text.Few, "nobody": report_text.Nobody, "turned": mirror.Mirror}
+
+    def text(kind: str, *, verbatim: bool = False, figures: bool = False) -> dict[str, str]:
+        def make(folder: Path) -> None:
+            run = load(run_folder, tracked_raw)
+            if kind in kinds:
+                said = report_text.said(kinds[kind](run.out, run.evidence))
+            else:
+                said = report_text.said(run, verbatim=True, figures=True)
+            (folder / "text.json").write_text(json.dumps(said), encoding="utf-8")
+
+        found = json.loads((once(f"text-{kind}", make) / "text.json").read_text(encoding="utf-8"))
+        hidden = () if verbatim else report_text.VERBATIM
+        hidden += () if figures else ("fig-",)
+        return {place: words for place, words in found.items() if not place.startswith(hidden)}
+
+    return text
 
 
 @contextmanager

@@ -36,9 +36,9 @@ pytestmark = [  # two minutes: CI runs them before the fast tests
 
 
 @pytest.fixture(scope="module")
-def address(whole_report):
+def address(whole_page):
     """The whole report as a file."""
-    return whole_report["html"].path.as_uri()
+    return whole_page.as_uri()
 
 
 @pytest.fixture(scope="module")

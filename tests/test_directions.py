@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mirror import Mirror
-from report_text import said
 
 from analysis import claims, outcomes, verdicts
 from analysis.render import source as sources
@@ -135,13 +134,13 @@ def turned(run_folder, tracked_raw):
 
 
 @pytest.fixture(scope="module")
-def text(run):
-    return said(run)
+def text(text_of):
+    return text_of("tracked")
 
 
 @pytest.fixture(scope="module")
-def other(turned):
-    return said(turned)
+def other(text_of):
+    return text_of("turned")
 
 
 def number(word: str) -> float:

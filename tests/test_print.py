@@ -14,10 +14,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from conftest import every
 from matplotlib import get_data_path
 from matplotlib._afm import AFM
-from matplotlib.text import Text
 from test_render import space
 
 from analysis.render import Cell, docx, quarto, split
@@ -38,25 +36,28 @@ MOST_PAGES, SMALLEST = 45, 6.0
 ZOOM = 3
 """At which pdftohtml tells sizes, in whole numbers: 18 is at least six points."""
 
-pytestmark = pytest.mark.skipif(
-    not all(map(shutil.which, ("pdftotext", "pdftoppm", "pdftohtml"))),
-    reason="poppler's tools (pdftotext, pdftoppm, pdftohtml) are not installed",
-)
+pytestmark = [  # half a minute: a small report in every format is among the fast tests of rendering
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not all(map(shutil.which, ("pdftotext", "pdftoppm", "pdftohtml"))),
+        reason="poppler's tools (pdftotext, pdftoppm, pdftohtml) are not installed",
+    ),
+]
 
 
 @pytest.fixture(scope="module")
-def texts(whole_report):
+def texts(on_paper):
     """The words of each page."""
-    command = ["pdftotext", "-layout", whole_report["pdf"].path, "-"]
+    command = ["pdftotext", "-layout", on_paper["pdf"].path, "-"]
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True)
     return done.stdout.split("\f")[:-1]
 
 
 @pytest.fixture(scope="module")
-def pages(whole_report, tmp_path_factory):
+def pages(on_paper, tmp_path_factory):
     """Each page as an array that is True where there is ink."""
     folder = tmp_path_factory.mktemp("pages")
-    subprocess.run(["pdftoppm", "-gray", "-r", str(DOTS), whole_report["pdf"].path, folder / "p"],
+    subprocess.run(["pdftoppm", "-gray", "-r", str(DOTS), on_paper["pdf"].path, folder / "p"],
                    check=True, capture_output=True)  # fmt: skip
     found = []
     for path in sorted(folder.glob("p-*.pgm")):
@@ -68,9 +69,9 @@ def pages(whole_report, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def words(whole_report):
+def words(on_paper):
     """Of each page its words: left, top, right, bottom in points, and text."""
-    done = subprocess.run(["pdftotext", "-bbox", whole_report["pdf"].path, "-"],
+    done = subprocess.run(["pdftotext", "-bbox", on_paper["pdf"].path, "-"],
                           capture_output=True, text=True, encoding="utf-8", check=True)  # fmt: skip
     word = re.compile(r'<word xMin="(.*?)" yMin="(.*?)" xMax="(.*?)" yMax="(.*?)">(.*?)</word>')
     return [
@@ -85,8 +86,8 @@ def test_the_pages_before_the_tables_of_every_fact_are_few(texts):
     assert facts <= MOST_PAGES
 
 
-def test_no_letter_is_smaller_than_six_points(whole_report):
-    command = ["pdftohtml", "-xml", "-i", "-stdout", "-zoom", str(ZOOM), whole_report["pdf"].path]
+def test_no_letter_is_smaller_than_six_points(on_paper):
+    command = ["pdftohtml", "-xml", "-i", "-stdout", "-zoom", str(ZOOM), on_paper["pdf"].path]
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True)
     sizes = [int(size) for size in re.findall(r'<fontspec [^>]*size="(\d+)"', done.stdout)]
     assert len(sizes) > 5
@@ -163,35 +164,9 @@ def _cards(folder: Path):
     return page_one.cards(load(folder))
 
 
-@pytest.mark.parametrize("stride", every(5, 1), ids=["some", "all"])
-def test_no_text_of_a_figure_is_cut_at_its_edge(run_folder, stride):
-    """On the page, and on paper where panels stand side by side."""
-    from analysis.report import load, style
-
-    style.apply()
-    known = space(load(run_folder))
-    cells = [part for part in split((ROOT / "report.qmd").read_text(encoding="utf-8"))[1]
-             if isinstance(part, Cell) and part.label.startswith("fig-")]  # fmt: skip
-    for cell in cells[::stride]:
-        figure = eval(cell.source.strip(), known)
-        for other in (False, True):
-            if other and not style.side_by_side(figure):
-                continue
-            figure.draw_without_rendering()
-            whole = figure.bbox
-            for text in figure.findobj(Text):
-                if not text.get_visible() or not text.get_text().strip() or text.get_clip_on():
-                    continue
-                box = text.get_window_extent()
-                inside = box.x0 > -1 and box.x1 < whole.width + 1
-                assert inside, (
-                    f"{cell.label}: {text.get_text()!r} ({box.x1:.0f} > {whole.width:.0f})"
-                )
-
-
-def test_word_and_pdf_pass_the_audit(whole_report):
-    assert whole_report["docx"].faults == []
-    assert whole_report["pdf"].faults == []
+def test_word_and_pdf_pass_the_audit(on_paper):
+    assert on_paper["docx"].faults == []
+    assert on_paper["pdf"].faults == []
 
 
 def test_every_page_has_its_number_and_a_running_head(texts):
@@ -255,9 +230,9 @@ def test_the_words_of_the_page_are_in_print(texts):
 
 
 @pytest.fixture(scope="module")
-def package(whole_report):
+def package(on_paper):
     """The parts of the Word document."""
-    with zipfile.ZipFile(whole_report["docx"].path) as found:
+    with zipfile.ZipFile(on_paper["docx"].path) as found:
         return {name: found.read(name) for name in found.namelist()}
 
 

@@ -526,9 +526,9 @@ def parts():
 
 
 @pytest.fixture(scope="module")
-def report(whole_report):
+def report(whole_page):
     """The whole report in HTML, on the tracked results."""
-    return whole_report["html"].path.read_text(encoding="utf-8")
+    return whole_page.read_text(encoding="utf-8")
 
 
 def space(results) -> dict:
@@ -590,6 +590,34 @@ def test_every_figure_has_its_own_alternative_text(report, parts):
 def test_figures_are_vectors_and_the_page_is_light(report):
     assert "data:image/png" not in report
     assert len(report.encode()) < 4e6
+
+
+@pytest.mark.parametrize("stride", every(5, 1), ids=["some", "all"])
+def test_no_text_of_a_figure_is_cut_at_its_edge(run_folder, stride):
+    """On the page, and on paper where panels stand side by side."""
+    from matplotlib.text import Text
+
+    from analysis.report import load, style
+
+    style.apply()
+    known = space(load(run_folder))
+    cells = [part for part in sources.read(REPORT)[1]
+             if isinstance(part, render.Cell) and part.label.startswith("fig-")]  # fmt: skip
+    for cell in cells[::stride]:
+        figure = eval(cell.source.strip(), known)
+        for other in (False, True):
+            if other and not style.side_by_side(figure):
+                continue
+            figure.draw_without_rendering()
+            whole = figure.bbox
+            for text in figure.findobj(Text):
+                if not text.get_visible() or not text.get_text().strip() or text.get_clip_on():
+                    continue
+                box = text.get_window_extent()
+                inside = box.x0 > -1 and box.x1 < whole.width + 1
+                assert inside, (
+                    f"{cell.label}: {text.get_text()!r} ({box.x1:.0f} > {whole.width:.0f})"
+                )
 
 
 def test_chains_open_without_a_script_and_ask_nothing_of_a_server(report, run_folder):

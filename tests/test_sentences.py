@@ -7,9 +7,6 @@ not at all: what is right there is right for any result.
 import re
 
 import pytest
-from report_text import Few, Nobody, said
-
-from analysis.report import load
 
 MANY = (
     "studies|patients|groups|cohorts|trials|reports|months|years|people|deaths|analyses|headlines|"
@@ -75,13 +72,9 @@ def test_what_is_right_is_no_fault(text):
     assert not faults(text)
 
 
-@pytest.fixture(scope="module", params=["run", "few", "nobody"])
-def text(request, run_folder, tracked_raw):
-    there = load(run_folder, tracked_raw)
-    if request.param == "run":
-        return said(there, figures=True)
-    kind = {"few": Few, "nobody": Nobody}[request.param]
-    return said(kind(there.out, there.evidence))
+@pytest.fixture(params=["tracked", "few", "nobody"])
+def text(request, text_of):
+    return text_of(request.param, figures=True)
 
 
 def test_no_computed_sentence_of_the_report_has_such_a_fault(text):

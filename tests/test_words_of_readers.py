@@ -4,7 +4,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from report_text import prose, said
+from report_text import prose
 
 from analysis.report import glossary, load
 
@@ -37,9 +37,9 @@ class _Face(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def face(whole_report) -> str:
+def face(whole_page) -> str:
     reader = _Face()
-    reader.feed(whole_report["html"].path.read_text(encoding="utf-8"))
+    reader.feed(whole_page.read_text(encoding="utf-8"))
     return re.sub(r"\s+", " ", " ".join(reader.words))
 
 
@@ -61,8 +61,8 @@ def test_no_study_is_called_by_its_key(face, run):
     assert not sorted(keys & set(re.findall(r"[\w]+", face)))
 
 
-def test_nothing_of_it_stands_in_print_either(run):
-    told = "\n".join([prose(), *said(run, verbatim=True).values()])
+def test_nothing_of_it_stands_in_print_either(text_of):
+    told = "\n".join([prose(), *text_of("tracked", verbatim=True).values()])
     told = re.sub(r"`[^`]*`|\$[^$]*\$", "", told)
     assert not sorted(set(UNDERSCORE.findall(told)))
 
@@ -121,8 +121,8 @@ def test_every_short_form_has_its_meaning_where_it_is_first_met(face):
     assert not late
 
 
-def test_no_short_form_is_used_without_standing_in_that_list(run):
-    told = "\n".join([prose(), *said(run, figures=True).values()])
+def test_no_short_form_is_used_without_standing_in_that_list(text_of):
+    told = "\n".join([prose(), *text_of("tracked", figures=True).values()])
     told = re.sub(r"`[^`]*`|\$[^$]*\$|https?://\S+|\bNCT\d+", "", told)
     told = re.sub(r"\b[A-Z]\w+ [A-Z]{1,2}(?= et al|,? (19|20)\d\d|, )", "", told)  # authors
     assert not sorted(set(SHORT.findall(told)) - set(MEANT) - NAMES)

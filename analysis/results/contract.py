@@ -83,6 +83,10 @@ class Table:
 
     def empty(self) -> pd.DataFrame:
         """The table without rows, typed."""
+        return self._without_rows.copy()
+
+    @cached_property
+    def _without_rows(self) -> pd.DataFrame:
         return checked(self, pd.DataFrame(columns=self.names))
 
 
