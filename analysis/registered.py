@@ -14,6 +14,7 @@ import datetime as dt
 import math
 from collections.abc import Iterable
 
+import numpy as np
 import pandas as pd
 
 from analysis import cohorts
@@ -185,8 +186,8 @@ def overdue(evidence: Evidence, day: dt.date) -> pd.DataFrame:
     table = ongoing(evidence)
     due = [last_day(text) if text else dt.date.max for text in table["expected"]]
     late = [12 * (day.year - end.year) + day.month - end.month for end in due]
-    table = table.assign(months_late=late)
-    return table[[end < day for end in due]].reset_index(drop=True)
+    over = np.array([end < day for end in due], dtype=bool)
+    return table.assign(months_late=late)[over].reset_index(drop=True)
 
 
 def of_stratum(table: pd.DataFrame, approach: str, population: str) -> pd.DataFrame:

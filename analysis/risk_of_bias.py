@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from analysis import outcomes
@@ -148,6 +149,7 @@ def not_judged(evidence: Evidence) -> pd.DataFrame:
     present = pd.concat([part[["study_id", "outcome_family"]] for part in parts])
     present = present.merge(eligible, on="study_id")[["cohort", "outcome_family"]]
     judged = lookup(evidence.risk_of_bias)
-    missing = [key not in judged for key in present.itertuples(index=False, name=None)]
+    keys = present.itertuples(index=False, name=None)
+    missing = np.fromiter((key not in judged for key in keys), dtype=bool, count=len(present))
     found = present[missing].drop_duplicates().sort_values(["cohort", "outcome_family"])
     return found.reset_index(drop=True)

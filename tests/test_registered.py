@@ -228,6 +228,8 @@ def test_a_trial_whose_primary_visits_are_over_is_due_at_its_end(evidence):
         ["2027-01", "study"]
     ]
     assert len(rg.overdue(made, dt.date(2027, 1, 31))) == 0
+    none = dataclasses.replace(made, registered_trials=made.registered_trials.iloc[:0])
+    assert "months_late" in rg.overdue(none, dt.date(2027, 3, 1))
     assert rg.overdue(made, dt.date(2027, 3, 1))["months_late"].tolist() == [2]
 
 

@@ -1,6 +1,7 @@
 """Risk of bias: the overall judgement follows from the domains, and nobody is forgotten."""
 
 import csv
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -88,6 +89,12 @@ def test_a_cohort_that_nobody_judged_counts_as_high_and_is_named(evidence):
     assert ("chen2016", "objective") in set(missing.itertuples(index=False, name=None))
     judged = set(rb.lookup(evidence.risk_of_bias))
     assert judged.isdisjoint(missing.itertuples(index=False, name=None))
+
+
+def test_where_there_are_no_results_nobody_is_left_unjudged(evidence):
+    facts = ("outcomes", "directions", "responders", "independence", "safety")
+    none = {name: getattr(evidence, name).iloc[:0] for name in facts}
+    assert rb.not_judged(replace(evidence, **none)).empty
 
 
 def test_all_reports_of_a_cohort_share_its_judgement(evidence):

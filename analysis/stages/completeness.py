@@ -50,7 +50,7 @@ def faults(estimates: pd.DataFrame, tables: Tables) -> list[str]:
         are not judged: the stage that makes them was not run.
     """
     kinds = {kind for kind, name in FACTS.items() if name in tables}
-    own = [outcomes.get(name).kind in kinds for name in estimates["outcome"]]
+    own = estimates["outcome"].map(lambda name: outcomes.get(name).kind in kinds).astype(bool)
     return compared(estimates[own], expected(tables)) + without_standing(tables)
 
 
