@@ -9,8 +9,8 @@ Stages that draw nothing do not know the seed (a test of the pipeline holds that
 from further seeds start from its results and compute what draws, and the synthesis, anew. Two
 tables are written: docs/forced_runs.csv, one row a run (how it ended, what it computed, seconds,
 fits withheld), and docs/forced_runs_fits.csv, one row a fit and code generation (runs, passed at
-the first try, passed in the end). Runs that are in the table already are not done again, so that
-the work can be interrupted.
+the first try, passed in the end); docs/forced_runs.md says both in short. Runs that are in the
+table already are not done again, so that the work can be interrupted.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ CODES = ("generic", "haswell", "native")
 
 RUNS = ROOT / "docs" / "forced_runs.csv"
 FITS = ROOT / "docs" / "forced_runs_fits.csv"
+TOLD = ROOT / "docs" / "forced_runs.md"
 KEY = ["code", "seed"]
 
 
@@ -98,6 +99,31 @@ def rates(old: pd.DataFrame, fits: list[dict]) -> pd.DataFrame:
     return both.groupby(["code", "stage", "fit"], as_index=False)[columns].sum()
 
 
+def summary(runs: pd.DataFrame, fits: pd.DataFrame) -> str:
+    """Both tables in short, as Markdown: how the runs ended, and how often each fit passed."""
+    ended, codes = runs["report"].astype(bool), list(dict.fromkeys(runs["code"]))
+    lines = [
+        "# Runs from many seeds, on several code generations",
+        "",
+        f"Made by `python benchmarks/forced_runs.py`: {int(ended.sum())} of {len(runs)} runs ended "
+        f"in a report ({runs['seed'].nunique()} seeds, {', '.join(codes)}), "
+        f"{int(runs['withheld'].sum())} fits withheld in all of them.",
+        "",
+        "A fit passes where R-hat is at most 1.01, bulk and tail effective sample sizes are at "
+        "least 400 and no transition diverges. Passed at the first try, of runs:",
+        "",
+        f"| fit | {' | '.join(codes)} |",
+        f"|---|{'---|' * len(codes)}",
+    ]
+    for (_, fit), own in fits.groupby(["stage", "fit"]):
+        by_code = own.set_index("code")
+        cells = (f"{by_code.loc[c, 'first']} of {by_code.loc[c, 'runs']}" for c in codes)
+        lines.append(f"| {fit} | {' | '.join(cells)} |")
+    first, passed, tried = (int(fits[name].sum()) for name in ("first", "passed", "runs"))
+    lines += ["", f"In all {first} of {tried} at the first try, {passed} in the end.", ""]
+    return "\n".join(lines)
+
+
 def read(path: Path, columns: list[str]) -> pd.DataFrame:
     """A table written before; empty where there is none."""
     return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=columns)
@@ -128,6 +154,7 @@ def main() -> None:
                 print(row, flush=True)
             fits.to_csv(FITS, index=False, lineterminator="\n")
             runs.to_csv(RUNS, index=False, lineterminator="\n")
+            TOLD.write_text(summary(runs, fits), encoding="utf-8")
     ended = int(runs["report"].astype(bool).sum())
     print(f"{ended} of {len(runs)} runs ended in a report")
 
