@@ -130,3 +130,22 @@ def test_no_short_form_is_used_without_standing_in_that_list(text_of):
 
 def test_no_meaning_is_kept_of_a_form_that_is_gone(face):
     assert not [form for form in MEANT if not re.search(rf"\b{form}\b", face)]
+
+
+@pytest.mark.parametrize(
+    ("author", "journal", "year", "label"),
+    [
+        ("Cai J", "Diabetes Care 2016;39:149", 2016.0, "Cai 2016"),
+        ("not shown", "J Diabetes Metab Disord 2015;14:33", 2015.0, "J Diabetes Metab Disord 2015"),
+        ("", "Endocrine Abstracts 2023", 2023.0, "Endocrine Abstracts 2023"),
+        ("not shown", "", 2015.0, "authors not seen 2015"),
+        ("", "Diabetes", float("nan"), "Diabetes"),
+    ],
+)
+def test_a_study_without_a_known_author_is_called_by_its_journal(author, journal, year, label):
+    study = {"first_author": author, "journal": journal, "year": year}
+    assert glossary._label(study) == label
+
+
+def test_no_study_is_called_not_shown(face):
+    assert "not shown 2" not in face and "authors not seen, 2015)" not in face

@@ -92,8 +92,9 @@ def result(results: Results, outcome: str, approach: str, population: str) -> st
     mean = mean_of(results, **stratum)
     what = (f"{number(mean['mean'], about.digits)} times that of controls" if about.is_ratio
             else f"{number(mean['mean'], about.digits)}{about.suffix}")  # fmt: skip
+    compared = about.noun if about.is_ratio else f"the difference in {about.noun}"
     text = (
-        f"Against control groups {about.noun} came to **{what}** (95 % credible interval "
+        f"Against control groups {compared} came to **{what}** (95 % credible interval "
         f"{interval(mean['ci_low'], mean['ci_high'], about.digits)}; "
         f"{base(row['k_studies'], row['n_patients'])}); a new study may find "
         f"{interval(mean['pred_low'], mean['pred_high'], about.digits)}"
@@ -108,9 +109,10 @@ def result(results: Results, outcome: str, approach: str, population: str) -> st
     ]
     if chances:
         text += f". The chance is {listed(chances)}"
-    out = readings.ruled_out(results, outcome, approach, population)
-    if out:
-        text += f": {out}" if chances else f". {out[:1].upper()}{out[1:]}"
+    out = readings.out_of_reach(results, outcome, approach, population)
+    if out is not None:
+        size = readings.figure(outcome, out[0])
+        text += f". So an effect of the important size, {size}, is nearly ruled out"
     return f"{text}. {_certainty(results, outcome, approach, population)}".strip()
 
 
@@ -281,14 +283,16 @@ def overview(results: Results) -> str:
 @said
 def flow(results: Results) -> str:
     """Why rows of the evidence are in no effect, and why most effects do not speak."""
-    told = [f"{n} {what} (most often: {verbatim(why)})" for what, n, why in rows_out(results)]
+    told = [f"{n} {what.removesuffix(' left out')} (most often: {verbatim(why)})"
+            for what, n, why in rows_out(results)]  # fmt: skip
     if not told:
         return ""
     return (
-        f"In no effect are {listed(told)}. Of the effects, one speaks for each group of patients, "
-        "outcome and comparison: the others are other visits, measures or reports of the same "
-        "patients, changes without controls soon after diagnosis (shown apart), subgroups, single "
-        "patients, and nulls that stand outside the headline; these are never pooled."
+        f"Left out of every effect are {listed(told)}. Of the effects, one speaks for each group "
+        "of patients, outcome and comparison: the others are other visits, measures or reports of "
+        "the same patients, changes without controls soon after diagnosis (shown apart), "
+        "subgroups, single patients, and nulls that stand outside the headline; these are never "
+        "pooled."
     )
 
 
@@ -344,8 +348,9 @@ def bias(results: Results) -> str:
     missing = risk_of_bias.not_judged(results.evidence)["cohort"].nunique()
     return (
         f"For objective outcomes {high} of {len(own)} judged cohorts are at high, serious or "
-        f"critical risk of bias, {none_or(low)} at low risk. Without a settled judgement for some "
-        f"outcome: {some(missing, 'eligible cohort')}; that counts as high."
+        f"critical risk of bias, {none_or(low)} at low risk. For "
+        f"{some(missing, 'eligible cohort')} no judgement is settled for some outcome; that "
+        "counts as high."
     )
 
 
@@ -364,7 +369,8 @@ def standing(results: Results) -> str:
 def left_out(results: Results) -> str:
     """Which single study moves each headline most."""
     told = [text for one in headlines(results) if (text := _left_out(results, one))]
-    return f"The study whose omission moves the mean most: {'; '.join(told)}." if told else ""
+    rows = "\n".join(f"- {one}" for one in told)
+    return f"The study whose omission moves each mean most:\n\n{rows}" if told else ""
 
 
 def _left_out(results: Results, one: dict) -> str:
@@ -389,7 +395,8 @@ def duration(results: Results, approach: str) -> str:
         return "How long freedom from insulin lasts was not estimated: too few durations."
     row = reach.iloc[0]
     cohorts_ = studies(row["k_cohorts"], "cohort")
-    text = f"{count(row['n_ever_free'])} people ever free of insulin, in {cohorts_}, tell how long"
+    people = some(row["n_ever_free"], "person")
+    text = f"How long they stayed free of insulin is told of {people} ever free, in {cohorts_}"
     if known(row["last_month"]):
         text += (
             f": nothing can be said beyond month {count(row['last_month'])}, the last with at "
@@ -502,7 +509,9 @@ def shares(results: Results, approach: str, population: str, *names: str) -> str
     text = "".join(f"\n- {words}" for words in counted)
     if missing:
         text += f"\n\nNobody counts patients {listed(missing, 'or')}."
-    head = "Of all treated, with exact 95 % intervals (typical and new study: hierarchical model):"
+    modelled = any("; typical study " in words for words in counted)
+    head = "Of all treated, with exact 95 % intervals"
+    head += "; a typical and a new study are estimated from all of them:" if modelled else ":"
     return f"{head}\n{text}" if counted else text.strip()
 
 
@@ -552,16 +561,34 @@ def _share(results: Results, outcome: str, approach: str, population: str,
 
 @said
 def levels_reached(results: Results) -> str:
-    """The level of C-peptide that people reached who made none before, class by class."""
+    """The level of C-peptide that people reached who made none before, class by class.
+
+    Beside it the limits of the counts: a source may print several, of which one is counted.
+    """
     told = [
-        f"{name}: {verbatim('; '.join(found))}"
+        f"{name} {verbatim('; '.join(one.told for one in found))}"
         for word, name in readings.CLASS_WORDS.items()
-        if (found := readings.levels_reached(results, word))
+        if (found := readings.levels(results, word))
     ]
-    if not told:
-        return "No source prints the level of C-peptide that was reached."
-    return (f"The level reached, stimulated, at the last visit with a number: {'. '.join(told)}. "
-            "Single patients are told where they are the only numbers.")  # fmt: skip
+    about = outcomes.get("c_peptide_gain")
+    matters = f"{number(about.important[0], about.digits)}{about.suffix}"
+    text = "No source prints the level of C-peptide that was reached."
+    if told:
+        text = (
+            "How much C-peptide came back, after a stimulus such as a meal, at the last visit with "
+            f"a number: {'; '.join(told)}. For comparison: a gain of {matters} counts as important "
+            "here. Single patients are told where they are the only numbers."
+        )
+    facts = readings.counted(results, "c_peptide_detectable", ISLETS, "t1d")
+    if facts.empty:
+        return text
+    text += (" Whoever passed the limit of the source counts as making C-peptide: "
+             f"{verbatim(readings.limits(facts))}.")  # fmt: skip
+    others = readings.other_limits(results, facts)
+    if others:
+        text += (" The same people by other limits or at other visits, in no sum: "
+                 f"{verbatim('; '.join(others))}.")  # fmt: skip
+    return text
 
 
 @said

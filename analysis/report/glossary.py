@@ -110,6 +110,11 @@ def spoken(words: str) -> str:
     return ", ".join(found)
 
 
+def reason(text: str) -> str:
+    """Why a row was left out, where two clauses of it say opposite things: it cannot be used."""
+    return text.replace("study not eligible: eligible, but ", "study eligible, but ")
+
+
 def parameter(word: str) -> str:
     """A parameter of a model in words."""
     return PARAMETERS.get(word, word.replace("_", " "))
@@ -129,14 +134,20 @@ def named(text: str, labels: Mapping[str, str]) -> str:
 
 
 def labels(evidence: Evidence) -> dict[str, str]:
-    """Author and year of every study by its key; what no source named is said to be not seen."""
+    """Author and year of every study by its key; journal and year where no author was seen."""
     return {row["study_id"]: _label(row) for row in evidence.studies.to_dict("records")}
 
 
+NO_AUTHOR = ("", "not shown")
+"""What stands for the first author where no page that was read names one."""
+
+
 def _label(study: dict) -> str:
-    if study["first_author"]:
+    if study["first_author"] not in NO_AUTHOR:
         return label_of(study)
-    return "authors not seen" + ("" if pd.isna(study["year"]) else f", {study['year']:.0f}")
+    year = "" if pd.isna(study["year"]) else f"{study['year']:.0f}"
+    journal = re.sub(rf"(\s*{year})?([;:].*)?$", "", study["journal"])
+    return " ".join(filter(None, [journal or "authors not seen", year]))
 
 
 def cohort(word: str, evidence: Evidence) -> str:

@@ -18,7 +18,7 @@ from matplotlib.ticker import MaxNLocator
 from analysis import cohorts, vocabulary
 from analysis.central import HIGH
 from analysis.claims.sources import OTHER_FIELDS, UNCOUNTED
-from analysis.report import style, words
+from analysis.report import glossary, style, words
 from analysis.report.figures import base
 from analysis.report.tables.base import Table, grid, made_from
 from analysis.report.text import said, verbatim
@@ -47,9 +47,21 @@ def event(word: str, k: float = 1) -> str:
     return "cancers or tumours" if word == "malignancy_or_tumour" else f"{shown}s"
 
 
+def _events(results) -> pd.DataFrame:
+    """The named events, each under the name its report has for readers."""
+    table = results.table("harm_events")
+    names = glossary.labels(results.evidence)
+    return table.assign(
+        label=[
+            names.get(study_id, label)
+            for study_id, label in zip(table["study_id"], table["label"], strict=True)
+        ]
+    )
+
+
 def named(results, **parts: object) -> pd.DataFrame:
     """The named events of eligible groups, by approach, deaths first."""
-    table = results.table("harm_events")
+    table = _events(results)
     table = table[table["eligible"] == "yes"]
     for name, value in parts.items():
         table = table[table[name] == value]
@@ -174,6 +186,8 @@ def judged(row) -> str:
 
 
 BENIGN, GRAFT = "benign_or_preexisting_tumour", "graft_growth"
+OF_THE_GRAFT = (GRAFT, "graft_loss")
+"""Harms that only a treatment with a graft can have."""
 
 
 def sentence_of(row) -> str:
@@ -208,7 +222,7 @@ def events_told(results) -> str:
         least = "at least " if rows["least"].any() else ""
         parts.append(
             f"**{event(word, 2).capitalize()}**: {least}"
-            f"{words.some(rows['k'].sum(), 'patient')} named.\n\n"
+            f"{words.some(rows['k'].sum(), 'patient')}.\n\n"
             + "\n".join(f"- {sentence_of(row)}" for _, row in rows.iterrows())
         )
     return "\n\n".join([*parts, *_looked_for(results), *_of_the_graft(results), *_benign(results)])
@@ -216,7 +230,7 @@ def events_told(results) -> str:
 
 def in_no_count(results, event_word: str) -> pd.DataFrame:
     """Events of a kind that are named of people who are in no count, such as of context studies."""
-    table = results.table("harm_events")
+    table = _events(results)
     return table[(table["event"] == event_word) & (table["eligible"] != "yes")]
 
 
@@ -292,7 +306,7 @@ def _as_told(results, row) -> str:
 @made_from("harm_events")
 def events(results) -> Table:
     """Every named death, severe infection and tumour: one row an event."""
-    table = results.table("harm_events")
+    table = _events(results)
     place = table["approach"].map(ORDER.index) * 10 + table["event"].map(
         vocabulary.GRAVE_EVENTS.index
     )
@@ -735,7 +749,11 @@ def none_counted(results) -> str:
     for approach in ORDER:
         own = table[table["approach"] == approach]
         told = own.groupby("event")[["k_cohorts", "k_at_least"]].sum().sum(axis=1)
-        never = [event(word, 2) for word in told.index[told == 0]]
+        never = [
+            event(word, 2)
+            for word in told.index[told == 0]
+            if approach == vocabulary.ISLETS or word not in OF_THE_GRAFT
+        ]
         if never:
             parts.append(f"{vocabulary.APPROACHES[approach]}: {words.listed(never)}")
     return f"No group counts, after {'; after '.join(parts)}." if parts else ""

@@ -167,8 +167,8 @@ def _islets(results) -> tuple[Line, ...]:
         name = readings.CLASS_WORDS.get(cell_class, words.short(cell_class))
         where = readings.share_standing(results, "c_peptide_detectable", ISLETS, "t1d", cell_class)
         limit = f"limit: {readings.limits(own)}"
-        reached = readings.levels_reached(results, cell_class)
-        level = f"level reached: {'; '.join(reached)}" if reached else "level reached: not printed"
+        reached = "; ".join(one.told for one in readings.levels(results, cell_class))
+        level = f"level reached: {reached or 'not printed'}"
         lines.append(line(f"C-peptide again, {name}", reading, where, more=(limit, level)))
     if not lines:
         lines = [Line("Makes C-peptide again", "nobody counts it")]

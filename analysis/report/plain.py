@@ -115,8 +115,16 @@ def islets(results, fixed: dict) -> list[str]:
     own = fixed["islets"]
     found = [own["what"], own["grown"], own["who"]]
     made = _by_cells(results, fixed, "c_peptide_detectable")
-    for cells, reading, _ in made:
+    told = False
+    for word, (cells, reading, _) in zip(_classes(results), made, strict=True):
         found.append(_capital(own["made"].format(cells=cells, **_number(reading))))
+        matters = words.number(outcomes.get("c_peptide_gain").important[0], 1)
+        for level in readings.levels(results, word):
+            n = words.count(level.n)
+            found.append(own["level"].format(n=n, level=level.ends, matters=matters))
+            told = True
+    if told:
+        found.append(own["test"])
     if not made:
         found.append(own["none"])
     least = False
@@ -129,6 +137,12 @@ def islets(results, fixed: dict) -> list[str]:
         if not (reading.figures["k"] or reading.figures["least"]):
             found.append(own["never"].format(cells=cells, **_number(reading)))
     return [*found, own["drugs"]]
+
+
+def _classes(results) -> list[str]:
+    """Classes of cells after which C-peptide was counted, in the order of `_by_cells`."""
+    facts = readings.counted(results, "c_peptide_detectable", ISLETS, "t1d")
+    return sorted(set(facts["cell_class"]))
 
 
 def _by_cells(results, fixed: dict, outcome: str) -> list[tuple[str, readings.Reading, str]]:

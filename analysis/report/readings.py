@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 
 from analysis import certainty, cohorts, effects, outcomes, units, verdicts, vocabulary
-from analysis.evidence import label_of
 from analysis.questions import MEAN, NONE, STUDY, WORDS
 from analysis.report import directions, glossary, visits, words
 
@@ -196,8 +195,8 @@ def in_words(results, outcome: str, approach: str, population: str, contrast: st
         studies["include"].eq("yes").to_numpy() & strata["approach"].eq(approach).to_numpy()
         & strata["population"].str.startswith(population).to_numpy()
     ]  # fmt: skip
-    labels = {row["study_id"]: label_of(row) for _, row in own.iterrows()}
-    table = table[table["study_id"].isin(list(labels))]
+    labels = glossary.labels(results.evidence)
+    table = table[table["study_id"].isin(own["study_id"])]
     table = table.assign(label=table["study_id"].map(labels))
     return table.sort_values(["label", "months"], kind="stable", ignore_index=True)
 
@@ -308,14 +307,28 @@ def ruled_out(results, outcome: str, approach: str, population: str) -> str:
     ----------
     outcome : a continuous outcome with `important` sizes; the least that is ruled out is told.
     """
+    found = out_of_reach(results, outcome, approach, population)
+    if found is None:
+        return ""
+    size, probability = found
+    return (f"an effect of the important size, {figure(outcome, size)}, is nearly ruled "
+            f"out (probability {words.chance(probability)})")  # fmt: skip
+
+
+def out_of_reach(
+    results, outcome: str, approach: str, population: str
+) -> tuple[float, float] | None:
+    """The least important size that is nearly ruled out, with its probability; None where none is.
+
+    Sizes are those of `outcomes`, probabilities those of the mean against controls.
+    """
     about = outcomes.get(outcome)
     for size in sorted(about.important, key=abs):
         found = results.get(outcome=outcome, **where(approach, population), design="controlled",
                             quantity="probability", threshold=size)  # fmt: skip
         if found is not None and found["mean"] <= NEARLY:
-            return (f"an effect of the important size, {figure(outcome, size)}, is nearly ruled "
-                    f"out (probability {words.chance(found['mean'])})")  # fmt: skip
-    return ""
+            return size, found["mean"]
+    return None
 
 
 def _study(results, outcome, stratum, behind) -> Reading:
@@ -651,8 +664,37 @@ def few_numbers(results, one: dict, study_id: str) -> str:
     return "" if left >= FEWEST_NUMBERS else f"numbers left: {left}, no mean"
 
 
-def levels_reached(results, cell_class: str) -> list[str]:
-    """Levels of stimulated C-peptide in people who made none before, study by study, in nmol/L.
+@dataclass(frozen=True)
+class Level:
+    """Stimulated C-peptide of one group of patients who made none before, in nmol/L.
+
+    `low` and `high` are one number of a group, or the range of people told one by one (`alone`).
+    """
+
+    low: float
+    high: float
+    n: float
+    month: float
+    label: str
+    alone: bool
+    second_hand: bool
+
+    @property
+    def ends(self) -> str:
+        """`1.27`, or `0.03 to 0.10`."""
+        return " to ".join(dict.fromkeys(map(words.number, (self.low, self.high))))
+
+    @property
+    def told(self) -> str:
+        """`1.27 nmol/L in 12 patients at 12 months (Reichman 2025, read second-hand)`."""
+        who = words.some(self.n, "single patient" if self.alone else "patient")
+        source = ", read second-hand" if self.second_hand else ""
+        month = words.some(self.month, "month")
+        return f"{self.ends} nmol/L in {who} at {month} ({words.study(self.label)}{source})"
+
+
+def levels(results, cell_class: str) -> list[Level]:
+    """Levels of stimulated C-peptide in people who made none before, study by study.
 
     The last visit of each group of patients; people told one by one are given by their range.
     """
@@ -670,20 +712,54 @@ def levels_reached(results, cell_class: str) -> list[str]:
         & facts["value"].notna()
     ]
     labels = glossary.labels(results.evidence)
-    told = []
+    found = []
     for study_id, every in rows.groupby("study_id", sort=True):
         last = every[every["months"] == every["months"].max()]
         level = [
             units.c_peptide_to_nmol_per_l(value, unit)
             for value, unit in zip(last["value"], last["unit"], strict=True)
         ]
-        ends = dict.fromkeys(words.number(end) for end in (min(level), max(level)))
-        alone = last["statistic"].eq("individual").all()
-        who = (words.some(last["n"].sum(), "single patient") if alone
-               else words.some(last["n"].max(), "patient"))  # fmt: skip
-        source = " (read second-hand)" if last["seen_in"].eq("secondary").all() else ""
-        told.append(
-            f"{' to '.join(ends)} nmol/L in {who} at {last['months'].iloc[0]:.0f} months, "
-            f"{words.study(labels[study_id])}{source}"
+        alone = bool(last["statistic"].eq("individual").all())
+        found.append(
+            Level(
+                min(level),
+                max(level),
+                last["n"].sum() if alone else last["n"].max(),
+                last["months"].iloc[0],
+                labels[study_id],
+                alone,
+                bool(last["seen_in"].eq("secondary").all()),
+            )
         )
+    return found
+
+
+def other_limits(results, facts: pd.DataFrame) -> list[str]:
+    """Counts of the same patients by another limit or visit than the one counted.
+
+    Parameters
+    ----------
+    facts : rows of `share_facts` of one outcome.
+
+    Returns
+    -------
+    `Keymeulen 2024, ≥0.1 nmol/L, month 6: 3 of 10`, one a row of responders.csv.
+    """
+    rows = results.evidence.responders
+    told = []
+    for fact in facts.sort_values("label").itertuples():
+        own = rows[
+            rows["study_id"].eq(fact.study_id)
+            & rows["outcome"].isin(vocabulary.C_PEPTIDE_MEASURES)
+            & rows["arm"].str.startswith("treated")
+            & rows["n_responders"].notna()
+            & rows["criterion"].ne(fact.criterion)
+        ]
+        for row in own.sort_values(["months", "criterion"], kind="stable").itertuples():
+            limit = row.criterion.replace(">=", "≥").replace("<=", "≤")
+            month = f", month {row.months:g}" if words.known(row.months) else ""
+            told.append(
+                f"{words.study(fact.label)}, {limit}{month}: {row.n_responders:.0f} of "
+                f"{row.n_total:.0f}"
+            )
     return told

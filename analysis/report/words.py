@@ -172,8 +172,7 @@ def group_label(kind: str, group: str) -> str:
 
 def study(label: str) -> str:
     """A study's label without what stands in brackets."""
-    bare = re.sub(r"\s*\([^)]*\)", "", str(label))
-    return re.sub(r"^not shown\b", "authors not seen,", bare)
+    return re.sub(r"\s*\([^)]*\)", "", str(label))
 
 
 def event(category: str) -> str:

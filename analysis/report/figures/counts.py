@@ -6,10 +6,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from analysis import outcomes
-from analysis.report import style, visits
+from analysis.report import readings, style, visits
 from analysis.report.figures import base
 from analysis.report.results import Results
 from analysis.report.words import count, known, short, study
+from analysis.vocabulary import ISLETS
 
 TICKS = (0, 25, 50, 75, 100)
 COUNTED, PLOT, RESULT = 150.0, (158.0, 226.0), 234.0
@@ -22,6 +23,7 @@ CLOCKS = {"ever_free": "independence", "all_treated": "treatment"}
 def shares(results: Results, approach: str, population: str, names: tuple[str, ...]) -> Figure:
     """Counts of patients by study: exact 95 % interval, all together, and a new study.
 
+    Classes of islets are never joined: where a count has several, there is no row of all.
     "≥" marks counts known as lower bounds: their interval has no upper end.
     """
     lines: list[tuple[str, object]] = []
@@ -39,10 +41,10 @@ def shares(results: Results, approach: str, population: str, names: tuple[str, .
                   own.sort_values(["cell_class", "label"]).to_dict("records")]  # fmt: skip
         parts = {"outcome": name, "approach": approach, "population": population, "scale": "share"}
         pooled = results.get(**parts, quantity="pooled_share")
-        least = "at least " if (own["bound"] == "at_least").any() else ""
-        said = said or (f"{title}: {least}{count(own['k'].sum())} of "
-                        f"{count(own['n'].sum())} people")  # fmt: skip
-        if pooled is not None and len(own) > 1:
+        classes = readings.classes_told(own, name) if approach == ISLETS else ""
+        told = f"{readings.counts_of(own, name).value} people"
+        said = said or f"{title}: {classes or told}"
+        if pooled is not None and len(own) > 1 and not classes:
             lines.append(("all", (own, pooled, results.get(**parts, quantity="share"))))
     if not lines:
         return base.in_words("Nobody counts it.")

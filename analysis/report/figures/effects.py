@@ -86,8 +86,8 @@ def finding(results: Results, outcome: str, approach: str, population: str) -> s
         unit = f"{SPACE}times that of controls" if about.is_ratio else about.suffix
         ends = interval(mean["ci_low"], mean["ci_high"], about.digits)
         open_ = mean["ci_low"] <= about.neutral <= mean["ci_high"]
-        return (f"{name}: {number(mean['mean'], about.digits)}{unit} ({ends})"
-                f"{', no difference not excluded' if open_ else ''}")  # fmt: skip
+        return (f"{name}: {number(mean['mean'], about.digits)}{unit} ({ends}"
+                f"{', which includes no difference' if open_ else ''})")  # fmt: skip
     if row["told"] == "study":
         return f"{name}: one study with a control group"
     word, k = directions.mostly(outcome, row["k_better"], row["k_worse"])

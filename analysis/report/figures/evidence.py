@@ -10,8 +10,7 @@ from matplotlib.textpath import TextPath
 from matplotlib.transforms import Affine2D
 
 from analysis import cohorts, outcomes, risk_of_bias, vocabulary
-from analysis.evidence import label_of
-from analysis.report import style
+from analysis.report import glossary, style
 from analysis.report.figures import base
 from analysis.report.results import Results
 from analysis.report.words import short
@@ -132,7 +131,7 @@ def rows_out(results: Results) -> list[tuple[str, int, str]]:
     """Rows of evidence that are in no effect: stage, how many, and their most frequent reason."""
     table = results.table("exclusions")
     return [
-        (STAGES.get(stage, stage), len(own), own["reason"].value_counts().index[0])
+        (STAGES.get(stage, stage), len(own), glossary.reason(own["reason"].value_counts().index[0]))
         for stage, own in sorted(table.groupby("stage"), key=lambda part: -len(part[1]))
     ]
 
@@ -207,11 +206,11 @@ def traffic_light(results: Results, family: str = "objective") -> Figure:
     if table.empty:
         return base.in_words("No cohort has been judged.")
     overall = risk_of_bias.lookup(results.evidence.risk_of_bias)
-    studies = results.evidence.studies.set_index("study_id", drop=False)
+    labels = glossary.labels(results.evidence)
     rows = []
     for (tool, cohort), part in table.groupby(["tool", "cohort"], sort=True):
         words = dict(zip(part["domain"], part["settled"], strict=True))
-        name = label_of(studies.loc[part["study_id"].iloc[0]])
+        name = labels[part["study_id"].iloc[0]]
         rows.append((tool, name, words, overall.get((cohort, family), "no_information")))
     rows.sort(key=lambda row: (row[0] != "rob2", row[1]))
     width = max(len(vocabulary.RISK_DOMAINS[tool]) for tool, *_ in rows)

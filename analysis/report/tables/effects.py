@@ -94,7 +94,7 @@ def told(results: Results, approach: str, population: str) -> Table:
                                     found.iterrows()),
                 "Directions": "in words alone",
                 "Studies": count(found["study_id"].nunique()),
-                "Patients": count(found.groupby("study_id")["n_treated"].max().sum()),
+                "Patients": count(found.groupby("study_id")["n_treated"].max().sum(min_count=1)),
             })  # fmt: skip
     return grid(pd.DataFrame(rows), ("Studies", "Patients"), ids=ids,
                 steps=[results.steps(name) for name in ids])  # fmt: skip

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from analysis import vocabulary
-from analysis.evidence import label_of
 from analysis.evidence.references import reference
 from analysis.report import glossary
 from analysis.report.results import Results
@@ -48,20 +47,16 @@ HEADERS = {
 }  # fmt: skip
 
 
-def _name(row) -> str:
-    """Author and year, the year left out where it is not printed."""
-    return label_of(row._asdict())
-
-
 def study_table(results: Results) -> Table:
     """Every eligible report with what it was and where it was read."""
+    labels = glossary.labels(results.evidence)
     studies = results.evidence.studies
     studies = studies[studies["include"] == "yes"].sort_values(
         ["cell_class", "year", "study_id"], kind="stable"
     )
     rows = [
         {
-            "Study": link(row.source_url, _name(row)),
+            "Study": link(row.source_url, labels[row.study_id]),
             "Cells": short(row.cell_class),
             "Type": GROUP_WORDS.get(row.diabetes_type, row.diabetes_type),
             "Design": vocabulary.DESIGNS[row.design],
@@ -85,7 +80,7 @@ def case_reports(results: Results) -> Table:
     studies = studies[studies["include"] == "context"].sort_values(["year", "study_id"])
     rows = [
         {
-            "Report": link(row.source_url, _name(row)),
+            "Report": link(row.source_url, labels[row.study_id]),
             "Cells": short(row.cell_class),
             "Type": GROUP_WORDS.get(row.diabetes_type, row.diabetes_type),
             "Treated": count(row.n_treated),
@@ -185,5 +180,6 @@ def exclusions(results: Results) -> Table:
     table = results.table("exclusions").groupby(["table", "reason"]).size()
     table = table.reset_index(name="rows").sort_values("rows", ascending=False, kind="stable")
     table["table"] = table["table"].map(glossary.FILES.get)
+    table["reason"] = table["reason"].map(glossary.reason)
     table.columns = ["Table", "Reason", "Rows"]
     return grid(table, ("Rows",))

@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import outcomes, registered, vocabulary
-from analysis.evidence import label_of
-from analysis.report import directions, registered_text
+from analysis.report import directions, glossary, registered_text
 from analysis.report.registered_text import date
 from analysis.report.results import Results
 from analysis.report.tables.base import Table, grid, link, made_from
@@ -55,9 +54,8 @@ def _told_so_far(results: Results, row: dict) -> str:
     """What a trial under way has already told, and in which reports."""
     if row["results"] == "none_found":
         return "nothing found"
-    studies = results.evidence.studies.set_index("study_id")
-    named = [label_of(studies.loc[study]) for study in row["study_ids"].split()
-             if study in studies.index]  # fmt: skip
+    labels = glossary.labels(results.evidence)
+    named = [labels[study] for study in row["study_ids"].split() if study in labels]
     first = vocabulary.TRIAL_RESULTS[row["results"]]
     if row["results"] == "published":
         first = "first results published"
