@@ -369,8 +369,7 @@ def standing(results: Results) -> str:
 def left_out(results: Results) -> str:
     """Which single study moves each headline most."""
     told = [text for one in headlines(results) if (text := _left_out(results, one))]
-    rows = "\n".join(f"- {one}" for one in told)
-    return f"The study whose omission moves each mean most:\n\n{rows}" if told else ""
+    return f"The study whose omission moves each mean most: {'; '.join(told)}." if told else ""
 
 
 def _left_out(results: Results, one: dict) -> str:

@@ -71,8 +71,9 @@ local function callout(div, class)
   elseif FORMAT:match("typst") then
     blocks:insert(pandoc.RawBlock("typst", "#folded["))
     blocks:insert(pandoc.Para({pandoc.Str(title)}))
-    blocks:insert(pandoc.RawBlock("typst", "]"))
+    blocks:insert(pandoc.RawBlock("typst", "]\n#held["))
     blocks:extend(div.content)
+    blocks:insert(pandoc.RawBlock("typst", "]"))
   elseif FORMAT:match("docx") and folded then
     local head = pandoc.Para({pandoc.Str(title)})
     blocks:insert(pandoc.Div({head}, pandoc.Attr("", {}, {["custom-style"] = "Folded Title"})))
