@@ -87,7 +87,9 @@ def random_cases(n=36, seed=20):
             exact.LogNormal(float(np.log(scale)), float(rng.choice([0.3, 1.0, 1.6]))),
         )[i % 6]
         mu_prior = None if rng.random() < 0.5 else exact.Normal(0.0, float(unit * 5))
-        yield pytest.param(y, se, prior, mu_prior, id=f"{i}-{type(prior).__name__}-k{k}")
+        dear = [pytest.mark.slow] if k == 200 and i else []  # the first of them is among the fast
+        name = f"{i}-{type(prior).__name__}-k{k}"
+        yield pytest.param(y, se, prior, mu_prior, id=name, marks=dear)
 
 
 @pytest.mark.parametrize(("y", "se", "prior", "mu_prior"), random_cases())

@@ -5,7 +5,8 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from conftest import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import interpolate, special, stats
 
@@ -189,7 +190,7 @@ def test_likelihoods_are_those_of_scipy_far_into_the_tails():
 def test_the_inner_integral_is_right_for_any_spread_and_any_conflict(count, tau):
     mu = np.array([-20.0, -8.0, -3.0, 0.0, 2.0, 5.0])
     found, theta, weight = hierarchy.inner(count, mu, np.full(mu.size, tau), 72)
-    u = np.linspace(-40, 40, 400_001)
+    u = np.linspace(-40, 40, 40_001)
     log_phi = -0.5 * u * u - 0.5 * np.log(2 * np.pi) + np.log(u[1] - u[0])
     known = [special.logsumexp(count.value(m + tau * u) + log_phi) for m in mu]
     # a conflict so strong that its mode lies beyond 30 prior SDs is outside this check
@@ -204,7 +205,7 @@ def test_the_inner_integral_is_right_for_any_spread_and_any_conflict(count, tau)
 small = st.integers(0, 6)
 
 
-@settings(max_examples=12, deadline=None)
+@examples(6, 60)
 @given(st.lists(small, min_size=1, max_size=4), st.floats(2.0, 200.0), st.floats(0.0, 2.0))
 def test_given_tau_another_study_without_events_lowers_every_quantile(events, years, tau):
     prior = {"mu_prior": Normal(-3.5, 2.0), "tau_prior": Fixed(tau)}
@@ -214,7 +215,7 @@ def test_given_tau_another_study_without_events_lowers_every_quantile(events, ye
     assert (after.new_study.quantile(LEVELS) < before.new_study.quantile(LEVELS)).all()
 
 
-@settings(max_examples=8, deadline=None)
+@examples(4, 40)
 @given(st.lists(st.floats(1.0, 100.0), min_size=1, max_size=4), st.floats(2.0, 200.0))
 def test_where_nobody_had_the_event_every_further_study_lowers_the_bounds(exposure, years):
     before = exact.fit_rates([0] * len(exposure), exposure, **RATE)
@@ -224,7 +225,7 @@ def test_where_nobody_had_the_event_every_further_study_lowers_the_bounds(exposu
         assert (getattr(after, part).quantile(LEVELS[1:]) < bounds_before).all()
 
 
-@settings(max_examples=10, deadline=None)
+@examples(5, 50)
 @given(st.lists(st.tuples(small, st.integers(6, 30)), min_size=1, max_size=4))
 def test_a_lower_bound_never_gives_less_than_the_same_count_taken_as_exact(rows):
     k, n = zip(*rows, strict=True)
