@@ -67,8 +67,8 @@ def check(
         loaded = evidence.load(raw)
     except evidence.EvidenceError as error:
         lines = "\n".join(str(fault) for fault in error.faults)
-        count = "1 fault" if len(error.faults) == 1 else f"{len(error.faults)} faults"
-        raise _fail(f"{lines}\n{count} in {raw}") from None
+        told = "1 fault" if len(error.faults) == 1 else f"{len(error.faults)} faults"
+        raise _fail(f"{lines}\n{told} in {raw}") from None
     for what, count in evidence.summary(loaded).items():
         console.print(f"{count:>6} {what}", markup=False, highlight=False)
     oddities = checking.oddities(loaded)

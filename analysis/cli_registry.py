@@ -7,13 +7,18 @@ the evidence has faults, 2 for a wrong call.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from analysis import cli_study
+
+if TYPE_CHECKING:
+    from analysis.evidence import Evidence
+    from analysis.registry import Comparison, Export
 
 console = Console()
 errors = Console(stderr=True)
@@ -132,7 +137,7 @@ def _day(text: str) -> dt.date:
         raise _fail(f"{text}: a day as 2026-11-28", 2) from None
 
 
-def _show(export, found, classes) -> None:
+def _show(export: Export, found: Comparison, classes: Mapping[str, tuple[str, str]]) -> None:
     _say(f"{len(export.records)} studies in {export.source}")
     if export.more:
         _say("the export says that more pages exist (nextPageToken): it is not complete")
@@ -205,7 +210,7 @@ WEIGHTY = 0.1
 """A row read by one person is listed from this share of the patients of an answer."""
 
 
-def _what_there_is(loaded) -> None:
+def _what_there_is(loaded: Evidence) -> None:
     """Coverage, double reading, weighty rows read once, and the day retractions were looked for."""
     from analysis import coverage, effects, outcomes
     from analysis import vocabulary as v

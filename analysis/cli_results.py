@@ -10,13 +10,18 @@ from __future__ import annotations
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.table import Table
 
 from analysis import cli_study
 from analysis.console import console, errors, fail, remark, say
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analysis import pipeline
 
 RawOption = Annotated[Path, typer.Option("--raw", help="folder of the evidence tables")]
 OutOption = Annotated[Path, typer.Option("--out", help="folder of the results")]
@@ -79,7 +84,7 @@ def run(
         raise typer.Exit(3)
 
 
-def _run(raw: Path, out: Path, *, seed: int | None, **options):
+def _run(raw: Path, out: Path, *, seed: int | None, **options: Any) -> pipeline.RunReport:
     """Run the pipeline with a progress display; faults and failures end with status 1."""
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -113,11 +118,13 @@ def _run(raw: Path, out: Path, *, seed: int | None, **options):
             raise fail(str(error), 2 if "no such stage" in str(error) else 1) from None
 
 
-COLUMNS = (("stratum", "left"), ("outcome", "left"), ("k", "right"), ("n", "right"),
-           ("mean", "right"), ("95 % interval", "right"), ("a new study", "right"))  # fmt: skip
+COLUMNS: tuple[tuple[str, Literal["left", "right"]], ...] = (
+    ("stratum", "left"), ("outcome", "left"), ("k", "right"), ("n", "right"),
+    ("mean", "right"), ("95 % interval", "right"), ("a new study", "right"),
+)  # fmt: skip
 
 
-def _headline(estimates) -> Table:
+def _headline(estimates: pd.DataFrame) -> Table:
     """The controlled means of every stratum, as readers see them."""
     from analysis import outcomes, results, vocabulary
 

@@ -7,11 +7,15 @@ need only when called. Exit status: 0 when all is well, 1 when the rows or the e
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+
+if TYPE_CHECKING:
+    from analysis import newstudy
 
 console = Console()
 errors = Console(stderr=True)
@@ -130,7 +134,7 @@ def _guided(raw: Path, fresh: bool, dry_run: bool, yes: bool) -> None:
         raise _fail(f"{error.filename or path}: {error.strerror}") from None
 
 
-def _talk_to_the_end(talk, raw: Path, dry_run: bool, yes: bool) -> None:
+def _talk_to_the_end(talk: newstudy.Guided, raw: Path, dry_run: bool, yes: bool) -> None:
     """Questions, checks and changes in turn, until the rows are written or refused."""
     from analysis import newstudy
 
@@ -207,7 +211,7 @@ def _write_template(path: Path, like: str | None, raw: Path) -> None:
     _say(f"{path}: fill it in, then run `isletmeta add --from {path}`")
 
 
-def _write(plan) -> None:
+def _write(plan: newstudy.Plan) -> None:
     from analysis import newstudy
 
     try:
@@ -218,15 +222,15 @@ def _write(plan) -> None:
     _say("`isletmeta diff` shows what the new rows change")
 
 
-def _listed(mistakes) -> str:
+def _listed(mistakes: Sequence[object]) -> str:
     return "\n".join(str(mistake) for mistake in mistakes)
 
 
-def _count(mistakes) -> str:
+def _count(mistakes: Sequence[object]) -> str:
     return "1 fault" if len(mistakes) == 1 else f"{len(mistakes)} faults"
 
 
-def _show(plan, given, shown=None) -> None:
+def _show(plan: newstudy.Plan, given: newstudy.Submission, shown: dict | None = None) -> None:
     """The rows to add but those shown before, what they share said once, and what is odd."""
     for name, members in plan.rows.items():
         if not members or (shown and members == shown.get(name)):

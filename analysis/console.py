@@ -11,6 +11,8 @@ import signal
 import sys
 import threading
 import unicodedata
+from types import FrameType
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -26,7 +28,7 @@ PLAIN = {"–": "-", "—": "-", "−": "-", "→": "->", "≥": ">=", "≤": "<
 """What stands for a character that a console has not."""
 
 
-def nearest(error: UnicodeError):
+def nearest(error: UnicodeError) -> tuple[str, int]:
     """For `codecs`: an encodable stand-in for what an encoding cannot show."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
@@ -50,7 +52,7 @@ def tolerate() -> None:
 class Verbs(TyperGroup):
     """The group of all verbs: an interruption is an exit status, not a traceback."""
 
-    def invoke(self, ctx):
+    def invoke(self, ctx: Any) -> Any:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, _terminated)
         try:
@@ -59,7 +61,7 @@ class Verbs(TyperGroup):
             raise fail("stopped; nothing was written", INTERRUPTED) from None
 
 
-def _terminated(number, frame) -> None:
+def _terminated(number: int, frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 

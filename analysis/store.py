@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 MANIFEST = "manifest.json"
 ESTIMATES = "estimates"
@@ -378,7 +379,7 @@ def locked(out: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[No
         file.close()
 
 
-def _same_file(file, path: Path) -> bool:
+def _same_file(file: IO, path: Path) -> bool:
     """Whether the open file is still the one of that name: its last holder removes it."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
@@ -386,10 +387,10 @@ def _same_file(file, path: Path) -> bool:
         return False
 
 
-if os.name == "nt":
+if sys.platform == "win32":
     import msvcrt
 
-    def _try_lock(file) -> bool:
+    def _try_lock(file: IO) -> bool:
         try:
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         except OSError:
@@ -398,7 +399,7 @@ if os.name == "nt":
 else:
     import fcntl
 
-    def _try_lock(file) -> bool:
+    def _try_lock(file: IO) -> bool:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

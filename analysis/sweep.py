@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from analysis.workers import cores
 
@@ -50,7 +51,9 @@ def spread(asked: argparse.Namespace) -> Iterator[int]:
         yield jobs
 
 
-def each(function: Callable, items: Iterable, *more, jobs: int | None = None, **named) -> list:
+def each(
+    function: Callable, items: Iterable, *more: Any, jobs: int | None = None, **named: Any
+) -> list:
     """`function(item, *more, **named)` of each item, in order.
 
     `jobs` is needed outside `spread` only; without either, one piece is done at a time.

@@ -143,8 +143,8 @@ def compare(before: Evidence, after: Evidence, out: Path | None = None) -> Diffe
         why = _touched(question, old, new)
         if not why:
             continue
-        posteriors[question] = tuple(state.computed(question) for state in (old, new))
-        fits = tuple(state.printed(question) for state in (old, new))
+        posteriors[question] = (old.computed(question), new.computed(question))
+        fits = (old.printed(question), new.printed(question))
         row = {**question.parts, "unit": _unit(question.outcome), "why": why}
         for when, state, fit in zip(("before", "after"), (old, new), fits, strict=True):
             figures = {**_figures(question, state.rows(question), fit), "certainty": ""}
@@ -152,10 +152,10 @@ def compare(before: Evidence, after: Evidence, out: Path | None = None) -> Diffe
         rows.append(row | {"shift_in_sd": _shift(*fits)})
         found += _new_results(question, old, new)
     counts = (counted.of(before), counted.of(after))
-    shares_and_rates, *estimates = counted.compare(*counts)
-    durations = tuple(
-        lasting.of(state, of.shares, out) for state, of in zip((before, after), counts, strict=True)
-    )
+    shares_and_rates, counted_before, counted_after = counted.compare(*counts)
+    durations = (
+        lasting.of(before, counts[0].shares, out), lasting.of(after, counts[1].shares, out)
+    )  # fmt: skip
     how_long, lasted = lasting.compare(*durations)
     return Difference(
         _facts(before, after),
@@ -165,7 +165,8 @@ def compare(before: Evidence, after: Evidence, out: Path | None = None) -> Diffe
         how_long,
         pd.DataFrame(columns=VERDICT_COLUMNS),
         posteriors,
-        *estimates,
+        counted_before,
+        counted_after,
         counts,
         durations,
         lasted,

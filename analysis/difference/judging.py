@@ -107,7 +107,9 @@ def _judged_anew(
     return made_anew["certainty"], made_anew["claims"]
 
 
-def _reach(tracked: pd.DataFrame, lasted: dict[str, list[pd.DataFrame]], place: int):
+def _reach(
+    tracked: pd.DataFrame, lasted: dict[str, list[pd.DataFrame]], place: int
+) -> pd.DataFrame:
     """How far durations were followed in a state: of touched approaches as computed anew."""
     both = lasted["duration_follow_up"]
     touched = {approach for table in both for approach in table["approach"]}

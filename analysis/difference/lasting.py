@@ -95,7 +95,7 @@ def told(state: Durations, approach: str) -> tuple[list[dict], list[dict]]:
     estimates (rows of `results.ESTIMATES`, of the average of the families), and the row of
     duration_follow_up; both empty where there is no fact.
     """
-    if state.out is not None and _is_tracked(state):
+    if state.out is not None and _is_tracked(state, state.out):
         return _tracked(state.out, approach)
     settings = {"read": repr(state.read(approach)), "approach": approach}
     entry = fitcache.key(code_digest("analysis.difference.lasting"), settings, {})
@@ -109,9 +109,9 @@ def told(state: Durations, approach: str) -> tuple[list[dict], list[dict]]:
     return rows, reach
 
 
-def _is_tracked(state: Durations) -> bool:
-    """Whether the tracked durations are of this evidence and of this code."""
-    record = pipeline.read_manifest(state.out).get("stages", {}).get("durations")
+def _is_tracked(state: Durations, out: Path) -> bool:
+    """Whether the durations tracked there are of this evidence and of this code."""
+    record = pipeline.read_manifest(out).get("stages", {}).get("durations")
     if record is None or record["inputs"]["code"] != code_digest("analysis.stages.durations"):
         return False
     digests = pipeline.evidence_digests(state.evidence)

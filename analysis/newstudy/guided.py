@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from analysis import evidence
 from analysis.newstudy import likeness
@@ -88,7 +90,7 @@ class Guided:
             try:
                 text = self._talk.one(
                     key, f"{mistake.column}, or a change of another cell (Enter: as it is)", "",
-                    lambda text, spec=spec: _mended_fault(text, spec),
+                    partial(_mended_fault, spec=spec),
                 )  # fmt: skip
             except Back:
                 return True
@@ -134,7 +136,7 @@ class Guided:
             "independence.csv": self._independence, "safety.csv": self._harm,
         }  # fmt: skip
         for name, parts in tables.items():
-            rows[name] = self._table(name, lambda above, parts=parts: parts(above, study, arms))
+            rows[name] = self._table(name, partial(parts, study=study, arms=arms))
         return rows
 
     def _meaning(self, key: str) -> str:
@@ -213,7 +215,7 @@ class Guided:
             for arm in _arms_of(block, arms):
                 months = [m for m in block["months"].split() if _asked(block, m)]
                 parts = [
-                    Part(month, lambda text, b=block: _cell(text, b)[1],
+                    Part(month, partial(_cell_fault, block=block),
                          label=f"{arm}, month {month}")
                     for month in months
                 ]  # fmt: skip
@@ -233,7 +235,7 @@ class Guided:
             given = {"percent_change": "%", "percent_of_baseline": "% of baseline"}
             return given.get(row["scale"], above.get("unit", "") if same(row) else "")
 
-        def part(name: str, **more) -> Part:
+        def part(name: str, **more: Any) -> Part:
             spec = columns[name]
             return Part(name, spec.fault, free=spec.kind == "text" and name != "unit",
                         needed=spec.needed, **more)  # fmt: skip
@@ -381,6 +383,11 @@ _CELL = re.compile(
 )
 
 
+def _cell_fault(text: str, block: Mapping[str, str]) -> str | None:
+    """What is allowed in a cell of the grid, if this is not."""
+    return _cell(text, block)[1]
+
+
 def _cell(text: str, block: Mapping[str, str]) -> tuple[Row, str | None]:
     """The columns that one cell of the grid gives, or what is allowed."""
     if not text:
@@ -487,7 +494,7 @@ def _parts(name: str, above: Row) -> Callable[..., Part]:
     """Makes parts of a table; `carry` gives the cell of the row above as the default."""
     columns = evidence.TABLES[name]
 
-    def part(column: str, carry: bool = False, **more) -> Part:
+    def part(column: str, carry: bool = False, **more: Any) -> Part:
         spec = columns[column]
         value = above.get(column, "")
         if carry:

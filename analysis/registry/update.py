@@ -238,7 +238,10 @@ def plan(
     return _planned(export, found, added, classes, raw, read_on)
 
 
-def _planned(export, found, added, classes, raw: Path, read_on: str) -> Plan:
+def _planned(
+    export: Export, found: Comparison, added: list[Record], classes: Mapping[str, tuple[str, str]],
+    raw: Path, read_on: str,
+) -> Plan:  # fmt: skip
     header = list(evidence.TABLES[TABLE])
     rows = rows_of(raw)
     by_number = {row["registry_id"]: row for row in rows}

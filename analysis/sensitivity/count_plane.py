@@ -79,7 +79,8 @@ class CountPlane:
         self.add(count for each in counts for count in each)
         density = np.empty((len(counts), self.mu.size))
         for place, (each, (mu, tau)) in enumerate(zip(counts, priors, strict=True)):
-            z = (self.mu - mu.mean) / mu.sd
+            mean, scale = mu.one
+            z = (self.mu - mean) / scale
             total = -0.5 * z[:, None] ** 2 + tau.logpdf(self.tau[None])[0]
             for count in each:
                 total = total + self._tables[count]

@@ -11,7 +11,7 @@ have resumed; whether the follow-up bears a month is told beside each.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from itertools import product
 from typing import NamedTuple
 
@@ -127,9 +127,10 @@ class OneFamily:
 
         elpd : log p(facts of each study | the others), up to a constant common to all families.
         """
-        scale, tau = self.post.priors.tau, self.post.axes.tau
-        other = exact.HalfNormal(factor * float(scale.scale))
-        change = np.exp(other.logpdf(tau[None])[0] - scale.logpdf(tau[None])[0])
+        prior, tau = self.post.priors.tau, self.post.axes.tau
+        assert isinstance(prior, exact.HalfNormal)
+        other = exact.HalfNormal(factor * np.asarray(prior.scale, dtype=float))
+        change = np.exp(other.logpdf(tau[None])[0] - prior.logpdf(tau[None])[0])
         part = self.post.typical(np.einsum("mtq,t->mq", self.whole, change))
         every = float(self.whole.sum(axis=(0, 2)) @ change)
         rest = self.without.sum(axis=1) @ change
@@ -170,7 +171,7 @@ def explore(
     rows = []
     for reading in told:
         for family, tau_prior in product(offered["family"], TAU_PRIORS):
-            curves = _curves(family, lambda name, r=reading, t=tau_prior: weighed(name, r, t))
+            curves = _curves(family, partial(weighed, reading=reading, tau_prior=tau_prior))
             rows.append({"family": family, "reading": reading, "tau_prior": tau_prior,
                          "left_out": NOBODY, **_figures(curves)})  # fmt: skip
         weighed.cache_clear()

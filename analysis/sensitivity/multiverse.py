@@ -17,6 +17,7 @@ import math
 from dataclasses import replace
 from functools import lru_cache
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,7 +46,7 @@ LIKELIHOOD = ["kind", "y", "var_a", "var_b", "n_factor", "z_low", "z_high"]
 USED = ["effect_id", "study_id", "patients", "randomised", "seen_in", "n_patients", *LIKELIHOOD]
 """What a specification reads of the effects table: what chooses a result, and its likelihood."""
 
-RULES = {
+RULES: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
     "unstated_spread": {
         "sd": ("an unlabelled spread is a standard deviation", {}),
         "se": ("an unlabelled spread is a standard error", {"unstated_spread": "se"}),
@@ -390,7 +391,8 @@ def common_effect(body: Body, question: Question, whole: ContrastPosterior) -> d
     whole : its posterior.
     """
     prior = ContrastPriors.of(question.outcome).with_(tau=exact.Fixed(0.0))
-    mu = fit(body.rows(question), prior, **plug_in(whole)).mu
+    fixed = plug_in(whole)
+    mu = fit(body.rows(question), prior, r=fixed["r"], sd=fixed.get("sd")).mu
     low, high = mu.interval()
     return {"outcome": question.outcome, "approach": question.approach,
             "population": question.population, "mean": mu.mean, "ci_low": low,

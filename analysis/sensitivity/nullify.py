@@ -53,7 +53,8 @@ class Moved:
     @classmethod
     def of(cls, mu: exact.Distribution, prior_sd: float) -> Moved:
         """The posterior `mu` under a normal prior of this SD."""
-        x = np.linspace(*mu.quantile(np.array([TAIL, 1 - TAIL])), POINTS)
+        low, high = mu.quantile(np.array([TAIL, 1 - TAIL]))
+        x = np.linspace(low, high, POINTS)
         return cls(x, np.asarray(mu.pdf(x)), prior_sd**2)
 
     def by(self, bias: float) -> np.ndarray:

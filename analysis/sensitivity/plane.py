@@ -57,8 +57,9 @@ class Plane:
         robust: bool = False,
     ) -> Marginal:
         """The posterior of mu of these rows of the effects table."""
-        z = (self.mu - mu_prior.mean) / mu_prior.sd
-        log_mu = -0.5 * z**2 - np.log(mu_prior.sd * np.sqrt(2 * np.pi))
+        mean, scale = mu_prior.one
+        z = (self.mu - mean) / scale
+        log_mu = -0.5 * z**2 - np.log(scale * np.sqrt(2 * np.pi))
         total = tau_prior.logpdf(self.tau[None])[0][:, None] + log_mu
         for row in rows:
             total = total + self._table(row, r, sd, words_se, robust)
@@ -69,13 +70,15 @@ class Plane:
         tau = float(np.interp(0.5, np.cumsum(by_tau) - 0.5 * by_tau, self.tau))
         return Marginal(self.mu, density.sum(axis=0) / whole, tau, top + float(np.log(whole)))
 
-    def _table(self, row: Mapping, r: float, sd: float, words_se: float, robust: bool):
+    def _table(
+        self, row: Mapping, r: float, sd: float, words_se: float, robust: bool
+    ) -> np.ndarray:
         spread = row["var_a"] - r * np.nan_to_num(row["var_b"])
         se2 = spread if np.isfinite(spread) else sd**2 * row["n_factor"]
         in_words = row["kind"] != "numeric"
         log_se = 0.5 * np.log(se2) + (np.log(words_se) if in_words else 0.0)
-        key = (row["kind"], row["y"], row["z_low"], row["z_high"], float(log_se), robust)
-        key = tuple("" if isinstance(v, float) and np.isnan(v) else v for v in key)
+        asked = (row["kind"], row["y"], row["z_low"], row["z_high"], float(log_se), robust)
+        key = tuple("" if isinstance(v, float) and np.isnan(v) else v for v in asked)
         if key not in self._tables:
             low = -np.inf if pd.isna(row["z_low"]) else row["z_low"]
             high = np.inf if pd.isna(row["z_high"]) else row["z_high"]

@@ -160,13 +160,13 @@ def prior_grid(body: Body, question: Question, whole: ContrastPosterior) -> list
     good = outcomes.get(question.outcome).good
     rows = body.rows(question).to_dict("records")
     own = priors.get(question.outcome, "mu")
-    fixed = {"sd": np.nan, **plug_in(whole)}
+    fixed = plug_in(whole)
     plane = plane_of(question, whole)
     made = []
     for factor in GRID_MU:
         for name, tau in tau_priors(question.outcome).items():
             mu = exact.Normal(own.params[0], factor * own.scale)
-            found = plane.posterior(rows, mu, tau, **fixed)
+            found = plane.posterior(rows, mu, tau, r=fixed["r"], sd=fixed.get("sd", np.nan))
             below = found.cdf(0.0)
             low, high = found.interval()
             made.append({**question.parts, "mu_prior_sd": mu.sd, "tau_prior": name,
@@ -193,7 +193,8 @@ def power(question: Question, whole: ContrastPosterior) -> list[dict]:
     Kallioinen, Paananen, Bürkner & Vehtari 2024, Statistics and Computing 34:57.
     """
     made = []
-    x = np.linspace(*whole.mu.quantile(np.array([0.0005, 0.9995])), 401)
+    low, high = whole.mu.quantile(np.array([0.0005, 0.9995]))
+    x = np.linspace(low, high, 401)
     base = whole.mu.cdf(x)
     for component in ("prior", "likelihood"):
         moved = []

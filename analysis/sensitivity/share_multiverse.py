@@ -10,6 +10,7 @@ headline: the share in a typical study, or of the one cohort, as the estimates t
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,7 +31,7 @@ DECIMALS = 5
 ALL, NOBODY = "all", "none"
 """In the place of the class: all are pooled; in that of the study left out: all are in."""
 HALF = 0.5
-READINGS = {
+READINGS: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
     "window": {
         "protocol": ("visits as the protocol says", {}),
         "9-15": ("visits within 9 to 15 months", {"window": (9.0, 15.0)}),

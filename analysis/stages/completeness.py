@@ -90,7 +90,11 @@ def compared(estimates: pd.DataFrame, wanted: Mapping[Key, set[Member]]) -> list
     """What estimates lack or have too much of these sets, one line each."""
     there: dict[Key, list[dict]] = defaultdict(list)
     for row in estimates.to_dict("records"):
-        there[tuple(str(row[name]) for name in KEY)].append(row)
+        outcome, approach, population, cell_class, design, variant, method = (
+            str(row[name]) for name in KEY
+        )
+        key = (outcome, approach, population, cell_class, design, variant, method)
+        there[key].append(row)
     found: list[str] = []
     for key in sorted({*wanted, *there}):
         name, rows = ":".join(key), there.get(key, [])

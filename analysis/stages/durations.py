@@ -8,7 +8,7 @@ ever-free still observed in at least two cohorts. No duration, no curve: a prior
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -269,8 +269,9 @@ def _never(post: survival.SurvivalPosterior) -> dict:
     return dict(zip(names, values, strict=True))
 
 
-def _normal(prior: exact.Normal):
-    return lambda p: float(prior.mean) + float(prior.sd) * special.ndtri(p)
+def _normal(prior: exact.Normal) -> Callable[[np.ndarray], np.ndarray]:
+    mean, sd = prior.one
+    return lambda p: mean + sd * special.ndtri(p)
 
 
 def _predictive(who: dict, facts: pd.DataFrame, ensemble: survival.Ensemble) -> list[dict]:
@@ -335,7 +336,7 @@ def _exclusions(evidence: Evidence, left_out: pd.DataFrame) -> pd.DataFrame:
     }).drop_duplicates("source_row")  # fmt: skip
 
 
-def _names(evidence: Evidence, lines) -> list[str]:
+def _names(evidence: Evidence, lines: Iterable[int]) -> list[str]:
     """Content names of rows of independence.csv by their lines."""
     rows = evidence.independence.set_index("line", drop=False)
     return [reference("independence", rows.loc[int(line)]) for line in lines]

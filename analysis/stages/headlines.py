@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -207,7 +208,7 @@ def variants(
         for factor in WORDS_SE:
             yield f"words_se_{factor:g}", rows, rules, {"words_se": factor}
     yield "robust", rows, rules, {"robust": True}
-    other_rules = {
+    other_rules: dict[str, dict[str, Any]] = {
         "strict_window": {"tolerance": 0.0},
         "visit_open_out": {"visit_open": "out"},
         "stated_measure": {"unstated_measure": "out"},
@@ -224,7 +225,9 @@ def variants(
         yield "low_risk", sound.reset_index(drop=True), rules, {}
 
 
-def _variants(body, question, rows, judged) -> list[dict]:
+def _variants(
+    body: Body, question: Question, rows: pd.DataFrame, judged: pd.DataFrame
+) -> list[dict]:
     made = []
     for name, chosen, rules, choices in variants(body, question, judged):
         if len(chosen) < 2:
@@ -319,7 +322,12 @@ def headline_row(
     }
 
 
-def _studies(question, rows, posterior, judged) -> list[dict]:
+def _studies(
+    question: Question,
+    rows: pd.DataFrame,
+    posterior: ContrastPosterior | None,
+    judged: pd.DataFrame,
+) -> list[dict]:
     se = effects_room.se(rows)
     y = rows["y"].to_numpy(dtype=float)
     shrunk = None if posterior is None else posterior.shrinkage.reset_index(drop=True)
@@ -350,12 +358,13 @@ def densities(question: Question, posterior: ContrastPosterior, told: str) -> li
         return []
     prior = ContrastPriors.of(question.outcome).mu
     assert isinstance(prior, exact.Normal)
+    centre, spread = prior.one
     made = []
     for quantity, one in (("mean", posterior.mu), ("prediction", posterior.predictive)):
         low, high = one.quantile(np.array([0.002, 0.998]))
         x = np.linspace(low, high, DENSITY_POINTS)
         made += [(quantity, a, b) for a, b in zip(x, one.pdf(x), strict=True)]
-    x = np.linspace(prior.mean - 3 * prior.sd, prior.mean + 3 * prior.sd, DENSITY_POINTS)
-    density = np.exp(-0.5 * ((x - prior.mean) / prior.sd) ** 2) / prior.sd / np.sqrt(2 * np.pi)
+    x = np.linspace(centre - 3 * spread, centre + 3 * spread, DENSITY_POINTS)
+    density = np.exp(-0.5 * ((x - centre) / spread) ** 2) / spread / np.sqrt(2 * np.pi)
     made += [("prior", a, b) for a, b in zip(x, density, strict=True)]
     return [{**question.parts, "quantity": q, "x": a, "density": b} for q, a, b in made]

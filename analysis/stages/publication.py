@@ -120,7 +120,7 @@ def _tests(group: pd.DataFrame, side: int) -> tuple[list[dict], small_study.Fill
         f"{k} studies; below {FEW_STUDIES} the test has hardly any power" if k < FEW_STUDIES else ""
     )
     if k < small_study.MIN_STUDIES:
-        none = small_study.Asymmetry(*[math.nan] * 4, k)
+        none = small_study.Asymmetry(math.nan, math.nan, math.nan, math.nan, k)
         note = f"needs at least {small_study.MIN_STUDIES} studies with a spread"
         return [_row(name, none, note) for name in TESTS], None
     filled = small_study.trim_and_fill(y, se, side=side)

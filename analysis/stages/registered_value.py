@@ -24,6 +24,7 @@ from analysis.exact.contrasts import ContrastPosterior
 from analysis.exact.outlook import After, Outlook
 from analysis.questions import Body, Question, overall_risk, posterior_of, told_as
 from analysis.stages.headlines import headline_row
+from analysis.stages.result import Tell
 from analysis.stages.robustness import FEWEST_PATIENTS
 from analysis.stages.synthesis import ENOUGH, body_of_effect
 
@@ -64,7 +65,7 @@ def values(
     body: Body,
     trials: pd.DataFrame,
     share_silent: Mapping[tuple[str, str], float],
-    tell=lambda part: None,
+    tell: Tell = lambda part: None,
 ) -> tuple[list[dict], dict[str, str]]:
     """What each ongoing trial may change, and why nothing is said of the others.
 
@@ -124,18 +125,17 @@ def _patients(study_ids: str, groups: Mapping[str, str]) -> set[str]:
 def _headline(
     body: Body, question: Question, judged: pd.DataFrame, silent: float, randomised: bool
 ) -> Headline:
-    controlled = _side(body, question, judged)
+    controlled = _side(body, question, body.rows(question), judged)
     beside = replace(question, design="randomised")
-    needed = randomised or len(body.rows(beside)) >= ENOUGH
-    other = _side(body, beside, judged) if needed else None
+    rows = body.rows(beside)
+    needed = len(rows) and (randomised or len(rows) >= ENOUGH)
+    other = _side(body, beside, rows, judged) if needed else None
     sd = typical_sd(controlled.posterior, question.outcome)
     return Headline(question, controlled, other, sd, silent)
 
 
-def _side(body: Body, question: Question, judged: pd.DataFrame) -> Side | None:
-    rows = body.rows(question)
-    if rows.empty:
-        return None
+def _side(body: Body, question: Question, rows: pd.DataFrame, judged: pd.DataFrame) -> Side:
+    """What is known of the results of a question, of which there is at least one."""
     posterior = posterior_of(body, question)
     row = headline_row(question, rows, told_as(question.outcome, rows), body.registration)
     risk = tuple(overall_risk(rows, question.outcome, judged))
@@ -176,7 +176,8 @@ def _value(headline: Headline, trials: Sequence[Mapping]) -> dict:
         fine = np.linspace(y[0], y[-1], FINE)
         chance = np.clip(CubicSpline(y, probability)(fine), 0, None)
         probability = chance / chance.sum()
-        after, after_random = _between(after, y, fine), _between(after_random, y, fine)
+        after = _between(after, y, fine)
+        after_random = None if after_random is None else _between(after_random, y, fine)
     now, now_random = side.outlook.now, other.outlook.now if other is not None else None
     before = _judged(headline, about, now, now_random, n[:0], is_random[:0]).iloc[0]
     then = _judged(headline, about, after, after_random or now_random, n, is_random)
@@ -219,10 +220,8 @@ def _moved_by(before: pd.Series, then: pd.DataFrame, probability: np.ndarray) ->
     ]
 
 
-def _between(after: After | None, y: np.ndarray, fine: np.ndarray) -> After | None:
+def _between(after: After, y: np.ndarray, fine: np.ndarray) -> After:
     """What follows from results between those looked at: smooth, so that a spline gives it."""
-    if after is None:
-        return None
     return After(*(CubicSpline(y, getattr(after, name))(fine) for name in After.__annotations__))
 
 

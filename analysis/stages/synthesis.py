@@ -7,7 +7,7 @@ durations and harms on what there is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,9 @@ CANNOT_HAPPEN = ("c_peptide_detectable", "ever_insulin_free", "insulin_free_12")
 ENOUGH = 2
 SHOWN = 10
 """So many faults of completeness are named in a message."""
+Tables = Mapping[str, pd.DataFrame]
+Judged = tuple[pd.Series, str, certainty.Body]
+"""An estimate, the design it is judged on, and what stands behind it."""
 READS = ("headlines", "study_estimates", "densities", "share_facts", "share_contrasts",
          "duration_facts", "duration_follow_up", "harm_summary", "harm_facts",
          "registered_silence", "standing", "multiverse")  # fmt: skip
@@ -119,7 +122,7 @@ def _frame(rows: list[dict], name: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=results.TABLES[name].names)
 
 
-def _of_effects(estimates, tables, evidence):
+def _of_effects(estimates: pd.DataFrame, tables: Tables, evidence: Evidence) -> Iterator[Judged]:
     """Every printed mean against controls, judged on its randomised row where that has two."""
     told = tables["headlines"]
     studies = tables["study_estimates"]
@@ -196,7 +199,7 @@ def silent_patients(silence: pd.DataFrame) -> dict[tuple[str, str], float]:
     return {(row.approach, row.population): row.share_patients_silent for row in own.itertuples()}
 
 
-def _of_shares(estimates, tables, evidence):
+def _of_shares(estimates: pd.DataFrame, tables: Tables, evidence: Evidence) -> Iterator[Judged]:
     """Every pooled share, judged on the counts behind it."""
     facts = tables.get("share_facts", results.TABLES["share_facts"].empty())
     judged = risk_of_bias.lookup(evidence.risk_of_bias)
@@ -225,7 +228,7 @@ def seen_against_nature(facts: pd.DataFrame, outcome: str) -> bool:
     return bool(outcome in CANNOT_HAPPEN and undetectable and facts["k"].gt(0).any())
 
 
-def _of_durations(estimates, tables, evidence):
+def _of_durations(estimates: pd.DataFrame, tables: Tables, evidence: Evidence) -> Iterator[Judged]:
     """Every share still insulin-free on the stacked curve."""
     facts = tables.get("duration_facts", results.TABLES["duration_facts"].empty())
     judged = risk_of_bias.lookup(evidence.risk_of_bias)

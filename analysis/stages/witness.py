@@ -17,6 +17,7 @@ from analysis.counting import duration_facts, share_facts
 from analysis.evidence import Evidence
 from analysis.exact import survival
 from analysis.models import contrast_witness, count_witness, survival_witness
+from analysis.models.compare import Testimony
 from analysis.questions import APPROACHES, DESIGNS, Body, posterior_of
 from analysis.stages import harms, shares
 from analysis.stages.durations import (
@@ -54,7 +55,7 @@ def run(evidence: Evidence, *, seed: int, progress: Tell = lambda part: None) ->
     return stage_result((), {"witness": rows}, withheld)
 
 
-def _rows(name: str, one) -> list[dict]:
+def _rows(name: str, one: Testimony) -> list[dict]:
     if one.silent:
         blank = {f"{figure}_{how}": np.nan for figure in ("mean", "sd", "q025", "q975")
                  for how in ("exact", "nuts", "mcse")}  # fmt: skip
@@ -69,7 +70,7 @@ def _rows(name: str, one) -> list[dict]:
     return made
 
 
-def _contrasts(evidence: Evidence, seed: int, progress: Tell) -> Iterable[tuple[str, object]]:
+def _contrasts(evidence: Evidence, seed: int, progress: Tell) -> Iterable[tuple[str, Testimony]]:
     body = Body(evidence)
     asked = [
         q for design in DESIGNS
@@ -88,7 +89,7 @@ def _contrasts(evidence: Evidence, seed: int, progress: Tell) -> Iterable[tuple[
         yield name, witness.hear(name, posterior, seed=seed + i, draws=DRAWS)
 
 
-def _counts(evidence: Evidence, seed: int, progress: Tell) -> Iterable[tuple[str, object]]:
+def _counts(evidence: Evidence, seed: int, progress: Tell) -> Iterable[tuple[str, Testimony]]:
     """Ever insulin-free, and the rates of the gravest harms, in each approach with two cohorts."""
     facts = share_facts.table(evidence).facts
     facts = facts[facts["outcome"] == "ever_insulin_free"]
@@ -106,7 +107,7 @@ def _counts(evidence: Evidence, seed: int, progress: Tell) -> Iterable[tuple[str
         yield name, witness.hear(name, posterior, seed=seed + i, draws=DRAWS)
 
 
-def _durations(evidence: Evidence, seed: int, progress: Tell) -> Iterable[tuple[str, object]]:
+def _durations(evidence: Evidence, seed: int, progress: Tell) -> Iterable[tuple[str, Testimony]]:
     """Two families of durations in the approach with most studies: one, and the best weighted."""
     facts = with_strata(evidence, duration_facts.layer(evidence)[0])
     of_each = {approach: facts_of(facts, approach) for approach in APPROACHES}
