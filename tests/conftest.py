@@ -159,7 +159,15 @@ def on_paper(run_folder, once) -> dict[str, render.Rendered]:
 
 
 @pytest.fixture(scope="session")
-def text_of(run_folder, tracked_raw, once) -> Callable[..., dict[str, str]]:
+def tracked_run(run_folder, tracked_raw):
+    """The tracked run as the report reads it: to be read only."""
+    from analysis.report import load
+
+    return load(run_folder, tracked_raw)
+
+
+@pytest.fixture(scope="session")
+def text_of(tracked_run, once) -> Callable[..., dict[str, str]]:
     """The text of the report by its place, computed once a kind of run.
 
     `text_of("tracked")` is that of the tracked run; `text_of("few")`, `text_of("nobody")` and
@@ -169,17 +177,15 @@ def text_of(run_folder, tracked_raw, once) -> Callable[..., dict[str, str]]:
     import mirror
     import report_text
 
-    from analysis.report import load
-
     kinds = {"few": report_text.Few, "nobody": report_text.Nobody, "turned": mirror.Mirror}
 
     def text(kind: str, *, verbatim: bool = False, figures: bool = False) -> dict[str, str]:
         def make(folder: Path) -> None:
-            run = load(run_folder, tracked_raw)
             if kind in kinds:
-                said = report_text.said(kinds[kind](run.out, run.evidence))
+                run = kinds[kind](tracked_run.out, tracked_run.evidence)
+                said = report_text.said(run)
             else:
-                said = report_text.said(run, verbatim=True, figures=True)
+                said = report_text.said(tracked_run, verbatim=True, figures=True)
             (folder / "text.json").write_text(json.dumps(said), encoding="utf-8")
 
         found = json.loads((once(f"text-{kind}", make) / "text.json").read_text(encoding="utf-8"))

@@ -7,16 +7,16 @@ import pytest
 from conftest import every
 
 from analysis.explain import explain
-from analysis.report import chains, claims_page, harms, load, page_one, tables
+from analysis.report import chains, claims_page, harms, page_one, tables
 from analysis.report.tables.base import grid
 
 ROW = re.compile(r"\w+\.csv line \d+")
 
 
 @pytest.fixture(scope="module")
-def run(run_folder, tracked_raw):
+def run(tracked_run):
     """The tracked run as the report reads it."""
-    return load(run_folder, tracked_raw)
+    return tracked_run
 
 
 class Outline(HTMLParser):

@@ -6,16 +6,14 @@ import pytest
 
 from analysis import outcomes
 from analysis.report import choices as room
-from analysis.report import load
 from analysis.report.choices import Choices, Nothing, Posterior, choices
 
 HBA1C = ("hba1c", "cell_infusion", "t2d")
 
 
 @pytest.fixture(scope="module")
-def made(run_folder):
-    results = load(run_folder)
-    return results, choices(results, *HBA1C)
+def made(tracked_run):
+    return tracked_run, choices(tracked_run, *HBA1C)
 
 
 def test_every_study_of_the_headline_may_be_left_out_once(made):

@@ -77,9 +77,19 @@ def test_report_in_an_unknown_format_is_a_wrong_call(tmp_path):
     assert call("report", "--out", tmp_path, "--to", "papyrus").exit_code == 2
 
 
-def test_report_refuses_results_without_a_manifest_and_names_the_way_out(tmp_path):
+@pytest.fixture
+def source(tmp_path):
+    """A report of one line: what is refused is refused whatever the report says."""
+    path = tmp_path / "small.qmd"
+    path.write_text("# A report\n", encoding="utf-8")
+    return path
+
+
+def test_report_refuses_results_without_a_manifest_and_names_the_way_out(source, tmp_path):
     (tmp_path / "estimates.csv").write_text("outcome\n", encoding="utf-8")
-    result = call("report", "--out", tmp_path, "--file", tmp_path / "report.html")
+    result = call(
+        "report", "--out", tmp_path, "--file", tmp_path / "report.html", "--source", source
+    )
     assert result.exit_code == 1
     assert "manifest.json is missing" in result.stderr and "isletmeta run" in result.stderr
     assert not (tmp_path / "report.html").exists()
@@ -117,11 +127,12 @@ def test_report_refuses_results_of_other_evidence_unless_that_is_said(
     assert given["ISLETMETA_RAW"] == str(raw)
 
 
-def test_report_refuses_edited_results(results, tmp_path):
+def test_report_refuses_edited_results(results, source, tmp_path):
     raw, out = results
     path = out / "estimates.csv"
     path.write_text(path.read_text(encoding="utf-8").replace("0.961", "3.333"), encoding="utf-8")
-    result = call("report", "--raw", raw, "--out", out, "--file", tmp_path / "report.html")
+    words = ("--raw", raw, "--out", out, "--source", source)
+    result = call("report", *words, "--file", tmp_path / "report.html")
     assert result.exit_code == 1 and "numbers: estimates.csv not as the run wrote it" in (
         result.stderr
     )

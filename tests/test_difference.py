@@ -328,6 +328,7 @@ def test_certainty_and_verdicts_are_those_of_a_whole_run(base, grown, found, tra
     assert "certainty: " in "\n".join(terminal.lines(told, "HEAD"))
 
 
+@pytest.mark.slow  # the test above says the same of one of the two states
 def test_it_is_the_same_whichever_state_the_results_are_of(
     base, grown, found, tracked, monkeypatch
 ):

@@ -18,7 +18,7 @@ from mirror import Mirror
 
 from analysis import claims, outcomes, verdicts
 from analysis.render import source as sources
-from analysis.report import chapters, directions, load, page_one, readings
+from analysis.report import chapters, directions, page_one, readings
 
 ROOT = Path(__file__).parent.parent
 REPORT = ROOT / "report.qmd"
@@ -123,14 +123,13 @@ def test_an_interval_is_said_to_widen_only_where_it_does(change):
 
 
 @pytest.fixture(scope="module")
-def run(run_folder, tracked_raw):
-    return load(run_folder, tracked_raw)
+def run(tracked_run):
+    return tracked_run
 
 
 @pytest.fixture(scope="module")
-def turned(run_folder, tracked_raw):
-    there = load(run_folder, tracked_raw)
-    return Mirror(there.out, there.evidence)
+def turned(tracked_run):
+    return Mirror(tracked_run.out, tracked_run.evidence)
 
 
 @pytest.fixture(scope="module")

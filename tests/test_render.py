@@ -593,14 +593,14 @@ def test_figures_are_vectors_and_the_page_is_light(report):
 
 
 @pytest.mark.parametrize("stride", every(5, 1), ids=["some", "all"])
-def test_no_text_of_a_figure_is_cut_at_its_edge(run_folder, stride):
+def test_no_text_of_a_figure_is_cut_at_its_edge(tracked_run, stride):
     """On the page, and on paper where panels stand side by side."""
     from matplotlib.text import Text
 
-    from analysis.report import load, style
+    from analysis.report import style
 
     style.apply()
-    known = space(load(run_folder))
+    known = space(tracked_run)
     cells = [part for part in sources.read(REPORT)[1]
              if isinstance(part, render.Cell) and part.label.startswith("fig-")]  # fmt: skip
     for cell in cells[::stride]:
@@ -620,11 +620,9 @@ def test_no_text_of_a_figure_is_cut_at_its_edge(run_folder, stride):
                 )
 
 
-def test_chains_open_without_a_script_and_ask_nothing_of_a_server(report, run_folder):
-    from analysis.report import load
-
+def test_chains_open_without_a_script_and_ask_nothing_of_a_server(report, tracked_run):
     bare = re.sub(r"(?s)<script.*?</script>", "", report)
-    for claim in load(run_folder).table("claims")["claim_id"]:
+    for claim in tracked_run.table("claims")["claim_id"]:
         row = bare[bare.index(f'data-id="{claim}"') :]
         row = row[: row.index("</tr>")]
         assert '<details class="chain"><summary>' in row and "docs/protocol.md" in row
@@ -638,14 +636,12 @@ def test_the_page_names_its_renderer(report):
     )
 
 
-def test_every_inline_value_is_markdown_to_a_notebook(run_folder):
+def test_every_inline_value_is_markdown_to_a_notebook(tracked_run):
     """Quarto shows a plain text by its repr, with quotes and escapes."""
     from IPython.core.formatters import DisplayFormatter
 
-    from analysis.report import load
-
     show = DisplayFormatter().format
-    found = list(values(load(run_folder), [""]))
+    found = list(values(tracked_run, [""]))
     assert len(found) > 20
     for line, expression, value in found:
         data, _ = show(value)

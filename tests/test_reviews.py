@@ -4,12 +4,12 @@ import re
 
 import pytest
 
-from analysis.report import figures, load, tables, words
+from analysis.report import figures, tables, words
 
 
 @pytest.fixture(scope="module")
-def run(run_folder, tracked_raw):
-    return load(run_folder, tracked_raw)
+def run(tracked_run):
+    return tracked_run
 
 
 @pytest.fixture(scope="module")

@@ -45,8 +45,8 @@ def test_the_label_spans_every_month(months):
 
 
 @pytest.fixture(scope="module")
-def run(run_folder, tracked_raw):
-    return load(run_folder, tracked_raw)
+def run(tracked_run):
+    return tracked_run
 
 
 def later(results):
@@ -57,8 +57,8 @@ def later(results):
     return moved
 
 
-def places(results, outcome: str, approach: str, population: str) -> list[str]:
-    """Every text of the report that names the visit of a count."""
+def places(results, cards, outcome: str, approach: str, population: str) -> list[str]:
+    """Every text of the report, and of the cards of its first page, that names a count's visit."""
     of_findings = dict(claims_page.findings_of(results, approach, population))
     about = outcomes.get(outcome)
     drawn = figures.shares(results, approach, population, (outcome,))
@@ -67,7 +67,7 @@ def places(results, outcome: str, approach: str, population: str) -> list[str]:
         *(title for title in of_findings if title.startswith(about.finding.split(" at ")[0])),
         next(text.get_text() for text in drawn.texts),
         next(text.get_text() for text in drawn.axes[0].texts),
-        *(line.label for card in page_one.cards(results).cards for line in card.lines
+        *(line.label for card in cards for line in card.lines
           if line.id.startswith(f"{outcome}:{approach}:{population}")),
     ]  # fmt: skip
 
@@ -75,12 +75,13 @@ def places(results, outcome: str, approach: str, population: str) -> list[str]:
 @pytest.mark.parametrize("moved", [False, True])
 def test_cards_sentences_findings_and_figures_name_one_visit(run, moved):
     results = later(run) if moved else run
+    cards = page_one.cards(results).cards
     seen = 0
     for approach, population in page_one.CARDS:
         own = readings.counted(results, "insulin_free_12", approach, population)
         if own.empty:
             continue
-        for text in places(results, "insulin_free_12", approach, population):
+        for text in places(results, cards, "insulin_free_12", approach, population):
             assert visits.when(own) in " ".join(text.split()), text
             seen += 1
     assert seen >= 16

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 from report_text import prose
 
-from analysis.report import glossary, load
+from analysis.report import glossary
 
 UNSEEN = {"nav", "style", "script", "title", "template", "code", "pre", "math", "option"}
 UNDERSCORE = re.compile(r"\w*[A-Za-z]_[A-Za-z]\w*")
@@ -44,8 +44,8 @@ def face(whole_page) -> str:
 
 
 @pytest.fixture(scope="module")
-def run(run_folder, tracked_raw):
-    return load(run_folder, tracked_raw)
+def run(tracked_run):
+    return tracked_run
 
 
 def test_the_reader_of_the_page_sees_what_stands_there(face):

@@ -81,7 +81,9 @@ def patients_of(arm: str, study: Row, by_id: Mapping[str, Row]) -> tuple[float, 
     if kind == "control":
         return float(study["n_control"]), "n_control"
     if kind in ("treated", "contrast"):
-        joint = [other for name, other in by_id.items() if other is not study and name in arm]
+        joint = []
+        if arm != kind:
+            joint = [other for name, other in by_id.items() if other is not study and name in arm]
         sizes = [float(row["n_treated"]) for row in (study, *joint)]
         return sum(sizes), "n_treated"
     none = 0.0 if study["design"] not in v.CONTROLLED_DESIGNS else math.nan

@@ -135,7 +135,8 @@ def named(text: str, labels: Mapping[str, str]) -> str:
 
 def labels(evidence: Evidence) -> dict[str, str]:
     """Author and year of every study by its key; journal and year where no author was seen."""
-    return {row["study_id"]: _label(row) for row in evidence.studies.to_dict("records")}
+    studies = evidence.studies[["study_id", "first_author", "year", "journal"]]
+    return {row["study_id"]: _label(row) for row in studies.to_dict("records")}
 
 
 NO_AUTHOR = ("", "not shown")
