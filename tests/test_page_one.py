@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from small_results import small
 
 from analysis import claims as room
 from analysis import results, verdicts
+from analysis.evidence.references import reference
 from analysis.report import cards, claims_page, directions, page_one, readings
 from analysis.report.cards import Line
 
@@ -430,3 +432,30 @@ def test_no_chance_and_no_figure_of_the_curve_stand_beside_what_is_not_known(run
     table = claims_page.table(run.but(claims=claims))
     for name in ("Chance", "Figure (95 % interval)"):
         assert {row[table.columns.index(name)] for row in table.rows} == {"–"}
+
+
+def lower_bound(evidence, *, bound: str, k: int, n: int, seen: int):
+    """A run's facts with one lower bound, of whose people `seen` were counted by the source."""
+    row = evidence.independence.iloc[[0]].assign(
+        study_id="few2020", arm="treated", fact="at_time", n_total=seen, k=k, bound=bound
+    )
+    name = reference("independence", row.iloc[0].to_dict())
+    facts = pd.DataFrame([{"outcome": "insulin_free_12", "k": k, "n": n, "bound": "at_least",
+                           "source_rows": name}])  # fmt: skip
+    return SimpleNamespace(evidence=SimpleNamespace(independence=row)), facts
+
+
+@pytest.mark.parametrize(
+    ("bound", "k", "n", "seen", "said"),
+    [
+        ("exact", 10, 14, 12, "2 of 14 were not counted, so at most 12"),
+        ("exact", 12, 13, 12, "1 of 13 was not counted"),
+        ("at_least", 10, 14, 12, ""),  # also of the twelve it may be more
+    ],
+)
+def test_a_lower_bound_is_never_more_than_those_not_counted_allow(
+    evidence, bound, k, n, seen, said
+):
+    run, facts = lower_bound(evidence, bound=bound, k=k, n=n, seen=seen)
+    assert readings.at_most(run, facts) == said
+    assert readings.not_counted(run, facts.assign(bound="exact")) is None

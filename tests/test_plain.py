@@ -73,6 +73,7 @@ def test_every_fixed_sentence_does_too_whatever_the_results():
         "word": "less",
         "middle": "0.4 lower",
         "matters": "0.2",
+        "most": "12",
         "level": "0.03 to 0.10",
         "approach": "a reset of the immune system",
     }

@@ -545,6 +545,8 @@ def _share(results: Results, outcome: str, approach: str, population: str,
     text = (f"**{'at least ' if at_least else ''}{seen} of {count(row['n_patients'])}** "
             f"{visits.named(about.noun, outcome, facts)} ({ends}; "
             f"{studies(row['k_studies'])}")  # fmt: skip
+    missed = readings.at_most(results, facts) if at_least else ""
+    text += f"; {missed}" if missed else ""
     model = results.get(**stratum, quantity="share", cell_class=cell_class)
     if model is not None:
         text += (f"; typical study {percent(model['median'])}, "

@@ -207,11 +207,13 @@ def _insulin_free(results, approach: str, population: str) -> tuple[Line, ...]:
     facts = readings.counted(results, "insulin_free_12", approach, population)
     about = outcomes.get("insulin_free_12")
     stratum = (approach, population)
+    missed = readings.at_most(results, facts)
     return (
         line(
             f"{visits.named(about.title, about.name, facts)}, of all treated",
             year,
             readings.share_standing(results, about.name, *stratum),
+            faced=(missed,) if missed else (),
         ),
         *_ever_free(results, approach, population, ever),
     )

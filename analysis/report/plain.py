@@ -127,11 +127,14 @@ def islets(results, fixed: dict) -> list[str]:
         found.append(own["test"])
     if not made:
         found.append(own["none"])
-    least = False
     for cells, reading, months in _by_cells(results, fixed, "insulin_free_12"):
         found.append(_capital(own["free"].format(cells=cells, months=months, **_number(reading))))
-        least = least or reading.figures["least"]
-    if least:
+    facts = readings.counted(results, "insulin_free_12", ISLETS, "t1d")
+    missed = readings.not_counted(results, facts)
+    if missed is not None:
+        most = words.count(facts["k"].sum() + missed)
+        found.append(own["most"].format(k=words.some(missed, "person"), most=most))
+    elif facts["bound"].eq("at_least").any():
         found.append(own["least"])
     for cells, reading, _ in _by_cells(results, fixed, "ever_insulin_free"):
         if not (reading.figures["k"] or reading.figures["least"]):

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import certainty, cohorts, effects, outcomes, units, verdicts, vocabulary
+from analysis.evidence.references import find
 from analysis.questions import MEAN, NONE, STUDY, WORDS
 from analysis.report import directions, glossary, visits, words
 
@@ -455,6 +456,45 @@ def counts_of(facts: pd.DataFrame, outcome: str) -> Reading:
         caveat=visits.when(facts),
         figures={"k": k, "n": n, "least": least},
     )
+
+
+def not_counted(results, facts: pd.DataFrame) -> int | None:
+    """Treated people whom the sources of lower bounds did not count: so many more it may be.
+
+    Parameters
+    ----------
+    facts : rows of `share_facts` of one outcome.
+
+    Returns
+    -------
+    Their number; None where nothing is a lower bound, or a source's own count is one, so that
+    also those whom it counted may be more.
+    """
+    least = facts[facts["bound"] == "at_least"]
+    missed = 0.0
+    for fact in least.itertuples():
+        try:
+            rows = {name: find(results.evidence, name) for name in fact.source_rows.split(";")}
+        except KeyError:
+            return None
+        own = [(name, row) for name, row in rows.items() if row["arm"].startswith("treated")]
+        if len(own) != 1:
+            return None
+        name, row = own[0]
+        if name.startswith("independence:") and row["bound"] == "at_least":
+            return None
+        missed += fact.n - row["n_total"]
+    return int(missed) if missed > 0 else None
+
+
+def at_most(results, facts: pd.DataFrame) -> str:
+    """`2 of 14 were not counted, so at most 12`; "" where nothing of the kind is known."""
+    missed = not_counted(results, facts)
+    if missed is None:
+        return ""
+    k, n = facts["k"].sum(), facts["n"].sum()
+    most = f", so at most {k + missed:.0f}" if k + missed < n else ""
+    return f"{missed} of {n:.0f} {words.verb(missed, 'were', 'was')} not counted{most}"
 
 
 def counted(
