@@ -151,6 +151,14 @@ def test_the_cards_have_every_line_in_print_too(run):
     assert "0\\.60" in markdown and "hba1c:cell_infusion:t2d" in page
 
 
+def test_several_harms_of_a_card_stand_on_lines_of_their_own():
+    value = "a in 1 of 9; b in 2 of 9 (low; of all)"
+    card = cards.Card("x", (Line("Harms counted", value, several=True), Line("y", "lower; no")))
+    page = cards.Cards((card,))._repr_html_()
+    assert "a in 1 of 9<br>b in 2 of 9 (low; of all)<" in page
+    assert "<strong>lower; no</strong>" in page
+
+
 def test_hostile_words_of_a_source_stay_text_in_a_card():
     made = cards.Cards((cards.Card("<b>", (Line("a|b", "<script>x</script>", more=("*y*",)),)),))
     assert "<script>" not in made._repr_html_() and "&lt;b&gt;" in made._repr_html_()

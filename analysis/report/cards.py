@@ -7,6 +7,7 @@ analyses; print and DOCX show one table of the same rows. What stands in a card 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -25,7 +26,8 @@ class Line:
     """One line of a card: a label, the figure, and what stands behind it.
 
     `more` are sentences that a reader opens; `where` is the place among the analyses; `share`
-    is the share with the ends of its interval, where the line counts people; `steps` are those
+    is the share with the ends of its interval, where the line counts people; `several` says that
+    the value tells several things, each on a line of its own; `steps` are those
     behind the figure (`analysis.chain`), which the page opens. `face` stands on the card itself:
     numbers alone, the place among the analyses, what is nearly ruled out.
     """
@@ -41,6 +43,7 @@ class Line:
     where: Standing | None = None
     id: str = ""
     share: tuple[float, float, float] | None = None
+    several: bool = False
     steps: tuple[str, ...] = ()
     face: str = ""
 
@@ -166,6 +169,10 @@ def _card(card: Card) -> str:
     )
 
 
+APART = re.compile(r"; (?![^(]*\))")
+"""What parts several things that a line tells: no semicolon within brackets."""
+
+
 def _small(line: Line) -> str:
     """What stands in small type under a figure: a new study, basis, certainty, place."""
     new = f"a new study may find {line.new_study}" if line.new_study else ""
@@ -174,8 +181,9 @@ def _small(line: Line) -> str:
 
 
 def _line(line: Line) -> str:
-    parts = [f"<strong>{escape.html(part)}</strong>" for part in line.value.split("; ")]
-    value = ";<br>".join(parts)
+    value = f"<strong>{escape.html(line.value)}</strong>"
+    if line.several:
+        value = "<br>".join(map(escape.html, APART.split(line.value)))
     interval = f' <span class="span">{escape.html(line.interval)}</span>' if line.interval else ""
     picture = strip(line.where) if line.where else ""
     if line.share:

@@ -263,7 +263,8 @@ def _harm(results, approach: str, population: str) -> Line:
     types = " of both types" if len(STRATA[approach]) > 1 else ""
     told = f"{words.of(quiet, every, 'group')}{types} silent on deaths" if every else ""
     named = f"harms:{approach}:{population}"
-    return Line("Harms named", "; ".join(parts), behind=told, more=tuple(more), id=named)
+    return Line("Harms named", "; ".join(parts), behind=told, more=tuple(more), id=named,
+                several=True)  # fmt: skip
 
 
 def _also(results, approach: str, population: str) -> Line:
@@ -282,7 +283,8 @@ def _also(results, approach: str, population: str) -> Line:
     types = " (both types)" if len(STRATA[approach]) > 1 else ""
     label = f"Harms counted{types}"
     named = f"counted_harms:{approach}:{population}"
-    return Line(label, "; ".join(told) or "none counted", behind=behind, more=more, id=named)
+    return Line(label, "; ".join(told) or "none counted", behind=behind, more=more, id=named,
+                several=True)  # fmt: skip
 
 
 def text_before_cards(results) -> Markdown:
