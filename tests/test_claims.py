@@ -315,7 +315,7 @@ def test_what_is_implied_is_a_claim_of_its_own_and_nothing_implies_itself():
             ("infusion_t2d_hba1c_0_5", "infusion_t2d_hba1c")} <= set(claims.IMPLIES)  # fmt: skip
 
 
-@examples(10, 100)
+@examples(6, 100)
 @given(p=st.floats(0, 1), half=st.floats(0, 1), level=st.sampled_from(certainty.LEVELS),
        chances=st.tuples(*[st.floats(0, 1)] * 3), last=st.sampled_from([6.0, 12.0, 60.0, 120.0]),
        counts=st.lists(st.integers(0, 5), max_size=3))  # fmt: skip

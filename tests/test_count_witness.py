@@ -1,5 +1,7 @@
 """NUTS beside quadrature for shares, rates and durations: one likelihood, one posterior."""
 
+import functools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -43,15 +45,21 @@ READING = FactReading(onset=(0.3, 1.0, 3.2))
 OTHERS = [family for family in FAMILIES if family not in ("exponential", "weibull")]
 
 
-def potentials(model, packed, values):
-    """The graph's potentials, summed, at values of its parameters by name."""
+@functools.cache
+def compiled(model):
+    """The potentials of a graph as a function of its parameters, in their order."""
     import pytensor
 
-    model["packed"].set_value(packed)
     inputs = [model.rvs_to_values[variable] for variable in model.free_RVs]
     outputs = model.replace_rvs_by_values(model.potentials)
-    call = pytensor.function(inputs, outputs, on_unused_input="ignore", mode="FAST_COMPILE")
-    return sum(float(part) for part in call(*(values[v.name] for v in model.free_RVs)))
+    return pytensor.function(inputs, outputs, on_unused_input="ignore", mode="FAST_COMPILE")
+
+
+def potentials(model, packed, values):
+    """The graph's potentials, summed, at values of its parameters by name."""
+    model["packed"].set_value(packed)
+    found = compiled(model)(*(values[variable.name] for variable in model.free_RVs))
+    return sum(float(part) for part in found)
 
 
 @pytest.fixture(scope="module")

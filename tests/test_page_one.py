@@ -29,6 +29,12 @@ def lines(run) -> dict[str, Line]:
     }
 
 
+@pytest.fixture(scope="module")
+def face(run) -> dict[str, Line]:
+    """The lines of all cards of the run as it is."""
+    return lines(run)
+
+
 # --- the sentence ------------------------------------------------------------------------------
 
 
@@ -61,10 +67,10 @@ def test_an_unshown_claim_is_not_answered_with_yes(run):
     assert page_one.answer(run.but(claims=table)).startswith("**Perhaps:**")
 
 
-def test_follow_up_ends_what_is_known_of_durations(run):
+def test_follow_up_ends_what_is_known_of_durations(run, face):
     told = page_one.answer(run)
     assert "how long that lasts is not known beyond 24 months" in told
-    assert lines(run)["Immune reset, type 1: How long"].value.startswith("not known")
+    assert face["Immune reset, type 1: How long"].value.startswith("not known")
 
 
 def test_deaths_and_fatal_infections_are_named_with_their_denominators(run):
@@ -100,35 +106,35 @@ def test_nobody_is_told_to_change_a_treatment(run):
 # --- cards -------------------------------------------------------------------------------------
 
 
-def test_a_card_tells_a_mean_with_its_interval_basis_certainty_and_place(run):
-    line = lines(run)["Cell infusion, type 2: HbA1c against controls"]
+def test_a_card_tells_a_mean_with_its_interval_basis_certainty_and_place(face):
+    line = face["Cell infusion, type 2: HbA1c against controls"]
     assert line.value == "−0.60\u00a0points" and line.interval == "−1.10 to −0.10"
     assert line.behind == "4 studies, 120 patients" and line.certainty == "very low certainty"
     assert line.alone == "−0.40\u00a0points (−1.00 to 0.20)" and line.new_study == "−1.60 to 0.40"
     assert line.where.n == 50 and any("results in words move it towards" in m for m in line.more)
 
 
-def test_a_single_study_is_told_as_itself_and_never_as_a_mean(run):
-    line = lines(run)["Immune reset, type 1: HbA1c against controls"]
+def test_a_single_study_is_told_as_itself_and_never_as_a_mean(face):
+    line = face["Immune reset, type 1: HbA1c against controls"]
     assert (
         line.value == "lower; the study prints no number"
         and line.interval == ""
         and line.where is None
     )
-    line = lines(run)["Immune reset, type 1: C-peptide against controls"]
+    line = face["Immune reset, type 1: C-peptide against controls"]
     assert line.value == "1.50\u00a0times" and line.interval == ""
     assert any("no spread printed" in more for more in line.more)
 
 
-def test_results_in_words_are_counted_and_none_is_said_to_be_none(run):
-    found = lines(run)
+def test_results_in_words_are_counted_and_none_is_said_to_be_none(face):
+    found = face
     assert found["Cell infusion, type 2: C-peptide against controls"].value == "higher in 3 of 4"
     told = found["Cell infusion, type 1: HbA1c against controls"].value
     assert told.startswith("compared in ") and told.endswith(", none usable")  # rows, no estimate
 
 
-def test_classes_of_islets_stand_apart_with_the_limits_of_their_sources(run):
-    found = lines(run)
+def test_classes_of_islets_stand_apart_with_the_limits_of_their_sources(face):
+    found = face
     islets = found["Islet replacement, type 1: C-peptide again, stem-cell islets"]
     assert islets.value == "9 of 9" and any("above 0.1 ng/mL" in more for more in islets.more)
     assert (
@@ -137,8 +143,8 @@ def test_classes_of_islets_stand_apart_with_the_limits_of_their_sources(run):
     )
 
 
-def test_a_lower_bound_says_at_least_and_has_no_upper_end(run):
-    line = lines(run)["Islet replacement, type 1: Insulin-free at 12 months, of all treated"]
+def test_a_lower_bound_says_at_least_and_has_no_upper_end(face):
+    line = face["Islet replacement, type 1: Insulin-free at 12 months, of all treated"]
     assert line.value == "at least 6 of 9" and line.interval == "30 or more of 100"
 
 
@@ -266,8 +272,8 @@ def test_each_certainty_of_the_findings_has_its_steps(run):
     assert "the population and comparator" not in text  # a step of no level is none
 
 
-def test_page_and_findings_give_one_number_for_one_estimand(run):
-    card = lines(run)["Cell infusion, type 2: HbA1c against controls"]
+def test_page_and_findings_give_one_number_for_one_estimand(run, face):
+    card = face["Cell infusion, type 2: HbA1c against controls"]
     rows = {
         row[0]: row for row in claims_page.summary_of_findings(run, "cell_infusion", "t2d").rows
     }
@@ -321,8 +327,8 @@ def test_a_headline_outside_nine_of_ten_of_its_analyses_says_what_most_find(run)
         assert said in other.words
 
 
-def test_numbers_alone_and_the_place_stand_on_the_face_of_a_card(run):
-    line = lines(run)["Cell infusion, type 2: HbA1c against controls"]
+def test_numbers_alone_and_the_place_stand_on_the_face_of_a_card(run, face):
+    line = face["Cell infusion, type 2: HbA1c against controls"]
     assert "umbers alone −0.40" in line.face and "ine of ten analyses: " in line.face
     shown = re.sub(r"<details.*?</details>", "", page_one.cards(run)._repr_html_(), flags=re.S)
     assert line.face in shown and line.face in page_one.cards(run).text

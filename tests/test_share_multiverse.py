@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import every
 from scipy import stats
 
-from analysis import exact
+from analysis import exact, results
 from analysis.central import LEVELS, central
 from analysis.counting import share_facts
 from analysis.sensitivity import share_multiverse as multiverse
@@ -20,10 +21,13 @@ COUNTS = [(20, 23, "exact"), (0, 26, "exact"), (10, 12, "at_least"), (71, 128, "
 HEADLINE = ["outcome", "approach", "population", "cell_class"]
 
 
-@pytest.fixture(scope="module")
-def run(evidence) -> StageResult:
-    """The stage of shares on the tracked evidence."""
-    return shares.run(evidence)
+@pytest.fixture(scope="module", params=every("tracked", "computed anew"))
+def run(request, evidence, run_folder) -> StageResult:
+    """The stage of shares on the tracked evidence: what it left, and, slow, what it gives now."""
+    if request.param == "computed anew":
+        return shares.run(evidence)
+    tables = {name: results.read(run_folder, name) for name in results.TABLES}
+    return StageResult(tables.pop("estimates"), tables)
 
 
 @pytest.fixture(scope="module")
