@@ -92,6 +92,13 @@ def places(found, *words):
         ("safety", FREE | {"event_category": "death", "event_detail": "x", "n_patients": "26",
                            "bound": "exact", "n_at_risk": "30", "relation": "any"},
          "n_patients", "n_treated 25 (studies.csv:2)"),
+        ("safety", FREE | {"event_category": "death", "event_detail": "x", "n_patients": "1",
+                           "bound": "exact", "n_at_risk": "45", "relation": "any"},
+         "n_at_risk", "n_treated 25 (studies.csv:2)"),
+        ("directions", WORDS | {"significant": "no", "p_relation": "<", "p_value": "0.05"},
+         "significant", "because p < 0.05 is printed"),
+        ("directions", WORDS | {"p_relation": "=", "p_value": "0.4"},
+         "significant", "because p = 0.4 is printed"),
         ("responders", FREE | {"outcome": "hba1c", "criterion": "below 7 %", "n_responders": "5",
                                "n_total": "20", "percent": "50"}, "percent", "25.0 %"),
     ],
@@ -127,6 +134,24 @@ def test_facts_of_independence_that_exclude_one_another_are_faults(
 ):
     faults = ev.check(folder(independence=rows))
     assert ("independence.csv", line, column) in places(faults, fact), "\n".join(map(str, faults))
+
+
+def test_an_arm_has_no_more_deaths_than_patients(folder):
+    death = FREE | {"event_category": "death", "n_patients": "13", "bound": "exact",
+             "n_at_risk": "25",
+                    "relation": "any"}  # fmt: skip
+    rows = [death | {"event_detail": "sepsis"}, death | {"event_detail": "stroke"}]
+    faults = ev.check(folder(safety=rows))
+    assert ("safety.csv", 3, "n_patients") in places(faults, "n_treated 25 (studies.csv:2)")
+    apart = [rows[0], rows[1] | {"relation": "unrelated"}]
+    assert ev.check(folder(safety=apart)) == [], "the same deaths may be told twice, as judged"
+
+
+def test_those_at_risk_in_all_arms_of_a_trial_may_be_more_than_ours(folder):
+    row = {"study_id": "one2020", "arm": "all", "event_category": "procedure_related",
+           "event_detail": "pain", "n_patients": "5", "bound": "exact", "n_at_risk": "80",
+           "relation": "any"}  # fmt: skip
+    assert ev.check(folder(safety=[row])) == []
 
 
 def test_a_change_below_minus_the_baseline_is_a_fault(folder):
@@ -170,6 +195,13 @@ def test_a_joint_arm_may_have_the_patients_of_both_reports(folder):
                        "spread_high": "0.40"}], 2, "value", "geometric middle"),
         ([LEVEL | {"statistic": "median", "spread_kind": "iqr", "spread": "", "spread_low": "8.5",
                    "spread_high": "8.5"}], 2, "spread_low", "no spread is known"),
+        ([LEVEL | {"statistic": "median", "spread_kind": "iqr", "spread": "", "spread_low": "5",
+                   "spread_high": "14"}], 2, "spread_low", "a range typed as quartiles"),
+        ([LEVEL | {"statistic": "median", "spread_kind": "range", "spread": "",
+                   "spread_low": "8.1", "spread_high": "8.9"}], 2, "spread_low",
+         "quartiles typed as a range"),
+        ([LEVEL | {"n": "19"}, LATER | {"n": "19"}, LEVEL | {"arm": "control", "n": "19"},
+          LATER | {"arm": "control", "n": "19"}], 3, "value", "control (outcomes.csv:5)"),
         ([DIFFERENCE | {"spread_kind": "ci95", "spread": "", "spread_low": "-0.9",
                         "spread_high": "-0.1", "p_relation": "=", "p_value": "0.6",
                         "p_contrast": "between"}], 2, "p_value", "give about 0.014"),
@@ -191,13 +223,35 @@ def test_what_is_unlikely_is_an_oddity_that_names_the_other_fact(folder, rows, l
     assert ("outcomes.csv", line, column) in places(odd, fact), "\n".join(map(str, odd))
 
 
+@pytest.mark.parametrize(("followed", "unit"), [("52", "weeks"), ("365", "days")])
+def test_a_follow_up_that_is_the_last_visit_in_another_unit_is_odd(folder, followed, unit):
+    raw = folder(studies=[STUDY | {"followup_months": followed}], outcomes=[LEVEL, LATER])
+    odd = checking.oddities(ev.load(raw))
+    assert ("studies.csv", 2, "followup_months") in places(odd, f"{unit} typed as months?")
+    raw = folder(studies=[STUDY | {"followup_months": "48"}], outcomes=[LEVEL, LATER])
+    assert places(checking.oddities(ev.load(raw)), "typed as months?") == []
+
+
+def test_freedom_from_insulin_of_those_who_needed_none_is_odd(folder):
+    raw = folder(studies=[STUDY | {"insulin_at_entry": "no"}], independence=[EVER])
+    odd = checking.oddities(ev.load(raw))
+    assert ("independence.csv", 2, "fact") in places(odd, "insulin_at_entry no (studies.csv:2)")
+
+
+def test_the_same_baseline_in_two_arms_is_not_odd(folder):
+    rows = [LEVEL, LATER, LEVEL | {"arm": "control", "n": "20"},
+            LATER | {"arm": "control", "n": "20", "value": "8.2"}]  # fmt: skip
+    assert places(checking.oddities(ev.load(folder(outcomes=rows))), "copied?") == []
+
+
 def test_ordinary_numbers_are_not_odd(folder):
     control = [row | {"arm": "control", "n": "20"} for row in (LEVEL, LATER | {"value": "8.3"})]
     raw = folder(outcomes=[LEVEL, LATER, *control], directions=[WORDS], independence=[EVER],
                  responders=[FREE | {"outcome": "hba1c", "criterion": "below 7 %",
                                      "n_responders": "5", "n_total": "20"}],
                  safety=[FREE | {"event_category": "death", "event_detail": "any",
-                                 "n_patients": "0", "bound": "exact", "n_at_risk": "25",
+                                 "n_patients": "0", "bound": "exact",
+             "n_at_risk": "25",
                                  "relation": "any"}])  # fmt: skip
     assert ev.check(raw) == []
     assert [str(odd) for odd in checking.oddities(ev.load(raw))] == []

@@ -75,6 +75,24 @@ def test_another_delimiter_is_one_fault_that_says_how_to_save(raw_dir, rows, del
     assert called in fault.value and "CSV UTF-8 (Comma delimited)" in fault.allowed
 
 
+@pytest.mark.parametrize(("delimiter", "called"), [(";", "semicolons"), ("\t", "tabs")])
+def test_another_delimiter_between_quoted_cells_is_the_same_fault(raw_dir, rows, delimiter, called):
+    quoted = [delimiter.join(f'"{cell}"' for cell in row) for row in rows]
+    (raw_dir / OUT).write_text("\n".join(quoted), encoding="utf-8")
+    fault = only_fault(raw_dir)
+    assert (fault.file, fault.line, fault.column) == (OUT, 1, "(file)")
+    assert called in fault.value and "CSV UTF-8 (Comma delimited)" in fault.allowed
+
+
+@pytest.mark.parametrize("cells", [["Total"], ["# my note"], ["", "", "all of them"]])
+def test_a_row_of_one_cell_is_one_fault(raw_dir, rows, cells):
+    rows.append(cells + [""] * (len(rows[0]) - len(cells)))
+    (raw_dir / OUT).write_bytes(saved(rows))
+    fault = only_fault(raw_dir)
+    assert (fault.column, fault.value) == ("(row)", next(filter(None, cells)))
+    assert "totals" in fault.allowed
+
+
 @pytest.mark.parametrize(
     "above", [[["Table 1. Outcomes"]], [["sep=,"]], [["made", "2020"], [], ["x"]]]
 )
@@ -208,6 +226,9 @@ COUNT = Column("count", low=0, high=100_000)
         ("0.8 ng/mL", "", "the number alone: write 0.8"),
         ("5-Oct", "", "a spreadsheet made a date of it"),
         ("O.5", "", "digits only: write 0.5"),
+        ("0·50", "0.5", "write 0.50"),
+        ("0.50*", "0.5", "the number alone: write 0.50"),
+        ("-1.2 †", "-1.2", "the number alone: write -1.2"),
     ],
 )
 def test_a_number_written_in_another_way_is_understood_or_explained(text, meant, hint):

@@ -20,7 +20,7 @@ COUNTS = {
     "directions.csv": (),
     "responders.csv": ("n_total", "n_responders"),
     "independence.csv": ("n_total", "k"),
-    "safety.csv": ("n_patients",),
+    "safety.csv": ("n_patients", "n_at_risk"),
 }
 """Columns that count patients of the arm of their row."""
 
@@ -42,6 +42,8 @@ def contradictions(tables: Tables) -> Iterator[Fault]:
     for name in COUNTS:
         if tables[name].readable:
             yield from _above_the_study(tables[name], studies, by_id)
+    if tables["safety.csv"].readable:
+        yield from _more_deaths(tables["safety.csv"], studies, by_id)
     if tables["outcomes.csv"].readable:
         yield from _one_patient(tables["outcomes.csv"])
         yield from _no_spread(tables["outcomes.csv"])
@@ -103,10 +105,29 @@ def _above_the_study(table: Table, studies: Table, by_id: Mapping[str, Row]) -> 
         if table.name in ("outcomes.csv", "directions.csv"):
             limits.append(("n_control", float(study["n_control"]), "n_control"))
         for column, limit, said in limits:
+            if column == "n_at_risk" and row["arm"] == "all":
+                continue  # of all arms of a trial, also those that are none of ours
             if number_of(row, column) > limit:  # False when either is NaN
                 fact = place(studies, study, said) if said else "an arm of one patient"
                 yield table.fault(row, column, f"not more than {limit:g}: {fact}")
                 break
+
+
+def _more_deaths(table: Table, studies: Table, by_id: Mapping[str, Row]) -> Iterator[Fault]:
+    """Deaths of an arm that are together more than its patients: each patient dies once."""
+    counted: dict[tuple, float] = {}
+    for row in table.rows:
+        study = by_id.get(str(row["study_id"]))
+        if study is None or row["event_category"] != "death" or blank(row["n_patients"]):
+            continue
+        key = (row["study_id"], row["arm"], row["relation"])
+        counted[key] = counted.get(key, 0.0) + number_of(row, "n_patients")
+        limit, said = patients_of(str(row["arm"]), study, by_id)
+        if number_of(row, "n_patients") <= limit < counted[key]:
+            fact = place(studies, study, said) if said else "an arm of one patient"
+            yield table.fault(
+                row, "n_patients", f"with the deaths above not more than {limit:g}: {fact}"
+            )
 
 
 def _one_patient(table: Table) -> Iterator[Fault]:

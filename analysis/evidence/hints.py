@@ -70,6 +70,7 @@ def number_meant(text: str) -> tuple[float, str]:
     plain = unicodedata.normalize("NFKC", text).strip(" " + _QUOTES + '"')
     plain = re.sub(rf"[{_DASHES}]", "-", plain)
     plain = re.sub(r"^([+-])\s+(?=[\d.])", r"\1", plain)
+    plain = re.sub(r"(?<=\d)[·‧∙⋅](?=\d)", ".", plain)  # as some journals print a decimal
     if text.upper().startswith("#") and text.upper() in SPREADSHEET_ERRORS:
         return math.nan, "an error of the spreadsheet; enter what is printed"
     if _is_not_given(text):
@@ -96,6 +97,8 @@ def number_meant(text: str) -> tuple[float, str]:
         return number(bare), f"write {bare}"
     if _DATE.fullmatch(plain):
         return math.nan, "a spreadsheet made a date of it: enter what is printed, as text"
+    if marked := re.fullmatch(rf"({_PLAIN})\s*[*†‡§¶#]+", plain):
+        return number(marked[1]), f"the number alone: write {marked[1]}"
     if relation := re.fullmatch(rf"(?:p\s*)?([<>≤≥~≈=])\s*=?\s*({_PLAIN})", plain, re.IGNORECASE):
         return math.nan, f"the number alone: write {relation[2]}"
     if both := re.fullmatch(rf"({_PLAIN})\s*(±|\+/?-|\().*", plain):

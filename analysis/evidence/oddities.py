@@ -24,6 +24,8 @@ def warnings(evidence: Evidence) -> list[Fault]:
         *_warn_trials(evidence),
         *_warn_sizes(evidence),
         *_warn_times(evidence),
+        *_warn_follow_up(evidence),
+        *_warn_never_needed(evidence),
         *_warn_tables(evidence),
         *implausible(evidence.outcomes),
         *twins(evidence),
@@ -181,6 +183,34 @@ def _other_unit(months: float, followed: float) -> str:
         if months / a_month <= followed * 1.1 < months and months / a_month >= followed * 0.5:
             return f": {unit} typed as months? {months:g} {unit} are {months / a_month:.2f} months"
     return ""
+
+
+def _warn_follow_up(evidence: Evidence) -> Iterator[Fault]:
+    """A follow-up of the study that is the last visit of its facts, in another unit."""
+    table, last = Table("studies.csv"), dict[str, float]()
+    for name in ("outcomes", "directions", "responders"):
+        for row in records(getattr(evidence, name)):
+            if not blank(row["months"]):
+                last[row["study_id"]] = max(last.get(row["study_id"], 0.0), row["months"])
+    for row in records(evidence.studies):
+        months, visit = row["followup_months"], last.get(row["study_id"], 0.0)
+        for unit, a_month in (("weeks", v.WEEKS_PER_MONTH), ("days", v.DAYS_PER_MONTH)):
+            if visit and abs(months / a_month - visit) < 0.03 * visit:
+                text = (
+                    f"{months:g} {unit} are {months / a_month:.2f} months, the last visit of its "
+                    f"facts is at {visit:g}: {unit} typed as months?"
+                )
+                yield table.fault(row, "followup_months", text)
+
+
+def _warn_never_needed(evidence: Evidence) -> Iterator[Fault]:
+    """Freedom from insulin of a study whose patients needed none at entry."""
+    studies, table = _studies(evidence), Table("independence.csv")
+    for row in records(evidence.independence):
+        study = studies[row["study_id"]]
+        if study["insulin_at_entry"] == "no":
+            place = f"insulin_at_entry no (studies.csv:{study['line']})"
+            yield table.fault(row, "fact", f"free of insulin, but {place}: of whom is it told?")
 
 
 def _warn_tables(evidence: Evidence) -> Iterator[Fault]:

@@ -7,7 +7,7 @@ than the number. Each oddity names the number and what it is held against.
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from statistics import NormalDist, median
 
 import pandas as pd
@@ -34,6 +34,16 @@ percentages in percent, of all others as a share of the mean (coefficient of var
 
 FAR = 4.0
 """So many times larger or smaller than the median of the other studies is far from them."""
+
+_PAIRS: dict[str, Callable[[float], float]] = {
+    "iqr": lambda n: (0.75 * n - 0.125) / (n + 0.25),
+    "range": lambda n: (n - 0.375) / (n + 0.25),
+}
+"""Where the upper of two numbers stands among n ordered ones."""
+SKEWED = 1.5
+"""So many times the usual a deviation from quartiles or a range may be: few numbers are normal."""
+FEWEST_IN_A_PAIR = 5
+"""Patients; quartiles and ranges of fewer say nothing of the spread."""
 
 ENOUGH_OTHERS = 5
 """Fewest other studies with a spread before one is held against them."""
@@ -169,9 +179,11 @@ def _level_called_change(rows: Sequence[Row]) -> Iterator[Fault]:
 
 
 def spread_between_patients(row: Row) -> float:
-    """The standard deviation between patients that a row prints with one number; NaN without.
+    """The standard deviation between patients that a row prints; NaN without.
 
     A standard error is multiplied by the root of n; an unstated spread is taken as a deviation.
+    Quartiles and ranges are taken as those of a normal distribution (Wan et al. 2014, BMC Med Res
+    Methodol 14:135, equations 9 and 16): enough to see one typed as the other.
     """
     if row["spread_kind"] in ("sd", "unstated"):
         return float(row["spread"])
@@ -180,6 +192,9 @@ def spread_between_patients(row: Row) -> float:
         if row["scale"] == "between_arm_difference" and number_of(row, "n_control") > 0:
             n = 1 / (1 / number_of(row, "n") + 1 / number_of(row, "n_control"))
         return number_of(row, "spread") * math.sqrt(n)
+    n, width = number_of(row, "n"), number_of(row, "spread_high") - number_of(row, "spread_low")
+    if row["spread_kind"] in _PAIRS and n >= FEWEST_IN_A_PAIR:
+        return width / (2 * NormalDist().inv_cdf(_PAIRS[word_of(row, "spread_kind")](n)))
     return math.nan
 
 
@@ -200,7 +215,11 @@ def _measure_of(row: Row) -> tuple[str, float]:
 
 
 def _suspect(row: Row, too_small: bool) -> str:
-    if too_small:
+    if row["spread_kind"] == "iqr":
+        slip = "an interval typed as quartiles" if too_small else "a range typed as quartiles"
+    elif row["spread_kind"] == "range":
+        slip = "quartiles typed as a range" if too_small else "too large"
+    elif too_small:
         slip = (
             "a standard error typed as a deviation" if row["spread_kind"] != "se" else "too small"
         )
@@ -229,6 +248,7 @@ def _spreads(rows: Sequence[Row]) -> Iterator[Fault]:
         shown = f"{spread:.3g}{footing} between patients"
         others = [value for study, value in middles[family].items() if study != row["study_id"]]
         low, high = SPREAD_OF_PATIENTS.get(family, (0.0, math.inf))
+        high *= SKEWED if row["spread_kind"] in _PAIRS else 1.0
         middle = median(others) if len(others) >= ENOUGH_OTHERS else math.nan
         own = _own_spread(row, spread, by_outcome[(row["study_id"], row["outcome"], family)])
         if not low <= spread <= high:
@@ -241,7 +261,8 @@ def _spreads(rows: Sequence[Row]) -> Iterator[Fault]:
         else:
             continue
         too_small = spread < (low if spread < low else middle)
-        yield _fault(row, "spread", f"{text}: {_suspect(row, too_small)}")
+        column = "spread_low" if row["spread_kind"] in _PAIRS else "spread"
+        yield _fault(row, column, f"{text}: {_suspect(row, too_small)}")
 
 
 def _own_spread(

@@ -200,20 +200,35 @@ def _needed(columns: Mapping[str, Column]) -> list[str]:
     return [column for column, spec in columns.items() if not spec.optional]
 
 
+def _enough(columns: Mapping[str, Column]) -> int:
+    """So many known names make a header."""
+    return max(2, len(_needed(columns)) // 2)
+
+
+def _delimited(name: str, text: str) -> Fault | None:
+    """That something else than commas stands between the cells, if it does."""
+    columns = TABLES[name]
+    head = "\n".join(re.split(r"\r\n|\r|\n", text)[:_LINES_ABOVE])
+    for delimiter, called in _DELIMITERS.items():
+        found = [(line, cells) for line, cells in records(name, head, delimiter)[0]
+                 if any(map(hints.cleaned, cells))]  # fmt: skip
+        if any(_known(cells, columns) >= _enough(columns) for _, cells in found):
+            return Fault(name, found[0][0], "(file)", f"{called} between the cells", HOW_TO_SAVE)
+    return None
+
+
 def _layout_fault(name: str, text: str, found: list[Record]) -> Fault | None:
     """What is wrong with the file as a whole, in one fault: delimiter, title, header."""
     columns = TABLES[name]
-    enough = max(2, len(_needed(columns)) // 2)
+    enough = _enough(columns)
     filled = [(line, cells) for line, cells in found if any(map(hints.cleaned, cells))]
     if not filled:
         return Fault(name, 1, "(file)", "(empty file)", "a header and one fact a line")
     line, first = filled[0]
     if _known(first, columns) >= enough:
         return None
-    head = "\n".join(re.split(r"\r\n|\r|\n", text)[:_LINES_ABOVE])
-    for delimiter, called in _DELIMITERS.items():
-        if any(_known(cells, columns) >= enough for _, cells in records(name, head, delimiter)[0]):
-            return Fault(name, line, "(file)", f"{called} between the cells", HOW_TO_SAVE)
+    if other := _delimited(name, text):
+        return other
     for below, cells in filled[1:_LINES_ABOVE]:
         if _known(cells, columns) >= enough:
             allowed = f"the header in the first line: delete what stands above line {below}"
@@ -271,6 +286,12 @@ def _without_blank_columns(header: list[str], rows: list[Record]) -> tuple[list[
     return kept(header), [(line, kept(cells)) for line, cells in rows]
 
 
+def _alone(cells: list[str]) -> str:
+    """The one cell of a row that has no other, "" where there are several: no fact has one."""
+    given = [cell.strip() for cell in cells if cell.strip()]
+    return given[0] if len(given) == 1 else ""
+
+
 def _cell(name: str, line: int, column: str, text: str, spec: Column) -> tuple[str, Fault | None]:
     """The cell as it is meant ("" where that is not certain), and its one fault."""
     if not text and not spec.needed:  # most cells
@@ -317,7 +338,7 @@ def _table(name: str, data: bytes) -> tuple[Table, list[Fault]]:
     text, fault = text_of(name, data)
     if fault is None:
         found, faults = records(name, text)
-        fault = _layout_fault(name, text, found) if found else faults[0]
+        fault = _layout_fault(name, text, found) if found else _delimited(name, text) or faults[0]
     if fault is not None:
         table.readable = False
         return table, [fault]
@@ -333,6 +354,10 @@ def _table(name: str, data: bytes) -> tuple[Table, list[Fault]]:
     for line, cells in rows:
         if cells[:1] == header[:1] and _header(cells) == header:
             faults.append(Fault(name, line, "(row)", "(the header again)", "the header once"))
+        elif len(header) > 2 and (alone := _alone(cells)):
+            allowed = "rows of facts alone: delete a row of totals, a note or a heading"
+            faults.append(Fault(name, line, "(row)", alone, allowed))
+            table.readable = False
         elif len(cells) != len(header):
             comma = any(re.fullmatch(r"[+-]?\d+", cell.strip()) for cell in cells)
             allowed = f"{len(header)} cells, as in the header"

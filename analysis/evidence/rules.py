@@ -253,7 +253,7 @@ def _direction_rules(table: Table) -> Iterator[Fault]:
             yield table.fault(row, "p_value", "p_relation and p_value are given together")
             continue
         relation, p, said = row["p_relation"], number_of(row, "p_value"), row["significant"]
-        if said == "no" and relation in ("<", "=") and p < 0.05:
+        if said == "no" and ((relation == "=" and p < 0.05) or (relation == "<" and p <= 0.05)):
             yield table.fault(row, "significant", f"yes, because p {relation} {p:g} is printed")
         if said == "yes" and ((relation == "=" and p > 0.05) or (relation == ">" and p >= 0.05)):
             yield table.fault(row, "significant", f"no, because p {relation} {p:g} is printed")

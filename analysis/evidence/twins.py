@@ -63,6 +63,7 @@ def twins(evidence: Evidence) -> Iterator[Fault]:
             place = f"{first.row['study_id']} (studies.csv:{first.row['line']}) of another cohort"
             yield table.fault(later.row, column, f"{fact} as {place}: one study under two ids?")
     yield from _arms(evidence)
+    yield from _copied(evidence)
 
 
 def _look(row: Row, numbers: Mapping[str, set], addresses: set[str]) -> _Look:
@@ -169,6 +170,29 @@ def _arms(evidence: Evidence) -> Iterator[Fault]:
                     place = f"{other_file}:{other_row['line']}"
                     text = f"is it {other} ({place})? the names differ by a slip"
                     yield Table(file).fault(row, "arm", text)
+
+
+def _copied(evidence: Evidence) -> Iterator[Fault]:
+    """Arms of one study with the same means and spreads before treatment and after it."""
+    found: dict[tuple[str, str], dict[tuple, Row]] = defaultdict(dict)
+    for row in records(evidence.outcomes):
+        spread = (row["spread"], row["spread_low"], row["spread_high"])
+        if not blank(row["value"]) and not all(map(blank, spread)):
+            key = (row["outcome"], row["scale"], row["months"], row["value"])
+            key += tuple(-1.0 if blank(s) else s for s in spread)
+            found[row["study_id"], row["arm"]][key] = row
+    arms = sorted(found)
+    for i, (study, arm) in enumerate(arms):
+        for before in arms[:i]:
+            same = found[study, arm].keys() & found[before].keys() if before[0] == study else ()
+            later = sorted(key for key in same if key[2] != 0)
+            if len(same) >= EQUAL_NUMBERS and later:
+                row, other = found[study, arm][later[0]], found[before][later[0]]
+                yield Table("outcomes.csv").fault(
+                    row, "value",
+                    f"{len(same)} means with their spreads are those of {before[1]} "
+                    f"(outcomes.csv:{other['line']}), before treatment or after it: copied?",
+                )  # fmt: skip
 
 
 def _slip(one: str, other: str) -> bool:
