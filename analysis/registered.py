@@ -216,7 +216,9 @@ def coming(evidence: Evidence) -> pd.DataFrame:
         first_expected, last_expected (dates, "" where none is printed), first_controlled,
         last_controlled (the same of controlled trials), read_on.
     """
-    trials_coming, day = ongoing(evidence), read_on(evidence)
+    columns = ["approach", "population", "controlled", "design", "masked", "overdue", "n",
+               "expected"]  # fmt: skip
+    trials_coming, day = ongoing(evidence)[columns], read_on(evidence)
     rows = []
     for approach, population in strata():
         group = of_stratum(trials_coming, approach, population)
@@ -333,15 +335,17 @@ def silence(evidence: Evidence) -> pd.DataFrame:
         n_searched_patients_silent, share_patients_silent (NaN without a trial), and the largest
         silent one: largest_silent (registry id, ""), largest_silent_patients. read_on.
     """
-    table, day = ended(evidence), read_on(evidence)
+    columns = ["registry_id", "approach", "population", "found_by", "ended", "n",
+               *(f"told_{told}" for told in PUBLISHED_BY)]  # fmt: skip
+    table, day = ended(evidence)[columns], read_on(evidence)
+    table = table.sort_values(["n", "registry_id"], ascending=[False, True])
     rows = []
     for approach, population in strata():
         part = of_stratum(table, approach, population)
+        searched = part[part["found_by"] == "topic_search"]
         for told in PUBLISHED_BY:
             untold = part[~part[f"told_{told}"]]
-            searched = part[part["found_by"] == "topic_search"]
             quiet = searched[~searched[f"told_{told}"]]
-            quiet = quiet.sort_values(["n", "registry_id"], ascending=[False, True])
             k, n = len(quiet), len(searched)
             low, high = wilson(k, n)
             patients, lost = searched["n"].sum(), quiet["n"].sum()
