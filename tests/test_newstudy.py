@@ -164,6 +164,9 @@ def test_any_text_in_a_cell_is_the_text_of_the_cell(tmp_path_factory, cells):
         ("notes", "*P < 0.05", "*P < 0.05"),
         ("notes", "- 3; {a: b} [c] & d | e ! %", "- 3; {a: b} [c] & d | e ! %"),
         ("notes", "two  spaces\tand a tab", "two  spaces\tand a tab"),
+        ("notes", "null", "null"),
+        ("notes", "studies:", "studies:"),
+        ("notes", "=cmd|' /C calc'!A0", "=cmd|' /C calc'!A0"),
         ("value", "'8.5'", "8.5"),
     ],
 )

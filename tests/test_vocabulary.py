@@ -66,11 +66,13 @@ def test_other_names_are_no_arms(arm):
     assert not re.fullmatch(v.ARM_PATTERN, arm)
 
 
-def test_what_adds_a_study_brings_in_no_statistics():
-    """So that `check` and `add` answer at once."""
+def test_what_checks_and_adds_a_study_brings_in_no_statistics(tracked_raw):
+    """So that `check` and `add` answer at once; the tracked tables print exact p-values, too."""
     code = (
-        "import sys, analysis.vocabulary, analysis.evidence, analysis.newstudy;"
-        "print(sorted({'pymc', 'jax', 'arviz', 'nutpie', 'scipy'} & set(sys.modules)))"
+        "import sys, typer.testing, analysis.newstudy; from analysis.cli import app;"
+        f"done = typer.testing.CliRunner().invoke(app, ['check', '--raw', {str(tracked_raw)!r}]);"
+        "heavy = {'pymc', 'jax', 'arviz', 'nutpie', 'scipy', 'statsmodels', 'matplotlib'};"
+        "print(done.exit_code, sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert done.stdout.strip() == "0 []"
