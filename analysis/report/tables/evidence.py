@@ -140,19 +140,18 @@ def facts(results: Results, name: str) -> Table:
     """Every extracted fact of a table, in the source's own units, with its link."""
     table = getattr(results.evidence, name)
     chosen = FACT_COLUMNS[name]
-    shown = table.copy()
+    rows = table.to_dict("records")
     if name == "outcomes":
-        shown["spread"] = [_spread(row) for row in table.to_dict("records")]
-    shown = shown[chosen].apply(
-        lambda cells: [glossary.told(str(cells.name), cell) for cell in cells]
-    )
+        table = table.assign(spread=[_spread(row) for row in rows])
     labels = glossary.labels(results.evidence)
-    shown = shown.map(lambda text: glossary.named(text, labels))
-    shown["study_id"] = table["study_id"].map(labels)
-    shown.columns = [HEADERS[column] for column in chosen]
+    cells = {
+        column: [glossary.named(glossary.told(column, cell), labels) for cell in table[column]]
+        for column in chosen
+    }
+    cells["study_id"] = [labels[study] for study in table["study_id"]]
+    shown = pd.DataFrame(cells).set_axis([HEADERS[column] for column in chosen], axis=1)
     shown["Source"] = [link(url, f"line {line}") for url, line in
                        zip(table["source_url"], table["line"], strict=True)]  # fmt: skip
-    rows = table.to_dict("records")
     return grid(shown, ids=[reference(name, row) for row in rows],
                 steps=[results.went(name, row) for row in rows], tools=True,
                 under="Study")  # fmt: skip
