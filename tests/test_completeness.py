@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from conftest import every
 
-from analysis import results
-from analysis.stages import completeness
+from analysis import outcomes, questions, results, risk_of_bias
+from analysis.stages import completeness, headlines
 
 ROOT = Path(__file__).resolve().parent.parent
 KIND = ["quantity", "variant", "method", "scale"]
@@ -104,3 +104,26 @@ def test_the_synthesis_refuses_a_run_that_lacks_an_estimate(run_of, evidence):
     place = estimates.index[estimates["quantity"].eq("i_squared")][0]
     with pytest.raises(results.ContractError, match="no i_squared"):
         synthesis.run(evidence, estimates=estimates.drop(index=place), tables=tables)
+
+
+def test_every_variant_of_the_tracked_run_is_the_one_the_evidence_gives(run_of, evidence):
+    """`MAY_BE` is not ruled by the tables of a run: the evidence says which of them there are."""
+    estimates, tables = run_of
+    body, judged = questions.Body(evidence), risk_of_bias.overalls(evidence.risk_of_bias)
+    of_facts = set(completeness.MAY_BE) - {"registered_nulls", "joint"}
+    told = tables["headlines"]
+    told = told[told["told"].eq(questions.MEAN) & told["design"].eq("controlled")]
+    asked = 0
+    for row in told.to_dict("records"):
+        if (row["approach"], row["population"]) in questions.REVIEW_STRATA:
+            continue
+        stratum = {name: row[name] for name in ("outcome", "approach", "population")}
+        question = questions.Question(**stratum, design="controlled")
+        wanted = {name: len(rows) for name, rows, _, _ in headlines.variants(body, question, judged)
+                  if name in of_facts}  # fmt: skip
+        here = results.find(estimates, **stratum, design="controlled", quantity="mean",
+                            scale=outcomes.get(row["outcome"]).scale)  # fmt: skip
+        here = here[here["variant"].isin(of_facts)].set_index("variant")["k_studies"]
+        assert here.to_dict() == wanted, stratum
+        asked += len(wanted)
+    assert asked > 5
