@@ -227,8 +227,8 @@ def _layout_fault(name: str, text: str, found: list[Record]) -> Fault | None:
     line, first = filled[0]
     if _known(first, columns) >= enough:
         return None
-    if other := _delimited(name, text):
-        return other
+    if delimited := _delimited(name, text):
+        return delimited
     for below, cells in filled[1:_LINES_ABOVE]:
         if _known(cells, columns) >= enough:
             allowed = f"the header in the first line: delete what stands above line {below}"
