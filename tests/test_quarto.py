@@ -21,6 +21,8 @@ from analysis.render import source as sources
 ROOT = Path(__file__).resolve().parent.parent
 LOOK = ROOT / "analysis" / "report" / "page.typ"
 ROWS = 150
+GROUP = 10
+"""Rows under one head."""
 
 # --- PDF: page.typ in a document of Quarto's ------------------------------------------------------
 
@@ -52,8 +54,18 @@ kind: "quarto-float-fig", supplement: "Figure", numbering: "1",) <fig-line>
 
 #callout(body: [
 #lorem(1200) the last word of the note
+
+#figure([
+#box(image("tall.svg"))
+], caption: figure.caption(position: bottom, [A tall line within the note.]),
+kind: "quarto-float-fig", supplement: "Figure", numbering: "1",)
 ], title: [A long note], background_color: rgb("#dae6fb"), icon_color: rgb("#0758E5"),
 icon: none, %s)
+
+#figure([
+#box(image("tall.svg"))
+], caption: figure.caption(position: bottom, [A tall line that floats.]),
+kind: "quarto-float-fig", supplement: "Figure", numbering: "1",)
 
 = Second chapter
 
@@ -80,7 +92,12 @@ def pages(request, tmp_path_factory):
     arguments, more = (
         (OLDER, "") if request.param == "older" else (NEWER, "body_background_color: white")
     )
-    rows = "\n".join(f"[row{number}], [words of row {number}]," for number in range(ROWS))
+    rows = "\n".join(
+        f"{'' if number % GROUP else f'[#strong[Group {number}]], [],'}"
+        f"[row{number}], [words of row {number}],"
+        for number in range(ROWS)
+    )
+    (folder / "tall.svg").write_text(LINE.replace('height="60pt"', 'height="260pt"'))
     text = BEFORE.format(arguments=arguments) + LOOK.read_text() + AFTER % (more, rows)
     source = folder / "report.typ"
     source.write_text(text, encoding="utf-8")
@@ -88,6 +105,21 @@ def pages(request, tmp_path_factory):
     done = subprocess.run(["pdftotext", "-layout", folder / "report.pdf", "-"], check=True,
                           capture_output=True, text=True, encoding="utf-8")  # fmt: skip
     return done.stdout.split("\f")[:-1]
+
+
+def test_heads_within_a_table_of_quarto_stay_with_their_rows_and_stand_again(pages):
+    holding = [page for page in pages if re.search(r"\brow\d+\b", page)]
+    for page in holding:
+        lines = [line.strip() for line in page.splitlines() if line.strip()]
+        first = next(i for i, line in enumerate(lines) if re.match(r"row\d+", line))
+        assert re.fullmatch(r"Group \d+", lines[first - 1])  # its own, again where rows go on
+        assert not lines[-2].startswith("Group")  # the last line is the number of the page
+
+
+def test_tall_figures_of_quarto_are_there_within_a_note_and_outside(pages):
+    text = "".join(pages)
+    assert text.count("A tall line that floats") == 1
+    assert text.index("the last word of the note") < text.index("A tall line within the note")
 
 
 def test_a_long_table_of_quarto_breaks_over_pages_with_its_head(pages):

@@ -128,8 +128,13 @@ def _without_mean(results: Results, row: pd.Series, about: outcomes.Outcome) -> 
     return (
         f"{opening} ({base(row['k_studies'], row['n_patients'])}) too few results are numbers for "
         f"a mean: {none_or(row['k_better'])} clearly {better}, {none_or(row['k_null'])} without a "
-        f"clear difference, {none_or(row['k_worse'])} clearly {worse}."
+        f"clear difference, {none_or(row['k_worse'])} clearly {worse}{_untested(row)}."
     )
+
+
+def _untested(row: pd.Series) -> str:
+    """How many results of a headline were told without a test; "" where none was."""
+    return f", {count(row['k_untested'])} untested" if row["k_untested"] > 0 else ""
 
 
 @said
