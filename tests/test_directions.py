@@ -206,7 +206,7 @@ the word names a bound or compares with the number that stands beside it."""
 FIXED = (
     "no benefit of an immune reset or of infused cells is", "more than suggested",
     "A clear benefit is found in", "hold my immune system down", "hold the immune system down",
-    "still had to grow up", "make up your mind", "after they fell ill", "It may be more",
+    "still had to grow up", "make up your mind", "after they fell ill",
     "Soon after they fall ill",
     "and no more", "a better word is", "a worse one", "Better word", "Worse word", "| Better |",
     "As good or better", "Clearly better", "Clearly worse",
