@@ -12,7 +12,7 @@ WITHOUT = {
     "every fact": FACTS,
     "numbers": ("outcomes.csv", "responders.csv"),
     "all but numbers": ("directions.csv", "independence.csv", "safety.csv", "risk_of_bias.csv",
-                        "trial_conduct.csv", "registered_trials.csv"),
+                        "trial_conduct.csv", "registered_trials.csv", "publication_search.csv"),
 }  # fmt: skip
 """Tables left without rows."""
 
