@@ -90,6 +90,16 @@ def test_a_variant_that_nobody_declared_for_a_stratum_is_refused(run_of):
     assert any("counts_only" in line and "nobody asked" in line for line in told)
 
 
+def test_unreported_trials_entered_as_nulls_are_missed_where_any_analysis_enters_them(run_of):
+    estimates, tables = run_of
+    left = estimates[estimates["variant"].ne("registered_nulls")]
+    told = completeness.faults(left, tables)
+    assert told and all("registered_nulls" in line for line in told)
+    levels = tables["multiverse_levels"]
+    none = levels.assign(offered=levels["offered"] & levels["level"].ne("entered"))
+    assert completeness.faults(left, {**tables, "multiverse_levels": none}) == []
+
+
 def test_a_stage_that_was_not_run_is_not_missed(run_of):
     estimates, tables = run_of
     without = estimates[~estimates["outcome"].str.startswith("harm_")]
@@ -110,7 +120,7 @@ def test_every_variant_of_the_tracked_run_is_the_one_the_evidence_gives(run_of, 
     """`MAY_BE` is not ruled by the tables of a run: the evidence says which of them there are."""
     estimates, tables = run_of
     body, judged = questions.Body(evidence), risk_of_bias.overalls(evidence.risk_of_bias)
-    of_facts = set(completeness.MAY_BE) - {"registered_nulls", "joint"}
+    of_facts = set(completeness.MAY_BE) - {"joint"}
     told = tables["headlines"]
     told = told[told["told"].eq(questions.MEAN) & told["design"].eq("controlled")]
     asked = 0

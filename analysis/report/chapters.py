@@ -128,13 +128,13 @@ def _without_mean(results: Results, row: pd.Series, about: outcomes.Outcome) -> 
     return (
         f"{opening} ({base(row['k_studies'], row['n_patients'])}) too few results are numbers for "
         f"a mean: {none_or(row['k_better'])} clearly {better}, {none_or(row['k_null'])} without a "
-        f"clear difference, {none_or(row['k_worse'])} clearly {worse}{_untested(row)}."
+        f"clear difference, {none_or(row['k_worse'])} clearly {worse}{_untested(row['k_untested'])}."
     )
 
 
-def _untested(row: pd.Series) -> str:
-    """How many results of a headline were told without a test; "" where none was."""
-    return f", {count(row['k_untested'])} untested" if row["k_untested"] > 0 else ""
+def _untested(k: float) -> str:
+    """How many results were told without a test; "" where none was."""
+    return f", {count(k)} untested" if k > 0 else ""
 
 
 @said
@@ -174,8 +174,8 @@ def by_insulin(results: Results, outcome: str, approach: str) -> str:
         told.append(
             f"{meaning}: {none_or((sides > 0).sum())} clearly {directions.better(outcome)}, "
             f"{none_or((sides == 0).sum())} without a clear difference, "
-            f"{none_or((sides < 0).sum())} clearly {directions.worse(outcome)} "
-            f"({base(len(own), own['n_patients'].sum())})"
+            f"{none_or((sides < 0).sum())} clearly {directions.worse(outcome)}"
+            f"{_untested(sides.isna().sum())} ({base(len(own), own['n_patients'].sum())})"
         )
     if len(told) == 1:
         told.append("no other group of people can be told apart")

@@ -31,8 +31,8 @@ Key = tuple[str, str, str, str, str, str, str]
 Member = tuple[str, float, float, str]
 """Quantity, month and threshold (-1: none), scale."""
 CLASSICAL = ("dl", "pm", "hksj")
-MAY_BE = ("with_untested", "all_nulls", "registered_nulls", "strict_window", "visit_open_out",
-          "stated_measure", "joint")  # fmt: skip
+MAY_BE = ("with_untested", "all_nulls", "strict_window", "visit_open_out", "stated_measure",
+          "joint")  # fmt: skip
 """Variants that the tables do not rule out: where they are, they are complete. Of some of them the
 tables also say when they must be (`_variants`)."""
 KEY = ["outcome", "approach", "population", "cell_class", "design", "variant", "method"]
@@ -227,6 +227,12 @@ def _variants(tables: Tables, row: Mapping, rows: pd.DataFrame) -> Iterator[str]
         own = [summary[name] == row[name] for name in ("outcome", "approach", "population")]
         if summary.loc[np.logical_and.reduce(own), "mean"].notna().any():
             yield "bias_average"
+    if "multiverse_levels" in tables:
+        levels = tables["multiverse_levels"]
+        entered = levels["choice"].eq("silent_trials") & levels["level"].eq("entered")
+        own = [levels[name] == row[name] for name in ("outcome", "approach", "population")]
+        if levels.loc[np.logical_and.reduce([*own, entered]), "offered"].any():
+            yield "registered_nulls"
     if "effects" not in tables:
         return
     known = tables["effects"].set_index("effect_id")

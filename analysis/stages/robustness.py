@@ -42,6 +42,7 @@ def run(evidence: Evidence, *, progress: Tell = lambda part: None) -> StageResul
         tables["power_scaling"] += sensitivity.power(question, whole)
         tables["bias_to_nullify"].append(sensitivity.bias_to_nullify(question, whole))
         nulls = silent_nulls(evidence, body, question)
+        nulls = nulls[~nulls["patients"].isin(body.rows(question)["patients"])]
         if len(nulls):
             estimates += _with_nulls(body, question, nulls)
         table, levels_of = sensitivity.explore(body, question, whole, nulls)
@@ -86,11 +87,7 @@ def silent_nulls(evidence: Evidence, body: Body, question: Question) -> pd.DataF
 def _with_nulls(body: Body, question: Question, nulls: pd.DataFrame) -> list[dict]:
     from analysis.stages.headlines import figures
 
-    own = body.rows(question)
-    nulls = nulls[~nulls["patients"].isin(own["patients"])]
-    if nulls.empty:
-        return []
-    rows = pd.concat([own, nulls], ignore_index=True)
+    rows = pd.concat([body.rows(question), nulls], ignore_index=True)
     posterior = posterior_of(body, question, rows=rows)
     return figures(question, posterior, rows, questions.MEAN, "registered_nulls")
 
