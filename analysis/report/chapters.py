@@ -128,7 +128,8 @@ def _without_mean(results: Results, row: pd.Series, about: outcomes.Outcome) -> 
     return (
         f"{opening} ({base(row['k_studies'], row['n_patients'])}) too few results are numbers for "
         f"a mean: {none_or(row['k_better'])} clearly {better}, {none_or(row['k_null'])} without a "
-        f"clear difference, {none_or(row['k_worse'])} clearly {worse}{_untested(row['k_untested'])}."
+        f"clear difference, {none_or(row['k_worse'])} clearly {worse}"
+        f"{_untested(row['k_untested'])}."
     )
 
 
