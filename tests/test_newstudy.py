@@ -255,8 +255,9 @@ def test_a_file_without_a_last_newline_is_continued_on_a_new_line(tmp_path, raw_
 
 
 def test_facts_of_a_known_study_need_no_study_entry(tmp_path, raw_dir, evidence):
-    least = int(SAFETY["n_at_risk"])
-    known = evidence.studies.query("include == 'yes' and n_treated >= @least")["study_id"].iloc[0]
+    studies = evidence.studies[evidence.studies["include"].eq("yes")]
+    large = studies[studies["n_treated"].ge(int(SAFETY["n_at_risk"]))]
+    known = large["study_id"].iloc[0]
     fact = {**SAFETY, "study_id": known, "event_category": "other", "event_detail": "new detail"}
     plan = plan_of(filled(tmp_path, studies=[], outcomes=[], safety=[fact]), raw_dir)
     assert plan.mistakes == ()
