@@ -21,6 +21,9 @@ SHARE = {"mu_prior": Normal(0.0, 1.5), "tau_prior": HalfNormal(1.0)}
 RATE = {"mu_prior": Normal(-3.5, 2.0), "tau_prior": HalfNormal(0.7)}
 POSTERIORS = {
     "shares": exact.fit_shares([0, 7, 5, 71], [14, 9, 12, 128], at_least=[0, 0, 1, 1], **SHARE),
+    "shares of which the most is known": exact.fit_shares(
+        [0, 10, 5], [12, 14, 9], at_least=[1, 1, 0], most=[3, 12, 9], **SHARE
+    ),
     "rates": exact.fit_rates([2, 0, 1], [57.5, 20.0, 104.0], patients=[23, 10, 24], **RATE),
     "events": exact.fit_rates([2, 0], [57.5, 20.0], **RATE),
 }
@@ -81,7 +84,7 @@ def test_the_graph_of_counts_is_the_likelihood_of_the_quadrature(counted, name):
         known, bounds = 0.0, 0
         wide = np.linspace(-9, 9, 20_001)
         for study in posterior.studies:
-            if isinstance(study, counts.AtLeast):
+            if isinstance(study, count_witness.BOUNDS):
                 known += study.value(np.array(mu + tau * u[bounds]))
                 bounds += 1
                 continue

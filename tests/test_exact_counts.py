@@ -234,6 +234,58 @@ def test_a_lower_bound_never_gives_less_than_the_same_count_taken_as_exact(rows)
     assert (at_least.quantile(LEVELS) >= exactly.quantile(LEVELS) - 1e-6).all()
 
 
+@examples(10, 100)
+@given(st.integers(0, 12), st.integers(1, 6), st.integers(1, 6))
+def test_a_count_of_which_the_most_is_known_is_the_chance_of_that_range(k, more, rest):
+    most, n = k + more, k + more + rest
+    log_odds = np.linspace(-6, 6, 25)
+    p = special.expit(log_odds)
+    study = counts.censored_share(k, n, most)
+    chance = stats.binom.cdf(most, n, p) - stats.binom.cdf(k - 1, n, p)
+    assert np.exp(study.value(log_odds)) == pytest.approx(chance, abs=1e-12)
+    first, second = study.slopes(log_odds)
+    step = 1e-4
+    up, down = study.value(log_odds + step), study.value(log_odds - step)
+    assert first == pytest.approx((up - down) / (2 * step), abs=1e-6)
+    assert (second <= 0).all()
+    assert second == pytest.approx(
+        (study.slopes(log_odds + step)[0] - study.slopes(log_odds - step)[0]) / (2 * step), abs=1e-6
+    )
+
+
+def test_at_least_10_of_14_with_2_not_counted_is_the_mixture_of_10_11_and_12():
+    """With tau near nothing: each number by its chance beforehand, that is, by its likelihood."""
+    given_ = {"mu_prior": Normal(0.0, 1.5), "tau_prior": Fixed(0.0)}
+    post = exact.fit_shares([10], [14], at_least=[True], most=[12], **given_)
+    each = [exact.fit_shares([k], [14], **given_) for k in (10, 11, 12)]
+    weight = np.exp([one.log_marginal_likelihood for one in each])
+    assert post.log_marginal_likelihood == pytest.approx(np.log(weight.sum()), abs=1e-7)
+    mean = (weight * [one.mean_study.mean for one in each]).sum() / weight.sum()
+    assert post.mean_study.mean == pytest.approx(mean, abs=1e-6)
+
+
+@examples(5, 50)
+@given(st.integers(0, 9), st.integers(0, 4), st.integers(0, 4))
+def test_the_most_it_can_be_lies_between_the_exact_count_and_the_open_bound(k, more, rest):
+    n = k + more + rest + 1
+    levels = [
+        exact.fit_shares([k, 4], [n, 9], at_least=[True, False], most=[most, 4], **SHARE)
+        .mean_study.quantile(LEVELS)
+        for most in sorted({k, k + more, n})
+    ]  # fmt: skip
+    exactly = exact.fit_shares([k, 4], [n, 9], **SHARE).mean_study.quantile(LEVELS)
+    openly = exact.fit_shares([k, 4], [n, 9], at_least=[True, False], **SHARE)
+    assert levels[0] == pytest.approx(exactly, abs=1e-6)
+    assert levels[-1] == pytest.approx(openly.mean_study.quantile(LEVELS), abs=1e-6)
+    assert (np.diff(levels, axis=0) >= -1e-6).all()
+
+
+@pytest.mark.parametrize("most", [[9], [15], [11.5], [np.nan]])
+def test_a_most_that_cannot_be_is_refused(most):
+    with pytest.raises(ValueError, match="most"):
+        exact.fit_shares([10], [14], at_least=[True], most=most, **SHARE)
+
+
 def test_at_least_none_says_nothing():
     alone = exact.fit_shares([4], [9], **SHARE)
     with_nothing = exact.fit_shares([4, 0], [9, 20], at_least=[False, True], **SHARE)

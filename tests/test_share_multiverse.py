@@ -17,7 +17,7 @@ from analysis.stages import completeness, shares
 from analysis.stages.result import StageResult
 
 PRIORS = (exact.Normal(0.0, 1.5), exact.HalfNormal(1.0))
-COUNTS = [(20, 23, "exact"), (0, 26, "exact"), (10, 12, "at_least"), (71, 128, "at_least")]
+COUNTS = [(20, 23, 20), (0, 26, 0), (10, 14, 12), (71, 128, 128)]  # k, n and the most it can be
 HEADLINE = ["outcome", "approach", "population", "cell_class"]
 
 
@@ -43,9 +43,9 @@ def of_counts(*counts) -> np.ndarray:
 
 
 def test_the_plane_gives_the_posterior_of_the_fit_of_shares():
-    k, n, bound = zip(*COUNTS, strict=True)
+    k, n, most = zip(*COUNTS, strict=True)
     fit = exact.fit_shares(
-        k, n, mu_prior=PRIORS[0], tau_prior=PRIORS[1], at_least=np.array(bound) == "at_least"
+        k, n, mu_prior=PRIORS[0], tau_prior=PRIORS[1], at_least=np.array(most) > k, most=most
     ).mean_study
     assert of_counts(*COUNTS) == pytest.approx(central(fit), abs=2e-5)
 
@@ -53,30 +53,41 @@ def test_the_plane_gives_the_posterior_of_the_fit_of_shares():
 def test_many_alike_cohorts_are_one_large_one():
     """With tau near nothing the median is that of the conjugate posterior on all patients."""
     none = (exact.Normal(0.0, 50.0), exact.HalfNormal(1e-3))
-    median = CountPlane().shares([[(12, 40, "exact"), (18, 60, "exact")]], [none])[0, 1]
+    median = CountPlane().shares([[(12, 40, 12), (18, 60, 18)]], [none])[0, 1]
     assert median == pytest.approx(stats.beta(30, 70).median(), abs=1e-3)  # flat on log odds
 
 
 def test_one_patient_more_raises_the_share_and_a_bound_is_above_its_exact_count():
-    base = of_counts((5, 10, "exact"), (8, 20, "exact"))
-    assert (of_counts((6, 10, "exact"), (8, 20, "exact")) > base).all()
-    assert of_counts((5, 10, "at_least"), (8, 20, "exact"))[1] > base[1]
+    base = of_counts((5, 10, 5), (8, 20, 8))
+    assert (of_counts((6, 10, 6), (8, 20, 8)) > base).all()
+    medians = [of_counts((5, 10, most), (8, 20, 8))[1] for most in range(5, 11)]
+    assert (np.diff(medians) > 0).all()  # the more it can be, the higher
 
 
 def test_at_least_none_says_nothing():
-    alone = of_counts((5, 10, "exact"), (8, 20, "exact"))
-    beside = of_counts((5, 10, "exact"), (8, 20, "exact"), (0, 30, "at_least"))
+    alone = of_counts((5, 10, 5), (8, 20, 8))
+    beside = of_counts((5, 10, 5), (8, 20, 8), (0, 30, 30))
     assert beside == pytest.approx(alone, abs=1e-9)
 
 
 @pytest.mark.parametrize(("k", "n"), [(0, 14), (10, 14), (14, 14)])
 def test_one_cohort_alone_is_told_by_its_named_interval(k, n):
-    low, share, high = multiverse.alone(k, n, "exact", "clopper_pearson")
+    low, share, high = multiverse.alone(k, n, k, "clopper_pearson")
     interval = stats.binomtest(k, n).proportion_ci(method="exact")
     assert (share, low, high) == pytest.approx((k / n, interval.low, interval.high))
     jeffreys = stats.beta(k + 0.5, n - k + 0.5)
-    assert multiverse.alone(k, n, "exact", "jeffreys") == pytest.approx(jeffreys.ppf(LEVELS))
-    assert multiverse.alone(k, n, "at_least", "jeffreys")[2] == 1.0
+    assert multiverse.alone(k, n, k, "jeffreys") == pytest.approx(jeffreys.ppf(LEVELS))
+    if k < n:
+        assert multiverse.alone(k, n, n, "jeffreys")[2] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("way", "end"), [("clopper_pearson", stats.beta(13, 2)), ("jeffreys", stats.beta(12.5, 2.5))]
+)
+def test_of_10_of_14_with_2_not_counted_the_interval_ends_where_that_of_12_does(way, end):
+    low, share, high = multiverse.alone(10, 14, 12, way)
+    assert high == pytest.approx(end.ppf(0.975)) and high < 1
+    assert (low, share) == multiverse.alone(10, 14, 10, way)[:2]
 
 
 # --- the tracked evidence ------------------------------------------------------------------------
@@ -195,7 +206,9 @@ def test_visits_meet_those_not_seen_and_bounds_though_a_count_at_any_time_has_ne
     fork = multiverse.Fork(multiverse.Shares(evidence), stratum)
     year = {**multiverse.DEFAULT, "any_time": "visit", "not_seen": "left_out"}
     half = {**multiverse.DEFAULT, "any_time": "half_year"}
-    assert (5, 16, "exact") in fork.counts(year) and (2, 17, "exact") in fork.counts(half)
+    assert (5, 16, 5) in fork.counts(year) and (2, 17, 2) in fork.counts(half)
+    seen = {**year, "not_seen": "not_reached"}
+    assert (5, 17, 6) in fork.counts(seen)  # one of 17 was not seen at that visit
     assert table["share"].min() < table["share"].iloc[0] < table["share"].max()
 
 

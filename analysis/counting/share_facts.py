@@ -1,7 +1,8 @@
 """Counts of patients: who became free of insulin, who made C-peptide, who reached a goal.
 
 One count a group of patients and outcome, none twice. The denominator is always all treated: where
-a source counts fewer (those seen at a visit), its count is a lower bound among all treated.
+a source counts fewer (those seen at a visit), its count is a lower bound among all treated, and the
+most it can be is that count and all whom the source did not count.
 """
 
 from __future__ import annotations
@@ -44,12 +45,14 @@ COLUMNS = [
     "n_control",
     "randomised",
     "source_rows",
+    "not_counted",
     "n_seen",
     "bound_seen",
     "seen_in",
 ]
-"""One count; `n_seen` of them were counted, `bound_seen` says what k is among those, `seen_in`
-where the number was read."""
+"""One count; `not_counted` treated patients may be more of it (blank where k is exact, or where the
+source's own count is a lower bound: then all may be), `n_seen` of them were counted, `bound_seen`
+says what k is among those, `seen_in` where the number was read."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,21 @@ class Reading:
 
 
 PROTOCOL = Reading()
+
+
+def most(facts: pd.DataFrame) -> np.ndarray:
+    """The most patients that each count can be: k where it is exact, else k and those not counted.
+
+    Parameters
+    ----------
+    facts : counts (`COLUMNS`).
+
+    Returns
+    -------
+    (facts,) numbers of patients; all treated where a lower bound does not say whom it left out.
+    """
+    more = np.where(facts["bound"] == "at_least", facts["not_counted"], 0.0)
+    return np.where(np.isnan(more), facts["n"], facts["k"] + more).astype(float)
 
 
 def table(evidence: Evidence, reading: Reading = PROTOCOL) -> Counted:
@@ -212,8 +230,9 @@ def _of_all_treated(k: float, seen: float, bound: str, study: dict) -> dict:
     bound_seen = "at_least" if bound == "at_least" else "exact"
     fewer = study["n_treated"] > seen
     return {"k": k, "n": study["n_treated"] if fewer else seen,
-            "bound": "at_least" if fewer else bound_seen, "n_seen": seen,
-            "bound_seen": bound_seen}  # fmt: skip
+            "bound": "at_least" if fewer else bound_seen,
+            "not_counted": study["n_treated"] - seen if fewer and bound_seen == "exact" else np.nan,
+            "n_seen": seen, "bound_seen": bound_seen}  # fmt: skip
 
 
 def _best(

@@ -109,7 +109,7 @@ def _estimates(old: Counts, new: Counts) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def _touched_shares(old: Counts, new: Counts) -> Iterator[tuple[dict, list[pd.DataFrame]]]:
-    names = ["study_id", "k", "n", "bound", "month"]
+    names = ["study_id", "k", "n", "bound", "not_counted", "month"]
     changed = _differing(old.shares, new.shares, names, ["outcome", "approach"])
     for outcome in outcomes.of_kind(outcomes.COUNT):
         for approach, population in STRATA:

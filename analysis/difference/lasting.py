@@ -65,7 +65,8 @@ class Durations:
             free = self.shares["outcome"].eq(share_facts.EVER) & self.shares["approach"].eq(
                 approach
             )
-            told.append(_sorted(self.shares.loc[free, ["study_id", "patients", "k", "n", "bound"]]))
+            names = ["study_id", "patients", "k", "n", "bound", "not_counted"]
+            told.append(_sorted(self.shares.loc[free, names]))
         return tuple(told)
 
 

@@ -9,7 +9,8 @@ Shares: k_i of n_i patients, binomial, theta_i the log odds. Rates: k_i events i
 exposure, Poisson, theta_i the log rate; where patients rather than events are counted, each of n_i
 patients followed for t_i / n_i has the event with probability 1 - exp(-rate t_i / n_i). In both
 theta_i ~ N(mu, tau^2), so no study has to have events and none is dropped or corrected for having
-none (Stijnen, Hamza & Ozdemir 2010, Stat Med 29:3046). "At least k" is a censored count, P(K >= k).
+none (Stijnen, Hamza & Ozdemir 2010, Stat Med 29:3046). "At least k" is a censored count, P(K >= k);
+where at most m can be, P(k <= K <= m).
 All log likelihoods are concave in theta, which is what `hierarchy` integrates.
 
 The mean study is the one with theta = mu: the median over studies, not their average. Upper bounds
@@ -30,7 +31,7 @@ from scipy.interpolate import CubicHermiteSpline
 from analysis.central import HIGH
 from analysis.exact.bounds import upper_rate
 from analysis.exact.grid import SHARE, GridDistribution, Scale, multiple
-from analysis.exact.hierarchy import Hierarchy
+from analysis.exact.hierarchy import Hierarchy, StudyLikelihood
 from analysis.exact.priors import Normal, TauPrior
 
 SMALLEST = 1e-250
@@ -172,6 +173,37 @@ def _log_upper_tail(k: float, n: float, log_p: np.ndarray, log_q: np.ndarray) ->
     return np.where(tail > SMALLEST, np.log(np.maximum(tail, SMALLEST)), series)
 
 
+class Between:
+    """A censored count of which the most is known, log P(k <= K <= m), m below all n patients.
+
+    Its slope in the log odds is E(K | k <= K <= m) - n p, its bend the difference of the variances
+    of the two, which is not positive: a binomial count varies less when it is held to a range.
+    """
+
+    def __init__(self, count: Share, most: float):
+        self.count, self.most = count, most
+        middle = Share(0.5 * (count.events + most), count.total)
+        self.centre, self.precision = middle.centre, 0.5 * middle.precision
+        self._ways = np.arange(count.events, most + 1)
+        self._log_ways = np.array([_log_choose(count.total, j) for j in self._ways])
+
+    def _terms(self, theta: np.ndarray) -> np.ndarray:
+        """(..., ways) log of the chance of each number, but for the factor (1 - p)^n."""
+        return self._log_ways + self._ways * np.asarray(theta, dtype=float)[..., None]
+
+    def value(self, theta: np.ndarray) -> np.ndarray:
+        within = special.logsumexp(self._terms(theta), axis=-1)
+        return within - self.count.total * np.logaddexp(0.0, theta)
+
+    def slopes(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        share = special.softmax(self._terms(theta), axis=-1)
+        mean = share @ self._ways
+        varies = (share * (self._ways - mean[..., None]) ** 2).sum(axis=-1)
+        p = special.expit(theta)
+        bend = varies - self.count.total * p * (1.0 - p)
+        return mean - self.count.total * p, np.minimum(bend, 0.0)
+
+
 class Nothing:
     """ "At least 0", which is always so."""
 
@@ -190,6 +222,21 @@ def _censored(counts: list, bound: np.ndarray) -> list:
         count if not b else AtLeast(count) if count.events > 0 else Nothing()
         for count, b in zip(counts, bound, strict=True)
     ]
+
+
+def censored_share(events: float, total: float, most: float) -> StudyLikelihood:
+    """The likelihood of `events` to `most` of `total` patients, a function of the log odds.
+
+    Parameters
+    ----------
+    events, most : the fewest and the most it can be: alike where the count is exact, `most` the
+        total where nothing but the fewest is known.
+    total : all patients.
+    """
+    share = Share(events, total)
+    if events < most < total:
+        return Between(share, most)
+    return _censored([share], np.array([most > events]))[0]
 
 
 class CountPosterior:
@@ -306,6 +353,7 @@ def fit_shares(
     mu_prior: Normal,
     tau_prior: TauPrior,
     at_least: Any = None,
+    most: Any = None,
     copies: Any = None,
     labels: Sequence[Any] | None = None,
 ) -> CountPosterior:
@@ -316,6 +364,8 @@ def fit_shares(
     events, totals : whole numbers, one a study, 0 <= events <= totals, totals above 0.
     mu_prior : of the mean log odds.   tau_prior : of the SD of the log odds between studies.
     at_least : True where the count is a lower bound; none by default.
+    most : the most that a lower bound can be, such as k and all whom nobody counted; all patients
+        by default. An exact count has no say in it.
     copies : how many studies each row stands for; 1 by default.
     labels : names of the studies, for tables.
 
@@ -336,7 +386,11 @@ def fit_shares(
     _require(n, (n > 0) & (n == np.round(n)), "totals must be whole numbers above 0")
     _require(k, k <= n, "events cannot exceed totals")
     _priors(mu_prior, tau_prior)
-    studies = _censored([Share(a, b) for a, b in zip(k, n, strict=True)], bound)
+    upper = n if most is None else _column("most", most, k.size)
+    _require(upper, (upper >= k) & (upper <= n), "most lies between events and totals")
+    _require(upper, upper == np.round(upper), "most must be whole numbers")
+    upper = np.where(bound, upper, k)
+    studies = [censored_share(*row) for row in zip(k, n, upper, strict=True)]
     return CountPosterior(studies, copies, mu_prior, tau_prior, SHARE, labels)
 
 

@@ -2,9 +2,10 @@
 
 The own effect of a study with an exact count is integrated out inside the graph over even nodes of
 its standardised deviation: no funnel, and padding carries no parameter. "At least k of n" is the
-sum of the probabilities of k, ..., n; it is flat on one side and steep on the other, which such
-nodes would miss, so the effects of these few studies are sampled, non-centred. All data are one
-vector, sliced inside the graph, which is compiled once for many posteriors.
+sum of the probabilities of k, ..., n (or of the most it can be); it is flat on one side and steep
+on the other, which such nodes would miss, so the effects of these few studies are sampled,
+non-centred. All data are one vector, sliced inside the graph, which is compiled once for many
+posteriors.
 """
 
 from __future__ import annotations
@@ -16,7 +17,15 @@ from functools import partial
 import numpy as np
 from scipy import special
 
-from analysis.exact.counts import AtLeast, CountPosterior, Events, Nothing, PatientsWithEvent, Share
+from analysis.exact.counts import (
+    AtLeast,
+    Between,
+    CountPosterior,
+    Events,
+    Nothing,
+    PatientsWithEvent,
+    Share,
+)
 from analysis.exact.priors import HalfNormal
 from analysis.models.compare import figures_of
 from analysis.models.geometry import Packed, standardised
@@ -27,6 +36,7 @@ NODES = np.linspace(-6.5, 6.5, 27)
 HEAD = ("mu_mean", "mu_sd", "tau_scale")
 COLUMNS = ("copies", "share", "poisson", "events", "total", "log_time", "centre", "precision")
 IMPOSSIBLE = -1e30
+BOUNDS = (AtLeast, Between)
 
 
 @dataclass(frozen=True)
@@ -56,10 +66,10 @@ def compile_witness(posteriors: Iterable[CountPosterior]) -> Witness:
     """
     exact, bound, terms = 1, 1, 1
     for posterior in posteriors:
-        exact = max(exact, sum(not isinstance(s, AtLeast) for s in posterior.studies))
-        bounds = [s.count for s in posterior.studies if isinstance(s, AtLeast)]
+        exact = max(exact, sum(not isinstance(s, BOUNDS) for s in posterior.studies))
+        bounds = [s for s in posterior.studies if isinstance(s, BOUNDS)]
         bound = max(bound, len(bounds))
-        terms = max([terms, *(int(_total(c) - c.events + 1) for c in bounds)])
+        terms = max([terms, *(_ways(s).size for s in bounds)])
     sizes = Sizes(exact, bound, terms)
     sampler = compile_model(partial(build, exact, bound, terms), "counts")
     return Witness(sampler, sizes, packed, _cannot, _quantities)
@@ -83,7 +93,7 @@ def _cannot(posterior: CountPosterior) -> str:
     """Why a posterior has no witness here, or ""."""
     if not isinstance(posterior.tau_prior, HalfNormal):
         return "only a half-normal prior of tau is sampled"
-    bounds = [isinstance(study, AtLeast) for study in posterior.studies]
+    bounds = [isinstance(study, BOUNDS) for study in posterior.studies]
     if any(posterior.copies[bounds] != 1):
         return "lower bounds that stand for several studies are not sampled"
     if any(isinstance(s.count, Events) for s in posterior.studies if isinstance(s, AtLeast)):
@@ -95,6 +105,12 @@ def _total(count: Share | Events | PatientsWithEvent) -> float:
     if isinstance(count, Share):
         return count.total
     return count.patients if isinstance(count, PatientsWithEvent) else 0.0
+
+
+def _ways(study: AtLeast | Between) -> np.ndarray:
+    """The numbers of patients that a lower bound leaves open."""
+    most = study.most if isinstance(study, Between) else _total(study.count)
+    return np.arange(study.count.events, most + 1)
 
 
 def _columns(count: Share | Events | PatientsWithEvent | Nothing, copies: float) -> list[float]:
@@ -132,11 +148,11 @@ def packed(posterior: CountPosterior, sizes: Sizes) -> np.ndarray:
     more = np.zeros((sizes.bound, sizes.terms))
     log_ways = np.full((sizes.bound, sizes.terms), IMPOSSIBLE)
     for study, copies in zip(posterior.studies, posterior.copies, strict=True):
-        if not isinstance(study, AtLeast):
+        if not isinstance(study, BOUNDS):
             rows["exact"].append(_columns(study, copies))
             continue
         i, n = len(rows["bound"]), _total(study.count)
-        events = np.arange(study.count.events, n + 1)
+        events = _ways(study)
         if i >= sizes.bound or events.size > sizes.terms:
             raise ValueError("the witness was compiled for fewer or smaller lower bounds")
         more[i, : events.size] = events

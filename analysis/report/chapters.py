@@ -545,8 +545,8 @@ def _share(results: Results, outcome: str, approach: str, population: str,
     if row is None:
         return ""
     seen = math.floor(row["mean"] * row["n_patients"] + 0.5)
-    at_least = row["ci_high"] >= 1 and row["mean"] < 1
-    ends = (f"{percent(row['ci_low'])} or more" if at_least
+    at_least = facts["bound"].eq("at_least").any()
+    ends = (f"{percent(row['ci_low'])} or more" if at_least and row["ci_high"] >= 1
             else percent_interval(row["ci_low"], row["ci_high"]))  # fmt: skip
     text = (f"**{'at least ' if at_least else ''}{seen} of {count(row['n_patients'])}** "
             f"{visits.named(about.noun, outcome, facts)} ({ends}; "

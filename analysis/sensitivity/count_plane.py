@@ -1,6 +1,6 @@
 """The plane of mu and tau for counts: many analyses of one share at once.
 
-A study's likelihood is binomial (or the chance of at least its count) in its log odds, which are
+A study's likelihood is binomial (or the chance of what its count can be) in its log odds, which are
 normal around mu with SD tau. It is tabulated once on a common grid of mu and tau; an analysis is
 then a sum of such tables and of the log priors, and hundreds take a second. Deterministic; medians
 and ends of intervals are those of `exact.fit_shares` to three digits and more.
@@ -14,7 +14,7 @@ import numpy as np
 from scipy import special
 
 from analysis.central import LEVELS
-from analysis.exact.counts import Share
+from analysis.exact.counts import censored_share
 from analysis.exact.grid import cumulative, denser
 from analysis.exact.priors import Normal, TauPrior
 
@@ -26,8 +26,8 @@ TAU_NODES, TAU_END = 32, 10.0
 """Gauss-Legendre nodes in the square root of tau, and where they end: five SDs of the widest."""
 SMALLEST = 1e-280
 
-Count = tuple[float, float, str]
-"""k of n patients, and exact or at_least."""
+Count = tuple[float, float, float]
+"""k of n patients, and the most it can be: k where exact, n where only the fewest is known."""
 
 
 class CountPlane:
@@ -49,7 +49,7 @@ class CountPlane:
         new = [count for count in dict.fromkeys(counts) if count not in self._tables]
         if not new:
             return
-        likelihood = np.exp([_log_likelihood(count, self._theta) for count in new]).T
+        likelihood = np.exp([censored_share(*count).value(self._theta) for count in new]).T
         shift = np.arange(self.mu.size)[:, None]
         apart = np.arange(self._theta.size)[None, :] - shift
         centre = (self._theta.size - self.mu.size) // 2
@@ -90,12 +90,3 @@ class CountPlane:
         below = np.maximum.accumulate(below / below[:, -1:], axis=1)
         found = [np.interp(LEVELS, row, fine) for row in below]
         return special.expit(np.array(found).reshape(-1, len(LEVELS)))
-
-
-def _log_likelihood(count: Count, theta: np.ndarray) -> np.ndarray:
-    """Log probability of a count at log odds theta."""
-    k, n, bound = count
-    share = Share(k, n)
-    if bound != "at_least":
-        return share.value(theta)
-    return share.log_at_least(theta)[0] if k > 0 else np.zeros_like(theta)

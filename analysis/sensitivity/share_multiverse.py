@@ -194,13 +194,16 @@ class Fork:
         )
 
     def counts(self, spec: dict, left_out: str = NOBODY) -> list[Count]:
-        """k, n and bound of each study as a specification reads them."""
-        seen = spec["not_seen"] == "left_out"
-        told = []
-        for row in self.rows(spec, left_out):
-            n, bound = (row["n_seen"], row["bound_seen"]) if seen else (row["n"], row["bound"])
-            told.append((row["k"], n, "exact" if spec["lower_bounds"] == "exact" else bound))
-        return told
+        """k, n and the most it can be, of each study as a specification reads them."""
+        rows = self.rows(spec, left_out)
+        if not rows:
+            return []
+        facts = pd.DataFrame(rows)
+        if spec["not_seen"] == "left_out":
+            facts = facts.assign(n=facts["n_seen"], bound=facts["bound_seen"], not_counted=np.nan)
+        if spec["lower_bounds"] == "exact":
+            facts = facts.assign(bound="exact")
+        return list(zip(facts["k"], facts["n"], share_facts.most(facts).tolist(), strict=True))
 
     def offered(self) -> dict[str, list[str]]:
         """Levels that change something in this share, the headline's own first."""
@@ -313,11 +316,12 @@ def _answers(shares: Shares, specs: list[dict], counts: list[list[Count]]) -> np
     return found
 
 
-def alone(k: float, n: float, bound: str, way: str) -> tuple[float, float, float]:
-    """Share and 95 % interval of one cohort; a lower bound has no upper end.
+def alone(k: float, n: float, most: float, way: str) -> tuple[float, float, float]:
+    """Share and 95 % interval of one cohort; where all may be, a lower bound has no upper end.
 
     Parameters
     ----------
+    k, n, most : patients, of how many, and the most it can be: the upper end is that of `most`.
     way : clopper_pearson (k / n, exact interval) or jeffreys (median and interval of the Beta
         posterior under Jeffreys' prior).
 
@@ -326,11 +330,12 @@ def alone(k: float, n: float, bound: str, way: str) -> tuple[float, float, float
     low, share, high.
     """
     if way == "clopper_pearson":
-        low, high = (float(end) for end in bounds.clopper_pearson(k, n))
+        low, high = bounds.clopper_pearson(k, n)[0], bounds.clopper_pearson(most, n)[1]
         middle = k / n
     else:
-        low, middle, high = (float(x) for x in special.betaincinv(k + 0.5, n - k + 0.5, LEVELS))
-    return low, middle, 1.0 if bound == "at_least" else high
+        low, middle = special.betaincinv(k + 0.5, n - k + 0.5, LEVELS[:2])
+        high = special.betaincinv(most + 0.5, n - most + 0.5, LEVELS[2])
+    return float(low), float(middle), 1.0 if k < most == n else float(high)
 
 
 def _usable(table: pd.DataFrame) -> pd.DataFrame:

@@ -156,7 +156,7 @@ def ever_odds(counted: pd.DataFrame) -> tuple[float, float]:
 
     Parameters
     ----------
-    counted : k, n and bound, one row a group of patients.
+    counted : k, n, bound and not_counted, one row a group of patients.
     """
     mu, tau = (priors.get("ever_independent", name) for name in ("mu", "tau"))
     if counted.empty:
@@ -165,6 +165,7 @@ def ever_odds(counted: pd.DataFrame) -> tuple[float, float]:
     post = exact.fit_shares(
         counted["k"], counted["n"], mu_prior=exact.Normal(*mu.params),
         tau_prior=exact.HalfNormal(tau.scale), at_least=counted["bound"].eq("at_least"),
+        most=share_facts.most(counted),
     )  # fmt: skip
     return post.new_theta.mean, post.new_theta.sd
 

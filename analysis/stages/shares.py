@@ -25,7 +25,7 @@ from analysis.stages.result import StageResult, Tell, stage_result
 THRESHOLDS = (0.1, 0.5)
 FEWEST = 2
 SHRUNK = ["shrunk_median", "shrunk_low", "shrunk_high"]
-UNSHOWN = ["patients", "randomised", "n_seen", "bound_seen", "seen_in"]
+UNSHOWN = ["patients", "randomised", "not_counted", "n_seen", "bound_seen", "seen_in"]
 """What a fact of `responders.COLUMNS` has for the analyses beside the headline."""
 DRAWS = 4001
 """Points of the grid on which two Beta posteriors are compared."""
@@ -95,10 +95,10 @@ def facts_and_contrasts(evidence: Evidence, facts: pd.DataFrame) -> dict[str, pd
     facts : counts (`share_facts.COLUMNS`), and each study's share given the others (`shrunk_*`)
         where it was computed.
     """
-    low, high = bounds.clopper_pearson(facts["k"].to_numpy(), facts["n"].to_numpy())
+    n = facts["n"].to_numpy()
     facts = facts.assign(
-        ci_low=low,
-        ci_high=np.where(facts["bound"] == "at_least", 1.0, high),
+        ci_low=bounds.clopper_pearson(facts["k"].to_numpy(), n)[0],
+        ci_high=bounds.clopper_pearson(share_facts.most(facts), n)[1],
         source_rows=[renamed(evidence, rows) for rows in facts["source_rows"]],
     )
     absent = [name for name in SHRUNK if name not in facts]
@@ -112,10 +112,13 @@ def facts_and_contrasts(evidence: Evidence, facts: pd.DataFrame) -> dict[str, pd
 def pooled(stratum: dict, facts: pd.DataFrame) -> list[dict]:
     """All patients counted together: exact (Clopper–Pearson) interval, no model.
 
-    Where a count is a lower bound the share is one, and the interval has no upper end.
+    Where a count is a lower bound the share is one. Its interval then ends where that of the most
+    it can be does (`share_facts.most`): whatever the true count, the interval holds with at least
+    its chance. Where all may be, it has no upper end.
     """
     k, n = facts["k"].sum(), facts["n"].sum()
-    low, high = bounds.clopper_pearson(k, n)
+    low = bounds.clopper_pearson(k, n)[0]
+    high = bounds.clopper_pearson(share_facts.most(facts).sum(), n)[1]
     at_least = facts["bound"].eq("at_least").any()
     months = facts["month"].dropna()
     first, last = months.min(), months.max()  # NaN where nothing says when
@@ -125,17 +128,17 @@ def pooled(stratum: dict, facts: pd.DataFrame) -> list[dict]:
         note.append("at least: not all treated were counted in every cohort")
     return [{**stratum, "quantity": "pooled_share", "scale": "share", "unit": "share",
              "k_studies": len(facts), "n_patients": n, "mean": k / n, "median": k / n,
-             "ci_low": float(low), "ci_high": 1.0 if at_least else float(high),
+             "ci_low": float(low), "ci_high": float(high),
              "note": "; ".join(note)}]  # fmt: skip
 
 
 def fit_shares(facts: pd.DataFrame) -> exact.CountPosterior:
-    """The posterior of the share of some cohorts: columns k, n, bound and study_id."""
+    """The posterior of the share of some cohorts: k, n, bound, not_counted and study_id."""
     mu, tau = (priors.get("ever_independent", name) for name in ("mu", "tau"))
     return exact.fit_shares(
         facts["k"], facts["n"], mu_prior=exact.Normal(*mu.params),
         tau_prior=exact.HalfNormal(tau.scale), at_least=facts["bound"].eq("at_least"),
-        labels=list(facts["study_id"]),
+        most=share_facts.most(facts), labels=list(facts["study_id"]),
     )  # fmt: skip
 
 

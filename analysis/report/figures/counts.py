@@ -24,7 +24,8 @@ def shares(results: Results, approach: str, population: str, names: tuple[str, .
     """Counts of patients by study: exact 95 % interval, all together, and a new study.
 
     Classes of islets are never joined: where a count has several, there is no row of all.
-    "≥" marks counts known as lower bounds: their interval has no upper end.
+    "≥" marks counts known as lower bounds: their interval ends where that of the most they can be
+    does, and has no upper end where all may be.
     """
     lines: list[tuple[str, object]] = []
     facts = results.rows("share_facts", approach=approach)
@@ -85,7 +86,8 @@ def shares(results: Results, approach: str, population: str, names: tuple[str, .
                 grid.put(y + 0.2, 0, f"new study {_ends(model['pred_low'], model['pred_high'])}",
                          color=style.GREY)  # fmt: skip
             if least:
-                axes.plot([100 * pooled["ci_low"], 100], [y, y], color=style.INK, lw=2)
+                axes.plot([100 * pooled["ci_low"], 100 * pooled["ci_high"]], [y, y],
+                          color=style.INK, lw=2)  # fmt: skip
                 axes.plot(100 * pooled["mean"], y, "D", ms=5, color=style.INK, mfc=style.WHITE)
             else:
                 base.diamond(axes, 100 * pooled["ci_low"], 100 * pooled["mean"],
@@ -105,7 +107,7 @@ def _counted(k: float, n: float, least: bool) -> str:
 
 
 def _ends(low: float, high: float, least: bool = False) -> str:
-    """An interval of shares, of 100; that of a lower bound has no upper end."""
+    """An interval of shares, of 100; that of a lower bound which all may be has no upper end."""
     if least and high == 1:
         return f"({count(100 * low)} or more)"
     return f"({count(100 * low)} to {count(100 * high)})"

@@ -24,7 +24,8 @@ SHARE_FACTS = declare(
         column("bound", WORD, "exact, or at_least where k is a lower bound",
                words=("exact", "at_least")),
         column("ci_low", NUMBER, "exact (Clopper–Pearson) 95 % interval of the share"),
-        column("ci_high", NUMBER, "exact (Clopper–Pearson) 95 % interval of the share"),
+        column("ci_high", NUMBER, "exact (Clopper–Pearson) 95 % interval of the share; of a lower "
+               "bound, the end of the most it can be"),
         column("shrunk_median", NUMBER, "share given the others, where there is a model"),
         column("shrunk_low", NUMBER, "share given the others, 2.5 %"),
         column("shrunk_high", NUMBER, "share given the others, 97.5 %"),
