@@ -367,7 +367,8 @@ def one_curve(family, eta=3.0, theta=0.0, cure=0.0, sd=1e-3):
         shares = stats.norm.pdf(logit_cure, special.logit(cure), sd)[:, None]
         shares = shares / shares.sum()
     weight = weight[None] * shares
-    return curves.Curves([curves.Part(family, grid, np.array([theta]), logit_cure, weight, weight)])
+    cells = curves.Cells(family, grid, np.array([theta]), logit_cure, weight)
+    return curves.Curves([curves.Part(cells, cells)])
 
 
 def test_times_and_areas_of_a_known_curve():
@@ -388,10 +389,8 @@ def test_most_of_them_cured_is_never_half():
 
 
 def test_an_average_of_families_lies_between_them_and_keeps_their_disagreement():
-    both = curves.Curves(
-        [one_curve("exponential", 2.0).parts[0].weighted(0.3),
-         one_curve("exponential", 4.0).parts[0].weighted(0.7)]
-    )  # fmt: skip
+    parts = [one_curve("exponential", eta).parts[0] for eta in (2.0, 4.0)]
+    both = curves.Curves(parts, (0.3, 0.7))
     s = [2 ** (-24 / np.exp(eta)) for eta in (2.0, 4.0)]
     row = both.survival([24.0]).iloc[0]
     assert row["mean"] == pytest.approx(0.3 * s[0] + 0.7 * s[1], abs=1e-4)

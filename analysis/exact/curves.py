@@ -9,15 +9,13 @@ moments of c alone, whatever the nodes of c.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import optimize, special
-from scipy.optimize import elementwise
+from scipy import special
 
 from analysis.central import LEVELS
 from analysis.exact.families import ENDLESS, RESUMING, log_survival, log_time
@@ -35,60 +33,53 @@ SHORTEST = 1e-6
 """Months; curves are read from here on, S(0) = 1."""
 LOGITS = (-14.0, 14.0)
 """Quantiles of S(t) are looked for between these log odds: a share of one in a million is none."""
+LOG_MONTHS = (-8.0, float(np.log(CENTURY)))
+"""Quantiles of a time are looked for between these."""
+NOTHING = 1e-10
+"""Nodes of less than this share of the probability are left out at both ends of a grid."""
 TINY = 1e-9
 SETTLED = 1e-6
-"""Log odds by which a quantile may be off."""
+"""Log odds, or log months, by which a quantile may be off where its distribution jumps."""
+CLOSE = 1e-8
+"""Standard normal deviates by which it may be off elsewhere."""
+SECANTS = 12
+"""Steps after which a quantile is looked for by halving alone."""
+STEPS = 60
 
 
-@dataclass(frozen=True)
-class Part:
-    """One family's share of a distribution over curves.
+class Cells:
+    """Probabilities of one family's curves on a grid.
 
-    Attributes
+    Parameters
     ----------
     family : one of `families.FAMILIES`.
     eta : (n,) even grid; theta : (a,) shapes.
     logit_cure : (c,) even grid of the log odds of never resuming; None where a family has no such
         share, and c is 1.
-    mean_study, new_study : (a, c, n) probabilities, summing to the weight of the family.
+    weight : (a, c, n) probabilities, up to a constant. Ends of the grid where there is nothing are
+        cut off; of eta, and of the parameter on which the share hangs that never resumes, only
+        once their Fourier series are taken, so that these are those of the grid as given.
     """
 
-    family: str
-    eta: np.ndarray
-    theta: np.ndarray
-    logit_cure: np.ndarray | None
-    mean_study: np.ndarray
-    new_study: np.ndarray
+    def __init__(
+        self, family: str, eta: np.ndarray, theta: np.ndarray, logit_cure: np.ndarray | None,
+        weight: np.ndarray,
+    ):  # fmt: skip
+        self.family = family
+        self.resuming = RESUMING.get(family, family)  # the family of those who resume
+        shapes = slice(None) if ENDLESS.get(family) == "theta" else _live(weight.sum(axis=(1, 2)))
+        live = _live(weight.sum(axis=(0, 1)))
+        self.eta, self.theta, self.logit_cure = eta[live], theta[shapes], logit_cure
+        self.weight = weight[shapes, :, live] / weight.sum()
+        self._cut_off = (live.start, eta.size - live.stop)
 
-    def weighted(self, weight: float) -> Part:
-        return Part(
-            self.family, self.eta, self.theta, self.logit_cure, weight * self.mean_study,
-            weight * self.new_study,
-        )  # fmt: skip
-
-    @property
-    def resuming(self) -> str:
-        """The family of those who resume."""
-        return RESUMING.get(self.family, self.family)
-
-    @property
-    def endless(self) -> str:
-        """The parameter on which the share hangs that never resumes, or ""."""
-        return ENDLESS.get(self.family, "")
-
-    @property
-    def cure(self) -> np.ndarray:
-        return np.zeros(1) if self.logit_cure is None else special.expit(self.logit_cure)
-
-    @property
-    def step(self) -> float:
-        return float(self.eta[1] - self.eta[0])
-
-    def moments(self, which: str, months: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Sum over the part of S(t) and of its square, at each month."""
-        weight, c = getattr(self, which), self.cure[:, None]
+    def moments(self, months: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean of S(t) and of its square, at each month."""
+        cure = np.zeros(1) if self.logit_cure is None else special.expit(self.logit_cure)
+        c = cure[:, None]
         stay, resume, square, cross, rest = (
-            (weight * factor).sum(axis=1) for factor in (c, 1 - c, c * c, c * (1 - c), (1 - c) ** 2)
+            (self.weight * factor).sum(axis=1)
+            for factor in (c, 1 - c, c * c, c * (1 - c), (1 - c) ** 2)
         )
         y = np.log(np.maximum(months, SHORTEST))[:, None, None] - self.eta
         s = np.exp(log_survival(self.resuming, y, self.theta[:, None], 0.0))
@@ -97,84 +88,98 @@ class Part:
         squares = square.sum() + np.tensordot(s, 2 * cross, 2) + np.tensordot(s * s, rest, 2)
         return mean, squares
 
-    @cached_property
-    def _finer(self) -> tuple[np.ndarray, np.ndarray | None]:
-        """Shapes (a, 1) and log odds of never resuming (c,), one of them with more nodes."""
-        theta, cure = self.theta, self.logit_cure
-        if self.endless == "theta":
-            theta = _denser(theta, FINER["theta"])
-        if cure is not None:
-            cure = _denser(cure, FINER["logit_cure"])
-        return theta[:, None], cure
+    def never(self, level: float) -> float:
+        """Probability that S never falls to `level`."""
+        below = self.share_below(FOREVER, np.array([level]))[0]
+        return max(float(self.weight.sum() - below), 0.0)
 
-    @cached_property
-    def _of_mean_study(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return self._table(self.mean_study)
-
-    @cached_property
-    def _of_new_study(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return self._table(self.new_study)
-
-    def _table(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Probabilities of eta, P(eta below) and its rise, for the shapes of `_finer`."""
-        if self.logit_cure is not None:
-            axis, points = 1, self.logit_cure
-        else:
-            axis, points = 0, self.theta
-        if self.endless and points.size > 1:
-            rows = denser(points, np.moveaxis(values, axis, -1), FINER[self.endless])[1]
-            values = np.moveaxis(rows, -1, axis) * (values.sum() / rows.sum())
-        below = cumulative(values)
-        rise = np.diff(below, append=below[..., -1:])
-        return values.ravel(), below.ravel(), rise.ravel()
-
-    def never(self, which: str, level: float) -> float:
-        """Probability, in this family, that S never falls to `level`."""
-        below = self.share_below(which, FOREVER, np.array([level]))[0]
-        return max(float(getattr(self, which).sum() - below), 0.0)
-
-    def share_below(self, which: str, log_t: np.ndarray, level: np.ndarray) -> np.ndarray:
-        """P(S(t) <= level), in this family, for pairs of log t and level (k,)."""
-        theta, logit_cure = self._finer
-        level = level[:, None, None]
+    def share_below(self, log_t: np.ndarray, level: np.ndarray) -> np.ndarray:
+        """P(S(t) <= level) for pairs of log t and level, (k,) or one of either."""
+        theta, logit_cure, _ = self._finer
+        log_t, level = log_t[:, None, None], level[:, None, None]
         if logit_cure is None:
-            y = log_time(self.family, level, theta, 0.0)
-            return self.eta_below(which, log_t[:, None, None] - y).sum(axis=(1, 2))
+            below = self._eta_below(log_t - log_time(self.family, level, theta, 0.0))
+            return below.sum(axis=(1, 2))
         # S never falls under its cured share: of each cell of that share the part up to the level
         cell = logit_cure[1] - logit_cure[0]
         low = logit_cure - 0.5 * cell
         part = np.clip(special.logit(level) - low, 0.0, cell)
         cure = special.expit(low + 0.5 * part)
         rest = np.where(part > 0, (level - cure) / (1.0 - cure), 0.0)
-        y = log_time(self.resuming, rest, theta, 0.0)
-        below = self.eta_below(which, log_t[:, None, None] - y)
+        below = self._eta_below(log_t - log_time(self.resuming, rest, theta, 0.0))
         return (below * (part / cell)).sum(axis=(1, 2))
 
-    def eta_below(self, which: str, eta: np.ndarray) -> np.ndarray:
-        """(k, a, c) P(eta of that study <= eta), by shape and share: cubic between the nodes."""
-        weight, below, rises = getattr(self, f"_of_{which}")
-        n = self.eta.size
-        place = np.clip((eta - self.eta[0]) / self.step, 0.0, n - 1.0)
-        cell = np.minimum(place.astype(np.int64), n - 2)
-        u = place - cell
-        at = cell + n * np.arange(weight.size // n).reshape(eta.shape[1:])
-        first, last, rise = weight[at], weight[at + 1], rises[at]
-        bend = 3 * rise - 2 * first - last
-        return below[at] + u * (first + u * (bend + u * (first + last - 2 * rise)))
+    def _eta_below(self, eta: np.ndarray) -> np.ndarray:
+        """(k, a, c) P(that shape and share, and its eta <= eta): cubic between the nodes."""
+        table = self._finer[2]
+        cells = self.eta.size - 1
+        place = np.clip((eta - self.eta[0]) / (self.eta[1] - self.eta[0]), 0.0, cells)
+        cell = np.minimum(place.astype(np.int64), cells - 1)
+        place -= cell
+        cell += cells * np.arange(table.shape[1] // cells).reshape(eta.shape[1:])
+        found = table[3].take(cell)
+        for coefficients in table[2::-1]:
+            found *= place
+            found += coefficients.take(cell)
+        return found
+
+    @cached_property
+    def _finer(self) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+        """Shapes (a, 1) and log odds of never resuming (c,), one of them with more nodes, and
+        P(eta below) as (4, cells) coefficients of cubics in the place within each cell of eta."""
+        theta, logit_cure, weight = self.theta, self.logit_cure, self.weight
+        endless = ENDLESS.get(self.family)
+        if endless == "theta" and theta.size > 1:
+            theta, weight = _denser(theta, weight, 0, FINER[endless])
+        elif logit_cure is not None:
+            logit_cure, weight = _denser(logit_cure, weight, 1, FINER["logit_cure"])
+        below = cumulative(np.pad(weight, [(0, 0), (0, 0), self._cut_off]))
+        below = below[..., self._cut_off[0] :][..., : self.eta.size]
+        first, last, rise = weight[..., :-1], weight[..., 1:], np.diff(below)
+        table = (below[..., :-1], first, 3 * rise - 2 * first - last, first + last - 2 * rise)
+        return theta[:, None], logit_cure, np.array([values.ravel() for values in table])
 
 
-def _denser(points: np.ndarray, times: int) -> np.ndarray:
-    return denser(points, np.zeros(points.size), times)[0] if points.size > 1 else points
+def _live(mass: np.ndarray) -> slice:
+    """The nodes that have some of the mass, and one more on either side."""
+    at = np.flatnonzero(mass > NOTHING * mass.sum())
+    return slice(max(at[0] - 1, 0), min(at[-1] + 2, mass.size))
+
+
+def _denser(
+    points: np.ndarray, weight: np.ndarray, axis: int, times: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities on a grid with more nodes along one axis, as far as there are any."""
+    fine, values = denser(points, np.moveaxis(weight, axis, -1), times)
+    live = _live(values.sum(axis=(0, 1)))
+    values = values[..., live] * (weight.sum() / values.sum())
+    return fine[live], np.moveaxis(values, -1, axis)
+
+
+class Part(NamedTuple):
+    """One family's curves: those of the typical study (eta = mu), and of a new one where known."""
+
+    mean_study: Cells
+    new_study: Cells | None = None
 
 
 class Curves:
     """A distribution over survival curves: of one family, or of several by their weights.
 
     `which` is "mean_study" (the typical study, eta = mu) or "new_study" everywhere.
+
+    Parameters
+    ----------
+    parts : the families' curves.
+    weights : of the families; one has all of it by default.
     """
 
-    def __init__(self, parts: Sequence[Part]):
-        self.parts = [part for part in parts if part.mean_study.sum() > 0]
+    def __init__(self, parts: Sequence[Part], weights: Sequence[float] | np.ndarray = (1.0,)):
+        self.parts = list(parts)
+        self._weighed = [(w, part) for w, part in zip(weights, parts, strict=True) if w > 0]
+
+    def _average(self, which: str, of: Callable[[Cells], Any]) -> Any:
+        return sum(weight * of(getattr(part, which)) for weight, part in self._weighed)
 
     def survival(
         self, months: Sequence[float] | np.ndarray, which: str = "mean_study"
@@ -186,13 +191,13 @@ class Curves:
         DataFrame with months, mean, sd, median, ci_low, ci_high.
         """
         t = np.atleast_1d(np.asarray(months, dtype=float))
-        mean, square = self._moments(t, which)
-        low, median, high = self._quantiles(t, LEVELS, which)
+        mean, sd = self._moments(t, which)
+        low, median, high = self._quantiles(t, LEVELS, which, mean, sd)
         return pd.DataFrame(
             {
                 "months": t,
                 "mean": mean,
-                "sd": np.sqrt(np.maximum(square - mean**2, 0.0)),
+                "sd": sd,
                 "median": median,
                 "ci_low": low,
                 "ci_high": high,
@@ -201,15 +206,17 @@ class Curves:
 
     def median_survival(self, months: Sequence[float], which: str = "mean_study") -> np.ndarray:
         """The median of S at each month: that of `survival`, alone and in less time."""
-        return self._quantiles(np.asarray(months, dtype=float), (0.5,), which)[0]
+        t = np.asarray(months, dtype=float)
+        return self._quantiles(t, (0.5,), which, *self._moments(t, which))[0]
 
     def median_time_to(self, level: float = 0.5, which: str = "mean_study") -> float:
         """Median of the months until S has fallen to `level`; beyond a century it is inf."""
-        return self._time_to(level, 0.5, which)
+        return self._time_to(level, (0.5,), which)[0]
 
     def _moments(self, months: np.ndarray, which: str) -> tuple[np.ndarray, np.ndarray]:
-        found = np.sum([part.moments(which, months) for part in self.parts], axis=0)
-        return found[0], found[1]
+        """Mean and SD of S at each month."""
+        mean, square = self._average(which, lambda cells: np.array(cells.moments(months)))
+        return mean, np.sqrt(np.maximum(square - mean**2, 0.0))
 
     def mean_curve(self, months: np.ndarray, which: str = "mean_study") -> np.ndarray:
         """The posterior mean of S at each month."""
@@ -224,25 +231,25 @@ class Curves:
     def _cdf(self, months: np.ndarray, levels: np.ndarray, which: str) -> np.ndarray:
         """S rises with eta: S(t) <= s where eta <= log t - y(s), given the shape."""
         log_t = np.log(np.maximum(months, SHORTEST))
-        total = sum(part.share_below(which, log_t, levels) for part in self.parts)
+        total = self._average(which, lambda cells: cells.share_below(log_t, levels))
         return np.where(levels >= 1.0, 1.0, total)
 
-    def _quantiles(self, months: np.ndarray, levels: Sequence[float], which: str) -> np.ndarray:
-        """(levels, months) quantiles of S(t): the roots of its distribution function."""
-        t = np.tile(months, len(levels))
-        p = np.repeat(levels, months.size)
+    def _quantiles(
+        self, months: np.ndarray, levels: Sequence[float], which: str, mean: np.ndarray,
+        sd: np.ndarray,
+    ) -> np.ndarray:  # fmt: skip
+        """(levels, months) quantiles of S(t), whose mean and SD are known, in log odds."""
+        z = special.ndtri(np.repeat(levels, months.size))
+        month, mean, sd = (np.tile(x, len(levels)) for x in (months, mean, sd))
+        mean = np.clip(mean, *special.expit(LOGITS))
+        spread = np.clip(sd / (mean * (1 - mean)), 0.01, 3.0)
 
-        # Nearly linear in the log odds, so that few steps are needed.
-        def gap(logit: np.ndarray, month: np.ndarray, level: np.ndarray) -> np.ndarray:
-            below = self._cdf(month, special.expit(logit), which)
-            return special.ndtri(np.clip(below, TINY, 1 - TINY)) - special.ndtri(level)
+        def cdf(logit: np.ndarray, at: np.ndarray) -> np.ndarray:
+            return self._cdf(month[at], special.expit(logit), which)
 
-        low, high = (np.full(t.size, end) for end in LOGITS)
-        found = elementwise.find_root(
-            gap, (low, high), args=(t, p), tolerances={"xatol": SETTLED, "xrtol": 0.0}
-        )
-        value = np.where(gap(low, t, p) >= 0, 0.0, special.expit(found.x))
-        value = np.where((gap(high, t, p) < 0) | (t <= 0), 1.0, value)
+        found = _quantiles(cdf, z, special.logit(mean), spread, LOGITS)
+        value = np.where(found <= LOGITS[0], 0.0, special.expit(found))
+        value = np.where((found >= LOGITS[1]) | (month <= 0), 1.0, value)
         return value.reshape(len(levels), months.size)
 
     def time_to(self, level: float = 0.5, which: str = "mean_study") -> dict[str, float]:
@@ -250,21 +257,20 @@ class Curves:
 
         `p_never` is the probability that it never falls so far; a quantile beyond a century is inf.
         """
-        found = {
-            name: self._time_to(level, p, which)
-            for name, p in zip(("ci_low", "median", "ci_high"), LEVELS, strict=True)
-        }
-        return found | {"p_never": sum(part.never(which, level) for part in self.parts)}
+        found = dict(zip(("ci_low", "median", "ci_high"), self._time_to(level, LEVELS, which),
+                         strict=True))  # fmt: skip
+        return found | {"p_never": self._average(which, lambda cells: cells.never(level))}
 
-    def _time_to(self, level: float, p: float, which: str) -> float:
-        """The p-quantile of the months until S has fallen to `level`."""
-        at = np.array([level])
-        low, high = -8.0, float(np.log(CENTURY))
+    def _time_to(self, level: float, probabilities: Sequence[float], which: str) -> list[float]:
+        """Quantiles of the months until S has fallen to `level`."""
+        start = self._average(which, lambda cells: cells.weight.sum(axis=(0, 1)) @ cells.eta)
 
-        def gap(log_t: float) -> float:
-            return float(self._cdf(np.exp([log_t]), at, which)[0]) - p
+        def cdf(log_t: np.ndarray, at: np.ndarray) -> np.ndarray:
+            return self._cdf(np.exp(log_t), np.array([level]), which)
 
-        return float("inf") if gap(high) < 0 else float(np.exp(optimize.brentq(gap, low, high)))
+        z = special.ndtri(np.array(probabilities))
+        found = _quantiles(cdf, z, np.full(z.size, start), np.ones(z.size), LOG_MONTHS)
+        return np.where(found >= LOG_MONTHS[1], np.inf, np.exp(found)).tolist()
 
     def share_beyond(self, month: float, limit: float, step: float = 0.5) -> float:
         """Share of the years under the printed curve, to `limit`, that lie beyond `month`.
@@ -277,3 +283,46 @@ class Curves:
         at = np.union1d(months[months >= start], [start])
         past = np.trapezoid(np.interp(at, months, curve), at)
         return float(past / np.trapezoid(curve, months))
+
+
+def _quantiles(
+    cdf: Callable[[np.ndarray, np.ndarray], np.ndarray], z: np.ndarray, centre: np.ndarray,
+    spread: np.ndarray, ends: tuple[float, float],
+) -> np.ndarray:  # fmt: skip
+    """Quantiles of many distributions at once, by secant steps on the probit scale.
+
+    On that scale a normal distribution is a straight line, and others are nearly one, so that few
+    steps are needed. A step that leaves the shrinking bracket of the quantile is halved instead.
+
+    Parameters
+    ----------
+    cdf : of points (k,) and the positions (k,) of the distributions they are points of.
+    z : (m,) standard normal deviates of the probabilities wanted.
+    centre, spread : (m,) where to start, as if each were normal.
+    ends : a quantile that lies beyond is one of them.
+    """
+
+    def miss(x: np.ndarray, at: np.ndarray) -> np.ndarray:
+        return special.ndtri(np.clip(cdf(x, at), TINY, 1 - TINY)) - z[at]
+
+    x = np.clip(centre + spread * z, *ends)
+    found, live, slope, gap = x.copy(), np.arange(z.size), spread, miss(x, np.arange(z.size))
+    # The bracket begins just outside, so that the ends themselves may be looked at.
+    low, high = (np.full(z.size, end) for end in (ends[0] - SETTLED / 2, ends[1] + SETTLED / 2))
+    for step in range(STEPS):
+        low, high = np.where(gap < 0, x, low), np.where(gap < 0, high, x)
+        going = (np.abs(gap) > CLOSE) & (high - low > SETTLED)
+        if not going.any():
+            break
+        live, x, gap, slope, low, high = (
+            values[going] for values in (live, x, gap, slope, low, high)
+        )
+        new = np.clip(x - slope * gap, *ends)
+        inside = (new > low) & (new < high) & (step < SECANTS)
+        new = np.where(inside, new, np.clip(0.5 * (low + high), *ends))
+        new_gap = miss(new, live)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            slope = (new - x) / (new_gap - gap)
+        found[live] = x = new
+        gap = new_gap
+    return found

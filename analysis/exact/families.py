@@ -111,9 +111,7 @@ def log_time(family: str, survival: Values, theta: Values, cure: Values) -> np.n
     ------
     ValueError : no such family.
     """
-    survival, theta, cure = np.broadcast_arrays(
-        np.asarray(survival, dtype=float), np.asarray(theta, dtype=float), cure
-    )
+    survival, theta = np.asarray(survival, dtype=float), np.asarray(theta, dtype=float)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         if family == "cure":
             survival = np.where(survival > cure, (survival - cure) / (1.0 - cure), 0.0)

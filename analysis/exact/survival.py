@@ -29,7 +29,7 @@ import pandas as pd
 from scipy import special
 
 from analysis.exact import duration_likelihood as published
-from analysis.exact.curves import Curves, Part
+from analysis.exact.curves import Cells, Curves, Part
 from analysis.exact.duration_likelihood import FactReading
 from analysis.exact.families import FAMILIES, RESUMING
 from analysis.exact.grid import GridDistribution, multiple
@@ -253,13 +253,15 @@ class SurvivalPosterior(Curves):
         """
         axes = self.axes
         mean_study = np.zeros((axes.theta.size, axes.eta.size))
-        mean_study[:, axes.of_mu] = weight.T / weight.sum()
+        mean_study[:, axes.of_mu] = weight.T
+        return Part(self._cells(mean_study))
+
+    def _cells(self, weight: np.ndarray) -> Cells:
+        """Curves with probabilities (q, n) of the shapes and of eta, up to a constant."""
+        axes = self.axes
         shape = (axes.theta_axis.size, axes.cure_axis.size, axes.eta.size)
-        return Part(
-            self.family, axes.eta, axes.theta_axis,
-            axes.cure_axis if self.family in RESUMING else None, mean_study.reshape(shape),
-            np.zeros(shape),
-        )  # fmt: skip
+        logit_cure = axes.cure_axis if self.family in RESUMING else None
+        return Cells(self.family, axes.eta, axes.theta_axis, logit_cure, weight.reshape(shape))
 
     def _log_a(
         self, axes: Axes, told: Sequence | None = None, ever: Sequence | None = None,
@@ -317,19 +319,9 @@ class SurvivalPosterior(Curves):
     def _part(self, weight: np.ndarray) -> Part:
         """The curves of probabilities (m, t, q) of mu, tau and the shapes."""
         axes = self.axes
-        mean_study = np.zeros((axes.theta.size, axes.eta.size))
-        mean_study[:, axes.of_mu] = weight.sum(axis=1).T
         nodes = axes.mu.size * axes.tau.size
         new_study = weight.reshape(nodes, -1).T @ axes.kernel.reshape(nodes, -1)
-        shape = (axes.theta_axis.size, axes.cure_axis.size, axes.eta.size)
-        return Part(
-            self.family,
-            axes.eta,
-            axes.theta_axis,
-            axes.cure_axis if self.family in RESUMING else None,
-            mean_study.reshape(shape) / mean_study.sum(),
-            new_study.reshape(shape) / new_study.sum(),
-        )
+        return self.typical(weight.sum(axis=1))._replace(new_study=self._cells(new_study))
 
     def without(self, study: str) -> Part:
         """The curves of this family refitted without one study."""
@@ -352,8 +344,7 @@ class SurvivalPosterior(Curves):
         found, scales = [self.log_marginal_likelihood, *self.elpd], [1.0] * (1 + len(self.elpd))
         months, shares = (x.ravel() for x in np.meshgrid(CHECKED, SHARES))
         for which in ("mean_study", "new_study"):
-            mean, square = self._moments(np.array(CHECKED), which)
-            sd = np.sqrt(np.maximum(square - mean**2, 0.0))
+            mean, sd = self._moments(np.array(CHECKED), which)
             found += [*mean, *sd, *self._cdf(months, shares, which)]
             scales += [*sd, *sd, *[CHANCE] * months.size]
         return np.array(found), np.array(scales)
@@ -510,7 +501,7 @@ class Ensemble:
         elpd = [np.delete(post.elpd_without[i], i) for post in self.posteriors.values()]
         weights = stacking(np.column_stack(elpd))
         parts = [post.without(study) for post in self.posteriors.values()]
-        return Curves([part.weighted(w) for part, w in zip(parts, weights, strict=True)])
+        return Curves(parts, weights)
 
     def leave_one_out(self) -> pd.DataFrame:
         """Columns study_id, family, elpd: log p(facts of the study | the others)."""
@@ -543,8 +534,8 @@ def fit_all(
     elpd = np.column_stack([post.elpd for post in posteriors.values()])
     weights = dict(zip(posteriors, stacking(elpd).tolist(), strict=True))
     optimum = dict(zip(posteriors, stacking_optimum(elpd).tolist(), strict=True))
-    parts = [post.parts[0].weighted(weights[name]) for name, post in posteriors.items()]
-    return Ensemble(posteriors, weights, optimum, Curves(parts))
+    average = Curves([post.parts[0] for post in posteriors.values()], list(weights.values()))
+    return Ensemble(posteriors, weights, optimum, average)
 
 
 # --- weights of the families ----------------------------------------------------------------------

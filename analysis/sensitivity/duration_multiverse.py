@@ -192,7 +192,7 @@ def _curves(family: str, weighed: Callable[[str], tuple[Part, np.ndarray]]) -> C
         return Curves([weighed(family)[0]])
     found = [weighed(name) for name in FAMILIES]
     weights = survival.stacking(np.column_stack([elpd for _, elpd in found]))
-    return Curves([part.weighted(w) for (part, _), w in zip(found, weights, strict=True)])
+    return Curves([part for part, _ in found], weights)
 
 
 def _figures(curves: Curves) -> dict[str, float]:
