@@ -609,9 +609,9 @@ def test_tables_of_an_evidence_are_data_frames(evidence):
         ("Carlsson P-O", 2015.0, "Carlsson 2015"),
         ("Gu Yi", 2014.0, "Gu Yi 2014"),
         ("UFRJ group (authors not shown)", math.nan, "UFRJ group"),
-        ("", 2019.0, "key2019"),
+        ("", 2019.0, "Some Journal 2019"),
     ],
 )
 def test_a_study_is_called_by_surname_and_year(author, year, label):
-    study = {"first_author": author, "year": year, "study_id": "key2019"}
+    study = {"first_author": author, "year": year, "journal": "Some Journal 2019;1:2"}
     assert ev.label_of(study) == label

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 import pytest
 from report_text import prose
 
+from analysis.evidence import label_of
 from analysis.report import glossary
 
 UNSEEN = {"nav", "style", "script", "title", "template", "code", "pre", "math", "option"}
@@ -144,7 +145,7 @@ def test_no_meaning_is_kept_of_a_form_that_is_gone(face):
 )
 def test_a_study_without_a_known_author_is_called_by_its_journal(author, journal, year, label):
     study = {"first_author": author, "journal": journal, "year": year}
-    assert glossary._label(study) == label
+    assert label_of(study) == label
 
 
 def test_no_study_is_called_not_shown(face):

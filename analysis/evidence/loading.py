@@ -16,6 +16,8 @@ from analysis.evidence.reading import Table, read_table
 from analysis.evidence.schema import KEYS, TABLES, Row, blank, number_of
 
 RAW = Path("data/raw")
+NO_AUTHOR = ("", "not shown")
+"""What stands for the first author where no page that was read names one."""
 
 
 @dataclass(frozen=True)
@@ -154,15 +156,19 @@ def check(raw: Path = RAW) -> list[Fault]:
 
 
 def label_of(study: Mapping) -> str:
-    """Surname of the first author and year, for figures and tables; the key where neither is known.
+    """Surname of the first author and year, for figures and tables; the journal where no page that
+    was read names an author, and `authors not seen` where it names no journal either.
 
     Initials and remarks in brackets go: `de Koning E` is `de Koning`.
     """
-    author = re.sub(r"\s*\(.*?\)", "", str(study["first_author"]))
-    author = re.sub(r"( [A-Z]{1,3}| [A-Z]-[A-Z])$", "", author.strip())
-    if not author:
-        return str(study["study_id"])
-    return author if math.isnan(study["year"]) else f"{author} {study['year']:.0f}"
+    year = "" if math.isnan(study["year"]) else f"{study['year']:.0f}"
+    author = str(study["first_author"])
+    if author in NO_AUTHOR:
+        name = re.sub(rf"(\s*{year})?([;:].*)?$", "", study["journal"]) or "authors not seen"
+    else:
+        name = re.sub(r"\s*\(.*?\)", "", author).strip()
+        name = re.sub(r"( [A-Z]{1,3}| [A-Z]-[A-Z])$", "", name)
+    return " ".join(filter(None, [name, year]))
 
 
 def load(raw: Path = RAW) -> Evidence:

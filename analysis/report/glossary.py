@@ -136,19 +136,7 @@ def named(text: str, labels: Mapping[str, str]) -> str:
 def labels(evidence: Evidence) -> dict[str, str]:
     """Author and year of every study by its key; journal and year where no author was seen."""
     studies = evidence.studies[["study_id", "first_author", "year", "journal"]]
-    return {row["study_id"]: _label(row) for row in studies.to_dict("records")}
-
-
-NO_AUTHOR = ("", "not shown")
-"""What stands for the first author where no page that was read names one."""
-
-
-def _label(study: dict) -> str:
-    if study["first_author"] not in NO_AUTHOR:
-        return label_of(study)
-    year = "" if pd.isna(study["year"]) else f"{study['year']:.0f}"
-    journal = re.sub(rf"(\s*{year})?([;:].*)?$", "", study["journal"])
-    return " ".join(filter(None, [journal or "authors not seen", year]))
+    return {row["study_id"]: label_of(row) for row in studies.to_dict("records")}
 
 
 def cohort(word: str, evidence: Evidence) -> str:
@@ -157,4 +145,4 @@ def cohort(word: str, evidence: Evidence) -> str:
     own = studies[studies["cohort"].eq(word)]
     main = own[own["cohort_role"].eq("primary")]
     rows = (main if len(main) else own).to_dict("records")
-    return _label(rows[0]) if rows else word.replace("_", " ")
+    return label_of(rows[0]) if rows else word.replace("_", " ")
