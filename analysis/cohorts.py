@@ -83,30 +83,31 @@ def role_rank(roles: pd.Series) -> pd.Series:
     return roles.map(ROLE_ORDER).fillna(len(ROLE_ORDER)).astype(int)
 
 
-def largest_first(table: pd.DataFrame, keys: list[str]) -> pd.Series:
-    """Rank of each row by the size of its cohort among the cohorts of its group, 0 first.
+def largest_first(
+    question: np.ndarray, cohort: np.ndarray, n_patients: np.ndarray
+) -> np.ndarray:  # fmt: skip
+    """Rank of each row by the size of its cohort among the cohorts of its question, 0 first.
 
     Of possibly overlapping cohorts the largest with an exact count speaks: a cohort is as large as
-    the largest `n_patients` among its rows with the same `keys`. A cohort without a count comes
-    last; cohorts of one size are heard in the order of their names.
+    the largest `n_patients` among its rows in the same question. A cohort without a count comes
+    last; cohorts of one size are heard in the order of their numbers.
 
     Parameters
     ----------
-    table : rows with `cohort`, `n_patients` and the columns `keys`; only rows that may speak.
-    keys : the question and the group of patients, such as ["patients", "outcome"].
+    question : the question and the group of patients of each row that may speak, whole numbers
+        from 0.
+    cohort : its cohort, whole numbers from 0 in the order of the names.
+    n_patients : NaN where no count is printed.
     """
-    if table.empty:
-        return pd.Series(dtype=float, index=table.index)
-    question = table.groupby(keys).ngroup().to_numpy()
-    cohort, names = pd.factorize(table["cohort"], sort=True)
-    pair, size = question * len(names) + cohort, np.full((question.max() + 1) * len(names), -1.0)
-    np.maximum.at(size, pair, table["n_patients"].astype(float).fillna(-1).to_numpy())
-    pairs = np.unique(pair)
-    order = pairs[np.lexsort((pairs % len(names), -size[pairs], pairs // len(names)))]
-    first = np.searchsorted(order // len(names), order // len(names))
-    place = np.empty(size.size, dtype=int)
-    place[order] = np.arange(order.size) - first
-    return pd.Series(place[pair], index=table.index)
+    width = cohort.max(initial=0) + 1
+    pairs, place = np.unique(question * width + cohort, return_inverse=True)
+    size = np.full(len(pairs), -1.0)
+    np.maximum.at(size, place, np.nan_to_num(n_patients, nan=-1.0))
+    order = np.lexsort((pairs, -size, pairs // width))
+    asked = (pairs // width)[order]
+    rank = np.empty(len(pairs), dtype=int)
+    rank[order] = np.arange(len(pairs)) - np.searchsorted(asked, asked)
+    return rank[place]
 
 
 def population(diabetes_type: str, onset_group: str) -> str:

@@ -103,7 +103,7 @@ class Body:
         """Where the rows of a question stand in `of_outcome`, in its order."""
         side = "uncontrolled" if question.design == "uncontrolled" else "controlled"
         speaking = self._speaking(question.outcome, rules or self.rules)[side]
-        return np.sort(speaking[self._member(question, self.reading(rules))[speaking]])
+        return np.flatnonzero(speaking & self._member(question, self.reading(rules)))
 
     def rows(self, question: Question, rules: Rules | None = None) -> pd.DataFrame:
         """The effects that stand in a question, one a group of patients, sorted by id."""

@@ -1,5 +1,6 @@
 """Who speaks for a cohort: groups of patients, the order of reports, populations and approaches."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -46,17 +47,22 @@ def test_an_unknown_kind_of_overlap_is_refused():
         cohorts.patient_groups(CHAIN, "none")
 
 
+def ranked(cohort, n_patients, question=None):
+    question = [0] * len(cohort) if question is None else question
+    return list(cohorts.largest_first(*map(np.array, (question, cohort, n_patients))))
+
+
 def test_the_largest_cohort_with_a_count_is_heard_first():
-    table = pd.DataFrame(
-        {"patients": ["g"] * 4, "outcome": ["hba1c"] * 4, "cohort": ["a", "b", "b", "c"],
-         "n_patients": [10.0, 8.0, 12.0, float("nan")]}
-    )  # fmt: skip
-    assert list(cohorts.largest_first(table, ["patients", "outcome"])) == [1, 0, 0, 2]
+    assert ranked([0, 1, 1, 2], [10.0, 8.0, 12.0, float("nan")]) == [1, 0, 0, 2]
 
 
 def test_cohorts_of_one_size_are_heard_by_name():
-    table = pd.DataFrame({"patients": ["g", "g"], "cohort": ["b", "a"], "n_patients": [10.0, 10.0]})
-    assert list(cohorts.largest_first(table, ["patients"])) == [1, 0]
+    assert ranked([1, 0], [10.0, 10.0]) == [1, 0]
+
+
+def test_cohorts_are_compared_within_a_question_alone():
+    assert ranked([0, 1, 0, 1], [9.0, 5.0, 3.0, 5.0], question=[0, 0, 1, 1]) == [0, 1, 1, 0]
+    assert ranked([], [], []) == []
 
 
 def test_roles_in_their_order_and_unknown_ones_last():

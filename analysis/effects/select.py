@@ -12,6 +12,8 @@ never by the order of rows.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import pandas as pd
 
@@ -21,7 +23,6 @@ from analysis.effects.rules import Rules
 MEASURE_ORDER = {"auc": 0, "stimulated": 1, "fasting": 2, "unstated": 3, "": 0}
 KIND_ORDER = {"numeric": 0, "exact_p": 1, "two_points": 2, "interval": 3}
 MARKS = ("headline", "headline_controlled", "headline_uncontrolled", "trajectory")
-QUESTION = ["group", "outcome", "approach"]
 NEEDED = ("effect_id", "cohort", "patients", "patients_sure", "role", "outcome", "approach", "kind",
           "controlled", "measure", "months", "var_a", "z_low", "z_high", "n_patients", "pool",
           "apart", "known_null", "tested", "visit_open")  # fmt: skip
@@ -64,48 +65,21 @@ def preference(effects: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     )
 
 
-def eligible(effects: pd.DataFrame, rules: Rules) -> np.ndarray:
-    """Whether each effect may stand for its patients under these rules, at whatever time.
-
-    Words without a test only where `rules.untested`; claims of a whole follow-up only where
-    `rules.visit_open` is "in"; known nulls that lack a group, an arm size or a journal only where
-    `rules.all_nulls`.
+def in_window(months: pd.Series | np.ndarray, rules: Rules) -> np.ndarray:
+    """Whether each month lies in the window, with its tolerance at both ends.
 
     Parameters
     ----------
-    effects : an effects table.
-    rules : the choices.
-
-    Returns
-    -------
-    (len(effects),) booleans.
-    """
-    pool, null = effects["pool"].astype(bool), effects["known_null"].astype(bool)
-    allowed = pool & (effects["tested"].astype(bool) | rules.untested)
-    if rules.all_nulls:
-        allowed |= null
-    if rules.visit_open == "out":
-        allowed &= ~effects["visit_open"].astype(bool)
-    if rules.unstated_measure == "out":
-        allowed &= effects["measure"].ne("unstated")
-    return allowed.to_numpy()
-
-
-def in_window(effects: pd.DataFrame, rules: Rules) -> np.ndarray:
-    """Whether the month of each effect lies in the window, with its tolerance at both ends.
-
-    Parameters
-    ----------
-    effects : an effects table.
+    months : of each effect.
     rules : the window and its tolerance.
 
     Returns
     -------
-    (len(effects),) booleans.
+    (len(months),) booleans.
     """
-    low, high = rules.window
+    at, (low, high) = np.asarray(months, dtype=float), rules.window
     slack = rules.tolerance + 1e-9
-    return effects["months"].between(low - slack, high + slack).to_numpy()
+    return (low - slack <= at) & (at <= high + slack)
 
 
 def mark(effects: pd.DataFrame, rules: Rules) -> pd.DataFrame:
@@ -129,26 +103,23 @@ def mark(effects: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     if missing:
         raise KeyError(f"not an effects table, without {', '.join(missing)}")
     effects = effects.copy()
-    for name in MARKS:
-        effects[name] = False
-    if effects.empty:
-        return effects
     candidates = Candidates(effects)
-    work, window = candidates.ranked(rules), in_window(effects, rules)
-    usable = eligible(effects, rules)
-    for name, chosen in candidates.speakers(rules).items():
-        effects.loc[effects.index[chosen], f"headline_{name}"] = True
-    both = work[(effects["headline_controlled"] | effects["headline_uncontrolled"]).to_numpy()]
+    spoken = candidates.speakers(rules)
+    for name, chosen in spoken.items():
+        effects[f"headline_{name}"] = chosen
     diagnosed = effects["apart"].to_numpy(dtype=bool) & effects["outcome"].eq("hba1c").to_numpy()
-    apart = _spokesmen(work[diagnosed & window], rules)
-    effects.loc[effects.index[np.union1d(_first(both, QUESTION), apart)], "headline"] = True
-    visits = _first(work[usable], [*QUESTION, "months"])
-    effects.loc[effects.index[visits], "trajectory"] = True
+    apart = candidates.spokesmen(diagnosed & in_window(effects["months"], rules), rules)
+    both = spoken["controlled"] | spoken["uncontrolled"]
+    effects["headline"] = candidates.best(both, rules) | apart
+    effects["trajectory"] = candidates.best(candidates.eligible(rules), rules, each_month=True)
     return effects
 
 
 class Candidates:
     """Effects among which spokesmen are chosen, under many rules.
+
+    What choosing reads is held as arrays, words as places in the alphabet. Every answer is one
+    boolean an effect, in the order of the table.
 
     Parameters
     ----------
@@ -157,37 +128,94 @@ class Candidates:
 
     def __init__(self, effects: pd.DataFrame):
         self.effects = effects
-        self._ranked: dict[tuple, pd.DataFrame] = {}
+        self.cohort = _alphabetical(effects["cohort"])
+        self.n_patients = effects["n_patients"].to_numpy(dtype=float, na_value=np.nan)
+        self.months = effects["months"].to_numpy(dtype=float)
+        self.in_words = effects["kind"].ne("numeric").to_numpy()
+        self.unstated = effects["measure"].eq("unstated").to_numpy()
+        self.controlled, self.pool, self.tested, self.known_null, self.visit_open = (
+            effects[name].to_numpy(dtype=bool)
+            for name in ("controlled", "pool", "tested", "known_null", "visit_open")
+        )
+        topic = _pairs(_alphabetical(effects["outcome"]), _alphabetical(effects["approach"]))
+        self._question = {
+            overlaps: _pairs(_alphabetical(effects[column]), topic)
+            for overlaps, column in (("declared", "patients"), ("shared", "patients_sure"))
+        }
+        self._place = lru_cache(maxsize=None)(self._places)
+
+    def _places(self, horizon: float, controlled_first: bool) -> np.ndarray:
+        rules = Rules(horizon=horizon, controlled_first=controlled_first)
+        return order_of(preference(self.effects, rules))
+
+    def place(self, rules: Rules) -> np.ndarray:
+        """Place of each effect in the order of `preference`, 0 first."""
+        return self._place(rules.horizon, rules.controlled_first)
+
+    def eligible(self, rules: Rules) -> np.ndarray:
+        """Whether each effect may stand for its patients under these rules, at whatever time.
+
+        Words without a test only where `rules.untested`; claims of a whole follow-up only where
+        `rules.visit_open` is "in"; known nulls that lack a group, an arm size or a journal only
+        where `rules.all_nulls`.
+        """
+        allowed = self.pool & (self.tested | rules.untested)
+        if rules.all_nulls:
+            allowed = allowed | self.known_null
+        if rules.visit_open == "out":
+            allowed = allowed & ~self.visit_open
+        if rules.unstated_measure == "out":
+            allowed = allowed & ~self.unstated
+        return allowed
 
     def speakers(self, rules: Rules) -> dict[str, np.ndarray]:
         """Which effects stand for their patients: those `mark` marks `headline_controlled`, ...
 
         Returns
         -------
-        "controlled" and "uncontrolled", each with positions in the table.
+        "controlled" and "uncontrolled".
         """
-        work = self.ranked(rules)[eligible(self.effects, rules) & in_window(self.effects, rules)]
-        controlled = work["controlled"]
-        return {"controlled": _spokesmen(work[controlled], rules),
-                "uncontrolled": _spokesmen(work[~controlled], rules)}  # fmt: skip
+        able = self.eligible(rules) & in_window(self.months, rules)
+        return {"controlled": self.spokesmen(able & self.controlled, rules),
+                "uncontrolled": self.spokesmen(able & ~self.controlled, rules)}  # fmt: skip
 
-    def ranked(self, rules: Rules) -> pd.DataFrame:
-        """What choosing reads, indexed by position; words as places in the alphabet."""
-        group = "patients" if rules.overlaps == "declared" else "patients_sure"
-        key = (group, rules.horizon, rules.controlled_first)
-        if key not in self._ranked:
-            effects, ranks = self.effects, preference(self.effects, rules)
-            words = {"group": group, "outcome": "outcome", "approach": "approach",
-                     "cohort": "cohort"}  # fmt: skip
-            self._ranked[key] = pd.DataFrame({
-                **{name: pd.factorize(effects[column], sort=True)[0]
-                   for name, column in words.items()},
-                "controlled": effects["controlled"].to_numpy(dtype=bool),
-                "n_patients": effects["n_patients"].to_numpy(dtype=float, na_value=np.nan),
-                "months": effects["months"].to_numpy(dtype=float), "place": order_of(ranks),
-                "distance": ranks["distance"].to_numpy(), "words": ranks["words"].to_numpy(),
-            })  # fmt: skip
-        return self._ranked[key]
+    def spokesmen(self, among: np.ndarray, rules: Rules) -> np.ndarray:
+        """The one of these effects that stands for each group of patients in a question."""
+        question, rows = self._question[rules.overlaps], np.flatnonzero(among)
+        ranks = cohorts.largest_first(question[rows], self.cohort[rows], self.n_patients[rows])
+        rows = rows[ranks == 0]
+        if not rules.words:
+            # Only numbers, but none that is farther from the horizon than what words say.
+            distance = np.abs(self.months - rules.horizon).round(9)
+            nearest = np.full(question.max(initial=-1) + 1, np.inf)
+            np.minimum.at(nearest, question[rows], distance[rows])
+            rows = rows[(distance[rows] == nearest[question[rows]]) & ~self.in_words[rows]]
+        return self.best(_mask(rows, among.size), rules)
+
+    def best(self, among: np.ndarray, rules: Rules, *, each_month: bool = False) -> np.ndarray:
+        """The preferred of these effects in each question, or in each month of a question."""
+        question, rows = self._question[rules.overlaps], np.flatnonzero(among)
+        if each_month:
+            question = _pairs(question, np.unique(self.months, return_inverse=True)[1])
+        rows = rows[np.argsort(self.place(rules)[rows])]
+        _, first = np.unique(question[rows], return_index=True)
+        return _mask(rows[first], among.size)
+
+
+def _alphabetical(words: pd.Series) -> np.ndarray:
+    """The place of each word in the alphabet of a column."""
+    return pd.factorize(words, sort=True)[0]
+
+
+def _pairs(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """One whole number for each pair of whole numbers from 0."""
+    return first * (second.max(initial=0) + 1) + second
+
+
+def _mask(places: np.ndarray, n: int) -> np.ndarray:
+    chosen = np.zeros(n, dtype=bool)
+    chosen[places] = True
+    return chosen
 
 
 def order_of(ranks: pd.DataFrame) -> np.ndarray:
@@ -196,20 +224,3 @@ def order_of(ranks: pd.DataFrame) -> np.ndarray:
     positions = np.empty(len(ranks), dtype=int)
     positions[np.lexsort(keys)] = np.arange(len(ranks))
     return positions
-
-
-def _spokesmen(rows: pd.DataFrame, rules: Rules) -> np.ndarray:
-    """Positions of the one row that stands for each group of patients in a question."""
-    if rows.empty:
-        return np.empty(0, dtype=int)
-    rows = rows[cohorts.largest_first(rows, QUESTION).eq(0)]
-    if not rules.words:
-        # Only numbers, but none that is farther from the horizon than what words say.
-        nearest = rows.groupby(QUESTION)["distance"].transform("min")
-        rows = rows[rows["distance"].eq(nearest) & rows["words"].eq(0)]
-    return _first(rows, QUESTION)
-
-
-def _first(rows: pd.DataFrame, keys: list[str]) -> np.ndarray:
-    """Positions of the preferred row of each group."""
-    return rows.sort_values("place").drop_duplicates(keys).index.to_numpy(dtype=int)

@@ -220,7 +220,7 @@ def in_words_told(row: pd.Series, outcome: str) -> str:
 
 def _near(rows: pd.DataFrame) -> np.ndarray:
     """Whether the month of results in words is of the visit nearest to the horizon."""
-    return effects.in_window(rows, effects.Rules())
+    return effects.in_window(rows["months"], effects.Rules())
 
 
 def _untested(outcome: str, rows: pd.DataFrame) -> Reading:

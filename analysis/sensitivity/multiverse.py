@@ -26,6 +26,7 @@ from analysis import exact, outcomes, priors, risk_of_bias
 from analysis.effects import Rules
 from analysis.exact.contrasts import ContrastPosterior, ContrastPriors, fit
 from analysis.questions import Body, Question, overall_risk
+from analysis.records import records
 from analysis.sensitivity.plane import Marginal
 from analysis.sensitivity.refits import plane_of, plug_in, tau_priors
 
@@ -179,7 +180,7 @@ class Fork:
         self, body: Body, question: Question, whole: ContrastPosterior, nulls: pd.DataFrame
     ):
         self.body, self.question = body, question
-        self.nulls = nulls.assign(risk="")[[*USED, "risk"]].to_dict("records") if len(nulls) else []
+        self.nulls = _results(nulls.assign(risk="")) if len(nulls) else []
         self.fixed, self.plane = plug_in(whole), plane_of(question, whole)
         self.judged = risk_of_bias.overalls(body.evidence.risk_of_bias)
         self._read = lru_cache(maxsize=None)(self._rows_read)
@@ -200,7 +201,7 @@ class Fork:
                     kept.append(level)
                     continue
                 rows = self.rows({**default, choice: level})
-                if len(rows) >= FEWEST and _content(rows) != _content(own):
+                if len(rows) >= FEWEST and content(rows) != content(own):
                     kept.append(level)
             offered[choice] = kept
         if all(row["kind"] == "numeric" for row in own):
@@ -208,7 +209,7 @@ class Fork:
         return offered
 
     def rows(self, spec: dict[str, str]) -> list[dict]:
-        """The results that a specification pools, with the columns `USED`."""
+        """The results that a specification pools, with the columns `USED` and their `content`."""
         read = self._read(spec["design"], tuple(spec[choice] for choice in RULES))
         rows = [row for row in read if self._wanted(row, spec)]
         if spec["silent_trials"] == "entered":
@@ -238,31 +239,40 @@ class Fork:
     def _records_read(self, reading: Rules) -> list[dict]:
         rows = self.body.of_outcome(self.question.outcome, reading)
         risk = overall_risk(rows, self.question.outcome, self.judged)
-        return rows.assign(risk=risk)[[*USED, "risk"]].to_dict("records")
+        return _results(rows.assign(risk=risk))
 
-    def key(self, spec: dict[str, str]) -> tuple:
-        """What tells apart specifications that come down to different fits."""
-        return (_content(self.rows(spec)), *(spec[choice] for choice in MODEL))
-
-    def fit(self, spec: dict[str, str]) -> Marginal:
-        """The posterior of mu of a specification; r and SDs plugged in."""
+    def fit(self, rows: list[dict], spec: dict[str, str]) -> Marginal:
+        """The posterior of mu of the rows of a specification; r and SDs plugged in."""
         outcome = self.question.outcome
         own = priors.get(outcome, "mu")
         shift = {"posterior": 0.0, "low": -1.0, "high": 1.0}[spec["r"]]
         r = self.fixed["r"] + shift * priors.get("change", "r").scale
         sd = self.fixed.get("sd", math.exp(priors.get(outcome, "log_sd").params[0]))
         return self.plane.posterior(
-            self.rows(spec),
+            rows,
             exact.Normal(own.params[0], MU_FACTORS[spec["mu_prior"]] * own.scale),
             tau_priors(outcome)[spec["tau_prior"]], r=float(np.clip(r, -0.9, 0.9)), sd=sd,
             words_se=WORDS_SE[spec["words_se"]], robust=spec["effects"] == "student_t",
         )  # fmt: skip
 
 
-def _content(rows: list[dict]) -> tuple:
-    """What a fit depends on, rounded."""
+def _results(effects: pd.DataFrame) -> list[dict]:
+    """Rows of effects with what specifications read of them.
+
+    `content` is the name of a result and its likelihood to nine digits: fits of the same contents
+    are the same.
+    """
+    rows = records(effects[[*USED, "risk"]])
     figures = [name for name in LIKELIHOOD if name != "kind"]
-    return tuple((row["effect_id"], *(f"{row[name]:.9g}" for name in figures)) for row in rows)
+    return [
+        {**row, "content": (row["effect_id"], *(f"{row[name]:.9g}" for name in figures))}
+        for row in rows
+    ]
+
+
+def content(rows: list[dict]) -> tuple:
+    """What the fit of these results depends on, beside the choices of `MODEL`."""
+    return tuple(row["content"] for row in rows)
 
 
 def explore(
@@ -292,41 +302,45 @@ def explore(
     answers: dict[tuple, dict] = {}
     found = []
     for spec in specs.to_dict("records"):
-        key = fork.key(spec)
+        rows = fork.rows(spec)
+        key = (content(rows), *(spec[choice] for choice in MODEL))
         if key not in answers:
-            answers[key] = _answer(fork, spec, good)
+            answers[key] = _answer(fork, rows, spec, good)
         found.append(answers[key])
     table = pd.concat([specs, pd.DataFrame(found)], axis=1)
     for place, (name, value) in enumerate(question.parts.items()):
         if name != "design":
             table.insert(min(place, 2), name, value)
     table.insert(3, "spec", np.arange(len(table)))
+    return table, pd.DataFrame(_levels(question, offered, table))
+
+
+def _levels(question: Question, offered: dict[str, list[str]], table: pd.DataFrame) -> list[dict]:
+    """Rows of the declared table `multiverse_levels`.
+
+    Unreported trials as nulls are told of only where they are the choice.
+    """
     usable = table[table["conclusion"] != "too_few"]
-    levels = [
-        {"outcome": question.outcome, "approach": question.approach,
-         "population": question.population, "choice": choice, "level": level, "meaning": meaning,
-         "offered": level in offered[choice], "default": level == offered[choice][0],
-         **_of_level(_beside(usable, choice).query(f"{choice} == @level"))}
-        for choice, meanings in CHOICES.items()
-        for level, meaning in meanings.items()
-    ]  # fmt: skip
-    return table, pd.DataFrame(levels)
+    published = usable[usable["silent_trials"] == "out"]
+    made = []
+    for choice, meanings in CHOICES.items():
+        beside = usable if choice == "silent_trials" else published
+        levels, means = beside[choice].to_numpy(dtype=object), beside["mean"].to_numpy()
+        good = beside["conclusion"].eq("good").to_numpy()
+        for level, meaning in meanings.items():
+            own = levels == level
+            made.append({
+                "outcome": question.outcome, "approach": question.approach,
+                "population": question.population, "choice": choice, "level": level,
+                "meaning": meaning, "offered": level in offered[choice],
+                "default": level == offered[choice][0], "n": int(own.sum()),
+                "share_good_clear": float(good[own].mean()) if own.any() else np.nan,
+                "median_mean": float(np.median(means[own])) if own.any() else np.nan,
+            })  # fmt: skip
+    return made
 
 
-def _beside(usable: pd.DataFrame, choice: str) -> pd.DataFrame:
-    """Analyses a level is told of: unreported trials as nulls only where they are the choice."""
-    return usable if choice == "silent_trials" else usable[usable["silent_trials"] == "out"]
-
-
-def _of_level(part: pd.DataFrame) -> dict[str, float]:
-    if part.empty:
-        return {"n": 0, "share_good_clear": np.nan, "median_mean": np.nan}
-    return {"n": len(part), "share_good_clear": float((part["conclusion"] == "good").mean()),
-            "median_mean": float(part["mean"].median())}  # fmt: skip
-
-
-def _answer(fork: Fork, spec: dict[str, str], good: int) -> dict:
-    rows = fork.rows(spec)
+def _answer(fork: Fork, rows: list[dict], spec: dict[str, str], good: int) -> dict:
     base = {
         "k_studies": len(rows),
         "n_patients": float(np.nansum([row["n_patients"] for row in rows])),
@@ -334,7 +348,7 @@ def _answer(fork: Fork, spec: dict[str, str], good: int) -> dict:
     if len(rows) < FEWEST:
         none = dict.fromkeys(("mean", "ci_low", "ci_high", "p_good"), np.nan)
         return {**base, **none, "conclusion": "too_few"}
-    mu = fork.fit(spec)
+    mu = fork.fit(rows, spec)
     low, high = mu.interval()
     below = mu.cdf(0.0)
     near, far = (low, high) if good > 0 else (-high, -low)
