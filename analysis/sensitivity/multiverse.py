@@ -182,6 +182,7 @@ class Fork:
         self.body, self.question = body, question
         self.nulls = _results(nulls.assign(risk="")) if len(nulls) else []
         self.fixed, self.plane = plug_in(whole), plane_of(question, whole)
+        self.tau_priors = tau_priors(question.outcome)
         self.judged = risk_of_bias.overalls(body.evidence.risk_of_bias)
         self._read = lru_cache(maxsize=None)(self._rows_read)
         self._records = lru_cache(maxsize=None)(self._records_read)
@@ -251,7 +252,7 @@ class Fork:
         return self.plane.posterior(
             rows,
             exact.Normal(own.params[0], MU_FACTORS[spec["mu_prior"]] * own.scale),
-            tau_priors(outcome)[spec["tau_prior"]], r=float(np.clip(r, -0.9, 0.9)), sd=sd,
+            self.tau_priors[spec["tau_prior"]], r=float(np.clip(r, -0.9, 0.9)), sd=sd,
             words_se=WORDS_SE[spec["words_se"]], robust=spec["effects"] == "student_t",
         )  # fmt: skip
 

@@ -9,10 +9,10 @@ less than a hundredth of a posterior SD.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 from scipy.special import ndtri
 
 from analysis.exact.contrast_likelihood import effect_scales, log_density
@@ -62,36 +62,49 @@ class Plane:
         log_mu = -0.5 * z**2 - np.log(scale * np.sqrt(2 * np.pi))
         total = tau_prior.logpdf(self.tau[None])[0][:, None] + log_mu
         for row in rows:
-            total = total + self._table(row, r, sd, words_se, robust)
+            total += self._table(row, _log_se(row, r, sd, words_se), robust)
         top = total.max()
-        density = np.exp(total - top) * self.mu_weight * self.tau_weight[:, None]
-        whole = density.sum()
-        by_tau = density.sum(axis=1) / whole
+        density = np.exp(total - top)
+        by_mu = (self.tau_weight @ density) * self.mu_weight
+        by_tau = (density @ self.mu_weight) * self.tau_weight
+        whole = by_mu.sum()
+        by_tau /= whole
         tau = float(np.interp(0.5, np.cumsum(by_tau) - 0.5 * by_tau, self.tau))
-        return Marginal(self.mu, density.sum(axis=0) / whole, tau, top + float(np.log(whole)))
+        return Marginal(self.mu, by_mu / whole, tau, top + float(np.log(whole)))
 
-    def _table(
-        self, row: Mapping, r: float, sd: float, words_se: float, robust: bool
-    ) -> np.ndarray:
-        spread = row["var_a"] - r * np.nan_to_num(row["var_b"])
-        se2 = spread if np.isfinite(spread) else sd**2 * row["n_factor"]
-        in_words = row["kind"] != "numeric"
-        log_se = 0.5 * np.log(se2) + (np.log(words_se) if in_words else 0.0)
-        asked = (row["kind"], row["y"], row["z_low"], row["z_high"], float(log_se), robust)
-        key = tuple("" if isinstance(v, float) and np.isnan(v) else v for v in asked)
+    def _table(self, row: Mapping, log_se: float, robust: bool) -> np.ndarray:
+        """Log likelihood of a row, shape (taus, means); computed once for each standard error."""
+        y, low, high = (
+            other if math.isnan(row[name]) else row[name]
+            for name, other in (("y", 0.0), ("z_low", -math.inf), ("z_high", math.inf))
+        )  # fmt: skip
+        key = (row["kind"], y, low, high, log_se, robust)
         if key not in self._tables:
-            low = -np.inf if pd.isna(row["z_low"]) else row["z_low"]
-            high = np.inf if pd.isna(row["z_high"]) else row["z_high"]
             scales, shares = effect_scales(robust)
-            parts = [
-                np.log(share) + log_density(
-                    row["kind"], row["y"], low, high, log_se, self.mu[None, :],
+            self._tables[key] = log_mixture([
+                math.log(share) + log_density(
+                    row["kind"], y, low, high, log_se, self.mu[None, :],
                     scale * self.tau[:, None] ** 2,
                 )
                 for scale, share in zip(scales, shares, strict=True)
-            ]  # fmt: skip
-            self._tables[key] = np.logaddexp.reduce(parts)
+            ])  # fmt: skip
         return self._tables[key]
+
+
+def _log_se(row: Mapping, r: float, sd: float, words_se: float) -> float:
+    """Log standard error of a row: of its printed spread, else of the SD; of words times a factor."""
+    variance = row["var_a"] - r * (0.0 if math.isnan(row["var_b"]) else row["var_b"])
+    if not math.isfinite(variance):
+        variance = sd**2 * row["n_factor"]
+    return float(0.5 * np.log(variance)) + (0.0 if row["kind"] == "numeric" else math.log(words_se))
+
+
+def log_mixture(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """log of the sum of exp of arrays of one shape."""
+    if len(parts) == 1:
+        return parts[0]
+    top = np.max(parts, axis=0)
+    return top + np.log(sum(np.exp(part - top) for part in parts))
 
 
 class Marginal:
