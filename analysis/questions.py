@@ -19,7 +19,7 @@ from scipy import special
 from analysis import effects as effects_room
 from analysis import outcomes, vocabulary
 from analysis.central import HIGH
-from analysis.effects import Rules
+from analysis.effects import EffectsResult, Rules
 from analysis.effects.rules import SELECTING
 from analysis.effects.select import Candidates
 from analysis.effects.strata import in_stratum
@@ -65,17 +65,19 @@ class Body:
 
     def __init__(self, evidence: Evidence, rules: Rules | None = None):
         self.evidence, self.rules = evidence, rules or Rules()
+        self._facts = effects_room.Facts.of(evidence)
         self._built = lru_cache(maxsize=None)(self._build)
         self._candidates = lru_cache(maxsize=None)(self._candidates_of)
         self._taught = lru_cache(maxsize=None)(self._teachers)
         self._member = lru_cache(maxsize=None)(self._is_member)
         self._speaking = lru_cache(maxsize=4096)(self._speakers)
+        self._chosen = lru_cache(maxsize=4096)(self._rows)
 
-    def _build(self, rules: Rules) -> pd.DataFrame:
-        return effects_room.build(self.evidence, rules).effects
+    def _build(self, rules: Rules) -> EffectsResult:
+        return effects_room.build(self._facts, rules)
 
     def _candidates_of(self, outcome: str, reading: Rules) -> Candidates:
-        table = self._built(reading)
+        table = self._built(reading).effects
         own = table[table["outcome"] == outcome]
         return Candidates(own.sort_values("effect_id", ignore_index=True))
 
@@ -91,8 +93,8 @@ class Body:
         chosen = {name: getattr(self.rules, name) for name in SELECTING}
         return replace(rules or self.rules, **chosen)
 
-    def effects(self, rules: Rules | None = None) -> pd.DataFrame:
-        """The effects table as these rules read the facts; built once for each reading."""
+    def built(self, rules: Rules | None = None) -> EffectsResult:
+        """Effects and exclusions as these rules read the facts; built once for each reading."""
         return self._built(self.reading(rules))
 
     def of_outcome(self, outcome: str, rules: Rules | None = None) -> pd.DataFrame:
@@ -107,6 +109,9 @@ class Body:
 
     def rows(self, question: Question, rules: Rules | None = None) -> pd.DataFrame:
         """The effects that stand in a question, one a group of patients, sorted by id."""
+        return self._chosen(question, rules or self.rules).copy(deep=False)
+
+    def _rows(self, question: Question, rules: Rules) -> pd.DataFrame:
         found = self.of_outcome(question.outcome, rules).iloc[self.positions(question, rules)]
         return found.reset_index(drop=True)
 
@@ -115,7 +120,7 @@ class Body:
         return self._taught(question.outcome, self.reading(rules)).copy(deep=False)
 
     def _teachers(self, outcome: str, reading: Rules) -> pd.DataFrame:
-        return effects_room.teachers(self._built(reading), outcome)
+        return effects_room.teachers(self._built(reading).effects, outcome)
 
     @cached_property
     def registration(self) -> pd.Series:
@@ -134,7 +139,8 @@ def headlines(body: Body, *, design: str = "controlled") -> list[Question]:
         for outcome in outcomes.of_kind(outcomes.CONTINUOUS)
         for approach, population in STRATA
     ]
-    return [q for q in asked if told_as(q.outcome, body.rows(q)) == MEAN]
+    answered = [question for question in asked if len(body.positions(question))]
+    return [q for q in answered if told_as(q.outcome, body.rows(q)) == MEAN]
 
 
 def told_as(outcome: str, rows: pd.DataFrame) -> str:

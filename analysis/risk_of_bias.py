@@ -15,6 +15,7 @@ import pandas as pd
 from analysis import outcomes
 from analysis import vocabulary as v
 from analysis.evidence import Evidence
+from analysis.records import records
 
 NOT_JUDGED = "not judged"
 """The word for a cohort and family without a settled judgement."""
@@ -84,7 +85,7 @@ def overalls(risk_of_bias: pd.DataFrame) -> pd.DataFrame:
     rows = []
     first: dict[tuple[str, str], dict] = {}
     domains: dict[tuple[str, str], dict[str, str]] = {}
-    for row in risk_of_bias.to_dict("records"):
+    for row in records(risk_of_bias):
         name = (row["cohort"], row["outcome_family"])
         first.setdefault(name, row)
         domains.setdefault(name, {})[row["domain"]] = row["settled"]

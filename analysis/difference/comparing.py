@@ -184,7 +184,7 @@ class _State:
 
     def effects(self, outcome: str) -> pd.DataFrame:
         """Every effect of an outcome."""
-        table = self.body.effects()
+        table = self.body.built().effects
         return table[table["outcome"] == outcome]
 
     def _taught(self, outcome: str) -> pd.DataFrame:

@@ -8,7 +8,14 @@ a spread, `known_nulls` those that stay out of every headline. The rooms behind:
 `derivation` (from an effect back to the print), `oddities`.
 """
 
-from analysis.effects.build import CONTROLLED, EFFECT_COLUMNS, OUTCOMES, EffectsResult, build
+from analysis.effects.build import (
+    CONTROLLED,
+    EFFECT_COLUMNS,
+    OUTCOMES,
+    EffectsResult,
+    Facts,
+    build,
+)
 from analysis.effects.derivation import explain
 from analysis.effects.oddities import oddities
 from analysis.effects.rules import Rules
@@ -17,6 +24,6 @@ from analysis.effects.statements import BOUNDED
 from analysis.effects.strata import for_stratum, known_nulls, teachers
 from analysis.effects.tables import headline, se, variance
 
-__all__ = ["BOUNDED", "CONTROLLED", "EFFECT_COLUMNS", "OUTCOMES", "EffectsResult", "Rules",
+__all__ = ["BOUNDED", "CONTROLLED", "EFFECT_COLUMNS", "OUTCOMES", "EffectsResult", "Facts", "Rules",
            "build", "explain", "for_stratum", "headline", "in_window", "known_nulls", "oddities",
            "se", "teachers", "variance"]  # fmt: skip

@@ -61,12 +61,46 @@ class EffectsResult:
     rules: Rules
 
 
-def build(evidence: Evidence, rules: Rules | None = None, **choices: Any) -> EffectsResult:
+@dataclass(frozen=True)
+class Facts:
+    """The facts of each study as rows, and whose patients they are: the same under any rules.
+
+    Attributes
+    ----------
+    studies : rows of the table, by study_id, with `label`, `patients` and `patients_sure`.
+    numbers, statements : rows of outcomes.csv and directions.csv of each study, with `reference`.
+    enrolled : patients of each study that has a registration of its own.
+    """
+
+    studies: list[dict]
+    numbers: dict[str, list[dict]]
+    statements: dict[str, list[dict]]
+    enrolled: dict[str, float]
+
+    @classmethod
+    def of(cls, evidence: Evidence) -> Facts:
+        """The facts of the validated tables."""
+        declared, sure = (
+            cohorts.patient_groups(evidence.studies, kind) for kind in cohorts.OVERLAPS
+        )
+        studies = [
+            {**study, "label": label_of(study), "patients": declared[study["study_id"]],
+             "patients_sure": sure[study["study_id"]]}
+            for study in records(evidence.studies.sort_values("study_id"))
+        ]  # fmt: skip
+        numbers = _by_study(evidence.outcomes, "outcomes")
+        said = _by_study(evidence.directions, "directions")
+        return cls(studies, numbers, said, _enrolled(evidence))
+
+
+def build(
+    evidence: Evidence | Facts, rules: Rules | None = None, **choices: Any
+) -> EffectsResult:  # fmt: skip
     """Effects and exclusions from the evidence.
 
     Parameters
     ----------
-    evidence : the validated tables.
+    evidence : the validated tables, or their facts where effects are built under several rules.
     rules : the analysis choices; default `Rules()`. Single choices may be given by name instead:
         build(evidence, r=0.6, unstated_spread="se").
 
@@ -88,26 +122,21 @@ def build(evidence: Evidence, rules: Rules | None = None, **choices: Any) -> Eff
     if rules is not None and choices:
         raise TypeError("give either rules or single choices, not both")
     rules = rules or Rules(**choices)
-    studies = records(evidence.studies.sort_values("study_id"))
-    declared, sure = (cohorts.patient_groups(evidence.studies, kind) for kind in cohorts.OVERLAPS)
-    numbers = _by_study(evidence.outcomes, "outcomes")
-    statements = _by_study(evidence.directions, "directions")
+    facts = evidence if isinstance(evidence, Facts) else Facts.of(evidence)
     effects: list[dict] = []
     exclusions: list[dict] = []
-    for study in studies:
+    for study in facts.studies:
         name = study["study_id"]
-        rows, said = numbers.get(name, []), statements.get(name, [])
+        rows, said = facts.numbers.get(name, []), facts.statements.get(name, [])
         barred = _barred(study)
         if barred:
             for table, members in (("outcomes", rows), ("directions", said)):
                 exclusions.extend(_exclusion(table, row, "study", barred) for row in members)
             continue
         new, out = _study_effects(study, rows, said, rules)
-        for effect in new:
-            effect["patients"], effect["patients_sure"] = declared[name], sure[name]
         effects.extend(new)
         exclusions.extend(out)
-    _assume_sizes(effects, _enrolled(evidence))
+    _assume_sizes(effects, facts.enrolled)
     _require_unique(effects)
     table = select.mark(_typed(pd.DataFrame(effects, columns=EFFECT_COLUMNS)), rules)
     table = table[EFFECT_COLUMNS]
@@ -267,8 +296,10 @@ def _common(
     return {
         "study_id": study["study_id"],
         "cohort": study["cohort"],
+        "patients": study["patients"],
+        "patients_sure": study["patients_sure"],
         "role": study["cohort_role"],
-        "label": label_of(study),
+        "label": study["label"],
         "year": study["year"],
         "diabetes_type": study["diabetes_type"],
         "onset_group": onset,

@@ -11,6 +11,7 @@ errors, confidence intervals and p-values.
 from __future__ import annotations
 
 import math
+from functools import cache
 from statistics import NormalDist
 
 _score = NormalDist().inv_cdf
@@ -272,6 +273,7 @@ def log_ratio_correction(
     return 0.5 * (after - before), 0.5 * (before**2 + after**2)
 
 
+@cache
 def t_quantile(probability: float, df: float) -> float:
     """Quantile of Student's t distribution, by Newton's method on the logarithm of its tail.
 

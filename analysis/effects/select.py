@@ -39,27 +39,27 @@ def preference(effects: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     effects : an effects table.
     rules : the choices.
     """
-    known = effects["n_patients"].astype(float).fillna(0)
-    most = known.groupby(
-        [effects["study_id"], effects["outcome"], effects["controlled"]]
-    ).transform("max")  # fmt: skip
-    strength = effects[["z_low", "z_high"]].astype(float).abs().min(axis=1).fillna(0)
-    controlled = effects["controlled"].astype(bool) & rules.controlled_first
-    by_name = effects["effect_id"].astype(str).rank(method="first")
+    known = np.nan_to_num(effects["n_patients"].to_numpy(dtype=float))
+    controlled = effects["controlled"].to_numpy(dtype=bool)
+    report = _pairs(_alphabetical(effects["study_id"]), _alphabetical(effects["outcome"]))
+    report = _pairs(report, controlled.astype(int))
+    most = np.zeros(report.max(initial=-1) + 1)
+    np.maximum.at(most, report, known)
+    bounds = (effects[name].abs().to_numpy(dtype=float) for name in ("z_low", "z_high"))
     return pd.DataFrame(
         {
-            "null": effects["known_null"].astype(int),
+            "null": effects["known_null"].to_numpy(dtype=int),
             "distance": (effects["months"] - rules.horizon).abs().round(9),
-            "uncontrolled": (~controlled).astype(int),
-            "few": -most,
+            "uncontrolled": (~(controlled & rules.controlled_first)).astype(int),
+            "few": -most[report],
             "words": effects["kind"].ne("numeric").astype(int),
             "measure": effects["measure"].map(MEASURE_ORDER),
             "no_spread": effects["var_a"].isna().astype(int),
             "kind": effects["kind"].map(KIND_ORDER),
             "role": cohorts.role_rank(effects["role"]),
             "n": -known,
-            "strength": strength,
-            "order": by_name,
+            "strength": np.nan_to_num(np.fmin(*bounds), posinf=np.inf),
+            "order": effects["effect_id"].rank(method="first"),
         },
         index=effects.index,
     )
@@ -129,7 +129,7 @@ class Candidates:
     def __init__(self, effects: pd.DataFrame):
         self.effects = effects
         self.cohort = _alphabetical(effects["cohort"])
-        self.n_patients = effects["n_patients"].to_numpy(dtype=float, na_value=np.nan)
+        self.n_patients = effects["n_patients"].to_numpy(dtype=float)
         self.months = effects["months"].to_numpy(dtype=float)
         self.in_words = effects["kind"].ne("numeric").to_numpy()
         self.unstated = effects["measure"].eq("unstated").to_numpy()

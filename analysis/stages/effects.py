@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis import crosscheck, effects, outcomes
+from analysis import crosscheck, outcomes
 from analysis.evidence import Evidence
 from analysis.questions import DESIGNS, STRATA, Body, Question
 from analysis.stages.result import StageResult, Tell, stage_result
@@ -27,8 +27,8 @@ def run(
     progress : called with the name of each part before it starts.
     """
     progress("effects")
-    built = effects.build(evidence)
     body = Body(evidence)
+    built = body.built()
     rows: list[dict] = []
     progress("classical means")
     for outcome in outcomes.of_kind(outcomes.CONTINUOUS):
