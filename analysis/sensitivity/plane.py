@@ -92,7 +92,7 @@ class Plane:
 
 
 def _log_se(row: Mapping, r: float, sd: float, words_se: float) -> float:
-    """Log standard error of a row: of its printed spread, else of the SD; of words times a factor."""
+    """Log standard error of a row: of its printed spread, else of the SD; of words, scaled."""
     variance = row["var_a"] - r * (0.0 if math.isnan(row["var_b"]) else row["var_b"])
     if not math.isfinite(variance):
         variance = sd**2 * row["n_factor"]
