@@ -32,7 +32,7 @@ class Mirror(Results):
             elif name == "claims":
                 whole = claims.table(self.estimates, _Tables(self), self.evidence)
             self._read[name] = whole
-        return self._read[name].copy()
+        return self._read[name].copy(deep=False)
 
 
 class _Tables(dict):
@@ -65,16 +65,14 @@ def estimates(table: pd.DataFrame) -> pd.DataFrame:
     own &= ~table["quantity"].isin(["tau", "i_squared"])
     turns = {"ratio": lambda x: 1 / x, "percent": lambda x: 100 * (1 / (1 + x / 100) - 1)}
     out = table.copy()
+    chance = own & table["scale"].eq("probability")
+    at_none = table["threshold"] == table["outcome"].map(lambda word: outcomes.get(word).neutral)
+    out.loc[chance, "mean"] = np.where(at_none, 1 - table["mean"], 0.001)[chance]
     figures = ["mean", "median", "ci_low", "ci_high", "pred_low", "pred_high"]
-    for place in table.index[own]:
-        row = table.loc[place]
-        if row["scale"] == "probability":
-            neutral = outcomes.get(row["outcome"]).neutral
-            out.loc[place, "mean"] = 1 - row["mean"] if row["threshold"] == neutral else 0.001
-            continue
-        turn = turns.get(row["scale"], lambda x: -x)
-        new = {name: turn(row[name]) if np.isfinite(row[name]) else np.nan for name in figures}
+    for scale in table.loc[own & ~chance, "scale"].unique():
+        here = own & table["scale"].eq(scale)
+        new = table.loc[here, figures].map(turns.get(scale, lambda x: -x))
         for low, high in PAIRS[:2]:
-            new[low], new[high] = new[high], new[low]
-        out.loc[place, figures] = [new[name] for name in figures]
+            new[low], new[high] = new[high], new[low].copy()
+        out.loc[here, figures] = new
     return out

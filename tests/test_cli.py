@@ -20,6 +20,12 @@ RAW = Path(__file__).parent.parent / "data" / "raw"
 runner = CliRunner()
 
 
+@pytest.fixture(autouse=True)
+def _nothing_started_ahead(monkeypatch):
+    """What is refused or stubbed here needs no process of cells that loads what reports need."""
+    monkeypatch.setattr(render, "ahead", lambda: None)
+
+
 def call(*words: object):
     return runner.invoke(app, [str(word) for word in words], catch_exceptions=False)
 

@@ -53,7 +53,16 @@ def firsts(sets) -> dict[tuple[str, ...], tuple]:
     return found
 
 
-@pytest.mark.parametrize("kind", _kinds(), ids=" ".join)
+def _one_a_quantity() -> list:
+    """Every kind of estimate; beyond the first of its quantity they are slow."""
+    known, found = set(), []
+    for kind in _kinds():
+        found.append(pytest.param(kind, marks=[pytest.mark.slow] if kind[0] in known else []))
+        known.add(kind[0])
+    return found
+
+
+@pytest.mark.parametrize("kind", _one_a_quantity(), ids=" ".join)
 def test_a_dropped_a_renamed_and_a_doubled_estimate_are_refused(sets, firsts, kind):
     wanted, parts = sets
     key, place = firsts[kind]

@@ -19,14 +19,20 @@ from analysis.models.geometry import standardised
 
 SHARE = {"mu_prior": Normal(0.0, 1.5), "tau_prior": HalfNormal(1.0)}
 RATE = {"mu_prior": Normal(-3.5, 2.0), "tau_prior": HalfNormal(0.7)}
-POSTERIORS = {
-    "shares": exact.fit_shares([0, 7, 5, 71], [14, 9, 12, 128], at_least=[0, 0, 1, 1], **SHARE),
-    "shares of which the most is known": exact.fit_shares(
-        [0, 10, 5], [12, 14, 9], at_least=[1, 1, 0], most=[3, 12, 9], **SHARE
-    ),
-    "rates": exact.fit_rates([2, 0, 1], [57.5, 20.0, 104.0], patients=[23, 10, 24], **RATE),
-    "events": exact.fit_rates([2, 0], [57.5, 20.0], **RATE),
-}
+KINDS = ("shares", "shares of which the most is known", "rates", "events")
+
+
+@functools.cache
+def posteriors() -> dict:
+    """A posterior of each kind of count."""
+    made = (
+        exact.fit_shares([0, 7, 5, 71], [14, 9, 12, 128], at_least=[0, 0, 1, 1], **SHARE),
+        exact.fit_shares([0, 10, 5], [12, 14, 9], at_least=[1, 1, 0], most=[3, 12, 9], **SHARE),
+        exact.fit_rates([2, 0, 1], [57.5, 20.0, 104.0], patients=[23, 10, 24], **RATE),
+        exact.fit_rates([2, 0], [57.5, 20.0], **RATE),
+    )
+    return dict(zip(KINDS, made, strict=True))
+
 
 FACTS = pd.DataFrame(
     [
@@ -67,12 +73,12 @@ def potentials(model, packed, values):
 
 @pytest.fixture(scope="module")
 def counted():
-    return count_witness.compile_witness(POSTERIORS.values())
+    return count_witness.compile_witness(posteriors().values())
 
 
-@pytest.mark.parametrize("name", POSTERIORS)
+@pytest.mark.parametrize("name", KINDS)
 def test_the_graph_of_counts_is_the_likelihood_of_the_quadrature(counted, name):
-    posterior, witness = POSTERIORS[name], counted
+    posterior, witness = posteriors()[name], counted
     for mu_z, log_tau_z, seed in ((0.2, -1.5, 0), (-0.5, 0.0, 1), (0.4, 0.6, 2)):
         u = np.random.default_rng(seed).standard_normal(witness.sizes.bound)
         found = potentials(
@@ -161,11 +167,11 @@ def test_what_is_not_sampled_says_why_and_is_no_error(counted):
 
 
 def test_more_than_the_graph_has_room_for_is_refused():
-    sizes = count_witness.compile_witness([POSTERIORS["events"]]).sizes
+    sizes = count_witness.compile_witness([posteriors()["events"]]).sizes
     with pytest.raises(ValueError, match="room for 2"):
         count_witness.packed(exact.fit_rates([0, 1, 0], [9.0, 8.0, 5.0], **RATE), sizes)
     with pytest.raises(ValueError, match="fewer or smaller lower bounds"):
-        count_witness.packed(POSTERIORS["shares"], sizes)
+        count_witness.packed(posteriors()["shares"], sizes)
     with pytest.raises(ValueError, match="no one graph"):
         survival_witness.compile_witness(
             [survival.fit(FACTS, name, ever=(0.2, 1.7)) for name in ("lognormal", "weibull")]
@@ -175,7 +181,7 @@ def test_more_than_the_graph_has_room_for_is_refused():
 @pytest.mark.slow
 def test_the_sampler_agrees_on_counts_and_passes_its_gate_at_the_first_try(counted):
     silent = []
-    for name, posterior in POSTERIORS.items():
+    for name, posterior in posteriors().items():
         for seed in range(7):
             found = counted.hear_once(name, posterior, seed=seed)
             silent += [found.silent] if found.silent else []

@@ -494,15 +494,6 @@ def test_unknown_names_are_refused(evidence, built):
         effects.se(built.effects, 1.0)
 
 
-def test_no_heavy_imports():
-    import subprocess
-    import sys
-
-    code = "import sys, analysis.effects; print([m for m in ('pymc', 'jax', 'arviz') if m in sys.modules])"  # noqa: E501
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
-
-
 def test_table_survives_a_round_trip(built, tmp_path):
     built.effects.to_csv(tmp_path / "effects.csv", index=False)
     again = pd.read_csv(tmp_path / "effects.csv")

@@ -138,6 +138,7 @@ def test_an_unknown_job_is_a_wrong_call(capsys):
     assert "scripts/setup.py report" in capsys.readouterr().err
 
 
+@pytest.mark.slow  # of one process for two questions see test_vocabulary
 def test_the_package_s_own_commands_need_neither_make_nor_a_shell():
     done = subprocess.run(
         [sys.executable, "-m", "analysis.cli", "check"],

@@ -698,9 +698,12 @@ def test_impossible_priors_are_refused(make):
         make()
 
 
-def test_import_is_light():
+def test_imports_of_the_engine_and_of_effects_are_light():
     heavy = "('pymc', 'arviz', 'jax')"
-    code = f"import sys, analysis.exact; print([m for m in {heavy} if m in sys.modules])"
+    code = (
+        "import sys, analysis.exact, analysis.effects;"
+        f"print([m for m in {heavy} if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

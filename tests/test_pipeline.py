@@ -362,14 +362,6 @@ def test_a_failing_stage_leaves_everything_as_it_was(done, function, words, isol
     assert [path.name for path in out.parent.iterdir()] == [out.name]
 
 
-def test_a_stage_that_fails_in_a_process_leaves_everything_as_it_was(done):
-    raw, out, before = done
-    stages = (stub_stages.stage("breaks"),)
-    with pytest.raises(workers.WorkerError, match=FAILURES["breaks"]):
-        run(raw, out, stages=stages, isolate=True)
-    assert contents(out) == before
-
-
 def test_a_worker_that_dies_is_named(done):
     raw, out, before = done
     with pytest.raises(workers.WorkerError, match="dies: its process ended with status 9"):

@@ -1,5 +1,6 @@
 """The word lists: labels for every word, and no contradiction between lists."""
 
+import os
 import re
 import subprocess
 import sys
@@ -66,7 +67,7 @@ def test_other_names_are_no_arms(arm):
     assert not re.fullmatch(v.ARM_PATTERN, arm)
 
 
-def test_what_checks_and_adds_a_study_brings_in_no_statistics(tracked_raw):
+def test_what_checks_and_adds_a_study_needs_no_statistics_and_no_other_program(tracked_raw):
     """So that `check` and `add` answer at once; the tracked tables print exact p-values, too."""
     code = (
         "import sys, typer.testing, analysis.newstudy; from analysis.cli import app;"
@@ -74,5 +75,6 @@ def test_what_checks_and_adds_a_study_brings_in_no_statistics(tracked_raw):
         "heavy = {'pymc', 'jax', 'arviz', 'nutpie', 'scipy', 'statsmodels', 'matplotlib'};"
         "print(done.exit_code, sorted(heavy & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PATH": ""},
+                          capture_output=True, text=True, check=True)  # fmt: skip
     assert done.stdout.strip() == "0 []"

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import stub_tasks
 from conftest import every
 
 from analysis import workers
@@ -121,13 +122,8 @@ def test_a_killed_run_leaves_no_workers_and_the_next_one_clears_up(run, raw_dir)
     assert run.left() == ["processed"]
 
 
-def double(x: int, tell) -> int:
-    tell("doubling", x)
-    return 2 * x
-
-
 def test_every_task_returns_to_its_name_and_what_it_tells_arrives():
-    tasks = [workers.Task(str(x), double, (x,)) for x in range(3)]
+    tasks = [workers.Task(str(x), stub_tasks.double, (x,)) for x in range(3)]
     told = []
     with workers.Crew(2) as crew:
         made = crew.run(tasks, lambda *words: told.append(words))
@@ -135,12 +131,8 @@ def test_every_task_returns_to_its_name_and_what_it_tells_arrives():
     assert sorted(told) == [("doubling", 0), ("doubling", 1), ("doubling", 2)]
 
 
-def own_process(tell) -> int:
-    return os.getpid()
-
-
 def test_a_process_takes_one_task_after_the_other_and_ends_with_the_crew():
-    tasks = [workers.Task(name, own_process) for name in "ab"]
+    tasks = [workers.Task(name, stub_tasks.own_process) for name in "ab"]
     with workers.Crew(1) as crew:
         first = set(crew.run(tasks, print).values())
         again = set(crew.run(tasks[:1], print).values())
