@@ -1,4 +1,4 @@
-"""The bibliography of the studies as BibTeX."""
+"""The bibliography as BibTeX: the studies, and the sources from other fields that claims cite."""
 
 import math
 import re
@@ -7,6 +7,7 @@ import pandas as pd
 
 from analysis.escape import bibtex as tex
 from analysis.escape import is_url
+from analysis.evidence.elsewhere import OTHER_FIELDS
 from analysis.records import records
 
 _JOURNAL = re.compile(
@@ -30,7 +31,8 @@ def _author(text: str) -> str:
 
 
 def bibliography(studies: pd.DataFrame) -> str:
-    """The BibTeX file of all studies, one entry a row, in the order of the table.
+    """The BibTeX file of all studies, one entry a row, in the order of the table, then of the
+    sources from other fields (`elsewhere`).
 
     `studies` is the table of an `Evidence`. The key of an entry is its study_id. Only first
     authors are known to the table, so each entry says "and others".
@@ -55,7 +57,17 @@ def bibliography(studies: pd.DataFrame) -> str:
             "pmid": row["pmid"],
             "url": row["source_url"] if is_url(row["source_url"]) else "",
         }
-        lines = [f"  {name} = {{{value}}}," for name, value in fields.items() if value]
-        kind = "article" if article else "misc"
-        entries.append("\n".join([f"@{kind}{{{row['study_id']},", *lines, "}"]))
+        entries.append(_entry("article" if article else "misc", row["study_id"], fields))
+    for source in OTHER_FIELDS:
+        title = source.title or f"({source.what}; title not noted)"
+        fields = {"title": "{" + tex(title) + "}", "howpublished": tex(source.citation),
+                  "doi": tex(source.doi), "url": source.url,
+                  "note": tex(f"cited for {source.what}")}  # fmt: skip
+        entries.append(_entry("misc", source.key, fields))
     return "\n\n".join(entries) + "\n"
+
+
+def _entry(kind: str, key: str, fields: dict[str, str]) -> str:
+    """One entry, blank fields left out."""
+    lines = [f"  {name} = {{{value}}}," for name, value in fields.items() if value]
+    return "\n".join([f"@{kind}{{{key},", *lines, "}"])
