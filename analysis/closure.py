@@ -14,17 +14,27 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-PACKAGE = "analysis"
+FOLDER = Path(__file__).resolve().parent
+PACKAGE = FOLDER.name
+
+
+@cache
+def _files() -> dict[str, Path]:
+    """The file of each module of this package."""
+    files = {}
+    for file in FOLDER.rglob("*.py"):
+        name = ".".join(file.relative_to(FOLDER.parent).with_suffix("").parts)
+        files[name.removesuffix(".__init__")] = file
+    return files
 
 
 @cache
 def _source(module: str) -> Path | None:
     """The file of a module; None for a name that is no module (`from package import name`)."""
-    try:
-        found = find_spec(module)
-    except ModuleNotFoundError:
-        return None
-    return Path(found.origin) if found and found.origin and found.origin.endswith(".py") else None
+    if module.split(".")[0] == PACKAGE:
+        return _files().get(module)  # `find_spec` would run the packages around it
+    found = find_spec(module)
+    return Path(found.origin) if found and found.origin else None
 
 
 @cache

@@ -15,7 +15,7 @@ import pandas as pd
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\u202a-\u202e\u2066-\u2069]")
 _SPACE = re.compile(r"[ \t\r\n\x0b\x0c\u2028\u2029]+")
 
-_HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"}
+_HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"})
 _MARKDOWN = str.maketrans(
     {mark: f"\\{mark}" for mark in string.punctuation if mark not in ",;/?%()"}
 )
@@ -49,7 +49,7 @@ def line(text: object) -> str:
 
 def html(text: object) -> str:
     """`text` as it is put between tags or into a quoted attribute of HTML or SVG."""
-    return "".join(_HTML.get(letter, letter) for letter in line(text))
+    return line(text).translate(_HTML)
 
 
 def markdown(text: object) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 import yaml
 
 from analysis import __version__, pipeline, results
+from analysis.records import records
 from analysis.results.contract import COUNT, FLAG, NUMBER, Column
 
 ESTIMATES, SCHEMA, CRATE = "estimates.json", "estimates.schema.json", "ro-crate-metadata.json"
@@ -54,10 +55,7 @@ def estimates(out: Path) -> dict:
     manifest = pipeline.read_manifest(out)
     table = results.read(out, "estimates")
     columns = results.TABLES["estimates"].columns
-    rows = [
-        {spec.name: _value(row[spec.name], spec) for spec in columns}
-        for row in table.to_dict("records")
-    ]
+    rows = [{spec.name: _value(row[spec.name], spec) for spec in columns} for row in records(table)]
     return {"$schema": SCHEMA, "isletmeta": manifest.get("isletmeta", __version__),
             "code": manifest.get("code", ""), "digest": manifest.get("digest", ""),
             "estimates": rows}  # fmt: skip

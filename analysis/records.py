@@ -1,8 +1,12 @@
-"""A table as rows: the rules on facts are written for one row at a time."""
+"""Tables of words: how pandas holds them, and a table as rows, one at a time for rules on facts."""
 
 from typing import Any
 
 import pandas as pd
+
+pd.set_option("mode.string_storage", "python")
+"""Our tables have tens to thousands of rows; Arrow's columns are made for millions, and take many
+times as long to cut or compare one so short."""
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from analysis import outcomes, registered, results, risk_of_bias
 from analysis.claims import caveats
 from analysis.evidence import Evidence
 from analysis.evidence.references import reference
+from analysis.records import records
 from analysis.verdicts import Grounds
 
 MOST = 0.5
@@ -351,7 +352,7 @@ def _in_words(inputs: Inputs, outcome: str, studies: set[str]) -> tuple[tuple[st
             reference("directions", row),
             caveats.in_words(reports.loc[row["study_id"]], row, ended=row["study_id"] in ended),
         )
-        for row in own.to_dict("records")
+        for row in records(own)
     )
 
 
@@ -542,7 +543,7 @@ def _entries(inputs: Inputs, trials: pd.DataFrame) -> tuple[str, ...]:
     """The rows of the evidence that hold these registered trials."""
     table = inputs.evidence.registered_trials
     own = table[table["registry_id"].isin(trials["registry_id"])]
-    return tuple(reference("registered_trials", row) for row in own.to_dict("records"))
+    return tuple(reference("registered_trials", row) for row in records(own))
 
 
 def outside(inputs: Inputs, claim: Claim) -> Finding:

@@ -17,6 +17,7 @@ import pandas as pd
 
 from analysis import escape, outcomes
 from analysis.outcomes import Outcome
+from analysis.records import records
 from analysis.report.figures import base
 from analysis.report.figures.robustness import name
 from analysis.report.results import Results
@@ -210,7 +211,7 @@ def _estimate(
 def _without(results: Results, parts: dict, about: Outcome) -> Iterator[Posterior]:
     """The mean without each study in turn."""
     table = results.rows("leave_one_out", **parts, design="controlled")
-    for row in table.sort_values("label", kind="stable").to_dict("records"):
+    for row in records(table.sort_values("label", kind="stable")):
         ends = (about.shown(row[column]) for column in ("mean", "ci_low", "ci_high", "pred_low",
                                                         "pred_high"))  # fmt: skip
         yield Posterior(study(row["label"]), *ends, row["k_studies"], row["n_patients"])
@@ -234,7 +235,7 @@ def _priors(results: Results, parts: dict, head: pd.Series, about: Outcome) -> I
     """The headline under other priors of the mean and of the heterogeneity."""
     table = results.rows("prior_grid", **parts, design="controlled")
     table = table[table["tau_prior"].isin(PRIORS)]
-    for row in table.sort_values(["mu_prior_sd", "tau_prior"]).to_dict("records"):
+    for row in records(table.sort_values(["mu_prior_sd", "tau_prior"])):
         ends = [about.shown(row[column]) for column in ("mean", "ci_low", "ci_high")]
         label = (f"mean: standard deviation {row['mu_prior_sd']:g}; heterogeneity: "
                  f"{PRIORS[row['tau_prior']]}")  # fmt: skip

@@ -13,6 +13,7 @@ import pandas as pd
 
 from analysis import outcomes, vocabulary
 from analysis.evidence import Evidence, label_of
+from analysis.records import records
 
 COLUMNS: dict[str, Mapping[str, str]] = {
     "outcome": vocabulary.RESPONDER_OUTCOMES,
@@ -136,7 +137,7 @@ def named(text: str, labels: Mapping[str, str]) -> str:
 def labels(evidence: Evidence) -> dict[str, str]:
     """Author and year of every study by its key; journal and year where no author was seen."""
     studies = evidence.studies[["study_id", "first_author", "year", "journal"]]
-    return {row["study_id"]: label_of(row) for row in studies.to_dict("records")}
+    return {row["study_id"]: label_of(row) for row in records(studies)}
 
 
 def cohort(word: str, evidence: Evidence) -> str:
@@ -144,5 +145,5 @@ def cohort(word: str, evidence: Evidence) -> str:
     studies = evidence.studies
     own = studies[studies["cohort"].eq(word)]
     main = own[own["cohort_role"].eq("primary")]
-    rows = (main if len(main) else own).to_dict("records")
+    rows = records(main if len(main) else own)
     return label_of(rows[0]) if rows else word.replace("_", " ")

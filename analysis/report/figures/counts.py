@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from analysis import outcomes
+from analysis.records import records
 from analysis.report import readings, style, visits
 from analysis.report.figures import base
 from analysis.report.results import Results
@@ -39,7 +40,7 @@ def shares(results: Results, approach: str, population: str, names: tuple[str, .
         title = visits.named(outcomes.get(name).title, name, own)
         lines.append(("heading", title))
         lines += [("study", row) for row in
-                  own.sort_values(["cell_class", "label"]).to_dict("records")]  # fmt: skip
+                  records(own.sort_values(["cell_class", "label"]))]  # fmt: skip
         parts = {"outcome": name, "approach": approach, "population": population, "scale": "share"}
         pooled = results.get(**parts, quantity="pooled_share")
         classes = readings.classes_told(own, name) if approach == ISLETS else ""
@@ -138,7 +139,7 @@ def duration(results: Results, approach: str, denominator: str = "ever_free") ->
         break
     marks = results.rows("duration_landmarks", approach=approach, denominator=denominator,
                          clock=CLOCKS[denominator])  # fmt: skip
-    for row in marks.to_dict("records"):
+    for row in records(marks):
         axes.plot(row["month"], 100 * row["share"], "o", ms=2 + np.sqrt(row["n"]) / 1.6,
                   mfc="none", color=style.INK)  # fmt: skip
     axes.set_ylim(0, 100)
@@ -186,7 +187,7 @@ def duration_left_out(results: Results, approach: str) -> Figure:
         colour = style.APPROACH_COLOURS[approach] if within else style.GREY
         words = f"after {count(month)} months" + ("" if within else ", beyond the follow-up")
         own = table[table["month"] == month].set_index("left_out").loc[names["left_out"]]
-        for y, row in enumerate(own.to_dict("records")):
+        for y, row in enumerate(records(own)):
             at = y + 0.24 * (i - (len(months) - 1) / 2)
             axes.plot([100 * row["ci_low"], 100 * row["ci_high"]], [at, at], color=colour, lw=1.1,
                       linestyle="-" if within else ":")  # fmt: skip

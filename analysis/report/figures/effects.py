@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from analysis import outcomes
 from analysis.outcomes import Outcome
+from analysis.records import records
 from analysis.report import directions, style
 from analysis.report.figures import base
 from analysis.report.results import Results
@@ -60,7 +61,7 @@ def forest(results: Results, outcome: str, approach: str, population: str) -> Fi
         pooled = told["told"].iloc[0] == MEAN
         if not pooled:  # without a mean there is nothing to be drawn towards
             order = order.assign(shrunk_mean=np.nan, weight=np.nan)
-        lines += [("study", row) for row in order.to_dict("records")]
+        lines += [("study", row) for row in records(order)]
         mean = results.get(**parts, design=design, scale="ratio" if about.is_ratio else about.scale)
         if pooled and mean is not None:
             lines += [("mean", mean), ("new", mean)]

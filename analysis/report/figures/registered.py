@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from analysis import registered, vocabulary
+from analysis.records import records
 from analysis.report import style
 from analysis.report.figures import base
 from analysis.report.registered_text import date
@@ -35,7 +36,7 @@ def timeline(results: Results) -> Figure:
     table = results.table("registered_ongoing")
     order = table["expected"].where(table["expected"] != "", "9999")
     table = table.assign(order=order).sort_values(["order", "registry_id"])
-    trials = table.to_dict("records")
+    trials = records(table)
     now = year_of(trials[0]["read_on"])
     years = [year_of(trial["expected"]) for trial in trials if trial["expected"]]
     low, high = min([now, *years]) - 0.4, max([now, *years]) + 1.2

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from analysis import outcomes
+from analysis.records import records
 from analysis.report import readings, style
 from analysis.report.figures import base
 from analysis.report.results import Results
@@ -21,7 +22,7 @@ def headlines(results: Results) -> list[dict]:
     table = results.table("standing")
     order = {name: place for place, name in enumerate(outcomes.HEADLINES)}
     table = table.assign(_o=table["outcome"].map(order)).sort_values(["_o", "population"])
-    return table[["outcome", "approach", "population"]].to_dict("records")
+    return records(table[["outcome", "approach", "population"]])
 
 
 def name(parts: dict) -> str:
@@ -105,7 +106,7 @@ def _panels(results: Results, table: str, label, order: list[str], finding: str)
     figure, panels = base.stack([14.5 * len(rows) for _, rows in shown], 130, finding, foot=4)
     for axes, (one, rows) in zip(panels, shown, strict=True):
         about = outcomes.get(one["outcome"])
-        base.label_rows(axes, [label(one, row) for row in rows.to_dict("records")])
+        base.label_rows(axes, [label(one, row) for row in records(rows)])
         whole = results.one(**one, design="controlled", scale=about.scale)
         ends = [*rows["ci_low"], *rows["ci_high"], whole["ci_low"], whole["ci_high"]]
         base.value_axis(axes, about, base.limits_of(ends, about))
@@ -263,7 +264,7 @@ def review_rows(results: Results) -> list[tuple[str, list[tuple[str, str, float,
     groups = [
         (title, [(review(row).partition(" (")[0], reviewed(row["population"]),
                   row["estimate_signed"], row["ci_low_signed"], row["ci_high_signed"])
-                 for row in table[chosen].to_dict("records")])
+                 for row in records(table[chosen])])
         for title, chosen in ((AGAINST, against), (BEFORE, before & ~against))
     ]  # fmt: skip
     ours = []

@@ -13,6 +13,7 @@ import functools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 import pandas as pd
@@ -216,14 +217,14 @@ def column_widths(columns: Sequence[str], rows: Sequence[Sequence]) -> list[int]
     the column whose cells make the rows tallest, so that the table becomes as short as it can; a
     table narrower than the page is made no wider than its longest cells, up to `WIDEST`.
     """
-    cells = list(zip(*rows, strict=True))
+    cells = [[_joined(str(cell)) for cell in column] for column in zip(*rows, strict=True)]
     widths = np.array([
         max(BOLD * max(map(room, name.split())), *map(_longest_word, column))
         for name, column in zip(columns, cells, strict=True)
     ])  # fmt: skip
     widths = np.ceil(np.minimum(widths, WIDEST))
     head = [BOLD * room(name) / HEAD_LINES for name in columns]
-    lengths = np.array([[room(_joined(str(cell))) for cell in column] for column in cells]).T
+    lengths = np.array([[room(cell) for cell in column] for column in cells]).T
     lengths = np.vstack([lengths, head])
     most = np.minimum(np.ceil(lengths.max(axis=0)), WIDEST)
     spare = int(PAGE - MARGIN * len(columns) - widths.sum())
@@ -241,11 +242,11 @@ def column_widths(columns: Sequence[str], rows: Sequence[Sequence]) -> list[int]
 
 def room(text: str) -> float:
     """Width of a text in the type of tables, about, in widths of a digit."""
-    return sum(_ROOM.get(letter, 1.0) for letter in text)
+    return sum(map(_ROOM.get, text, repeat(1.0)))
 
 
-def _longest_word(cell: object) -> float:
-    words = re.split(r"[ \n\u200b]+", _breakable(_joined(str(cell))))
+def _longest_word(cell: str) -> float:
+    words = re.split(r"[ \n\u200b]+", _breakable(cell))
     return max(map(room, words))
 
 

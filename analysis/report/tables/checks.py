@@ -7,6 +7,7 @@ import re
 import pandas as pd
 
 from analysis import outcomes, priors, risk_of_bias, vocabulary
+from analysis.records import records
 from analysis.report import glossary
 from analysis.report.figures.robustness import headlines, name
 from analysis.report.results import Results
@@ -70,7 +71,7 @@ def choices(results: Results) -> Table:
     for title, one in titles.items():
         about = outcomes.get(one["outcome"])
         own = levels[(levels[list(one)] == pd.Series(one)).all(axis=1)]
-        for row in own.to_dict("records"):
+        for row in records(own):
             middle = number(about.shown(row["median_mean"]), about.digits)
             rows[row["meaning"]][title] = (
                 f"{middle}; {percent(row['share_good_clear'])} of {count(row['n'])}"
@@ -109,7 +110,7 @@ def small_study(results: Results) -> Table:
     rows = []
     for one in headlines(results):
         alike: dict[tuple[str, str, str], list[str]] = {}
-        for row in results.rows("small_study", **one).to_dict("records"):
+        for row in records(results.rows("small_study", **one)):
             fills = row["test"] == "trim_and_fill"
             note = row["note"]
             if fills and known(row["k_filled"]):
@@ -172,7 +173,7 @@ def witnesses(results: Results) -> Table:
             "95 % interval, sampled": interval(row["q025_nuts"], row["q975_nuts"], 3),
             "Worst gap, of what is allowed": number(row["worst_gap"]), "Silent": row["silent"],
         }
-        for row in results.table("witness").to_dict("records")
+        for row in records(results.table("witness"))
     ]  # fmt: skip
     return grid(pd.DataFrame(rows), ("Mean, quadrature", "Mean, sampled",
                                      "Worst gap, of what is allowed"), tools=True,

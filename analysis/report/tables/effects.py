@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis import outcomes, vocabulary
+from analysis.records import records
 from analysis.report import readings
 from analysis.report.readings import question
 from analysis.report.results import Results
@@ -33,7 +34,7 @@ def numbers(results: Results, outcome: str, approach: str, population: str) -> T
         _m=table["method"].ne("exact"),
     ).sort_values(["_d", "_v", "_m", "method", "cell_class"], kind="stable")  # fmt: skip
     rows, ids = [], []
-    for row in table.to_dict("records"):
+    for row in records(table):
         good = results.get(**parts, design=row["design"], quantity="probability",
                            threshold=about.neutral, variant=row["variant"],
                            cell_class=row["cell_class"],

@@ -7,6 +7,7 @@ import pandas as pd
 
 from analysis import vocabulary
 from analysis.evidence.references import reference
+from analysis.records import records
 from analysis.report import glossary
 from analysis.report.results import Results
 from analysis.report.tables.base import Table, grid, link, made_from
@@ -94,7 +95,7 @@ def case_reports(results: Results) -> Table:
 def published(results: Results) -> Table:
     """Earlier pooled results, as printed."""
     rows = []
-    for row in results.evidence.published.to_dict("records"):
+    for row in records(results.evidence.published):
         signed = [row[f"{name}_signed"] for name in POOLED]
         printed = [row[name] for name in POOLED]
         shown = signed if known(signed[0]) else printed
@@ -140,7 +141,7 @@ def facts(results: Results, name: str) -> Table:
     """Every extracted fact of a table, in the source's own units, with its link."""
     table = getattr(results.evidence, name)
     chosen = FACT_COLUMNS[name]
-    rows = table.to_dict("records")
+    rows = records(table)
     if name == "outcomes":
         table = table.assign(spread=[_spread(row) for row in rows])
     labels = glossary.labels(results.evidence)

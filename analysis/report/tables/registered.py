@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import outcomes, registered, vocabulary
+from analysis.records import records
 from analysis.report import directions, glossary, registered_text
 from analysis.report.registered_text import date
 from analysis.report.results import Results
@@ -45,7 +46,7 @@ def ongoing(results: Results) -> Table:
             "Primary outcome": row["primary_outcome"],
             "Sponsor": row["sponsor"],
         }
-        for row in table.to_dict("records")
+        for row in records(table)
     ]
     return grid(pd.DataFrame(shown), ("Patients",), tools=True, under="Approach")
 
@@ -169,7 +170,7 @@ def silent_trials(results: Results) -> Table:
             "The end is": row["ended"],
             "Known of it": _known(row),
         }
-        for row in table.to_dict("records")
+        for row in records(table)
     ]
     return grid(pd.DataFrame(shown), tools=True)
 
@@ -198,7 +199,7 @@ def switching(results: Results) -> Table:
             "Registered primary outcome": row["registered_primary"] or "not seen",
             "Reported primary outcome": vocabulary.PRIMARY_MATCHES[row["matches"]],
         }
-        for row in table.to_dict("records")
+        for row in records(table)
     ]
     return grid(pd.DataFrame(shown), tools=True)
 
