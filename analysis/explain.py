@@ -74,19 +74,20 @@ class _Explainer:
                         for table, fault in self.unread.items()]  # fmt: skip
 
     def _found(self, name: str) -> list[str]:
-        for way in (self.chains.walk, self._figure, self._outcome, self._word, self._part):
+        ways = (self.chains.walk, self._figure, self._outcome, self._word, self._claims, self._part)
+        for way in ways:
             found = way(name)
             if found:
                 return found
         near = self._near(name)
         hint = f"; did you mean {', '.join(near)}?" if near else ""
-        raise Unknown(f"{name}: nothing is called so{hint}")
+        raise Unknown(f"{name or '(no name)'}: nothing is called so{hint}")
 
     # --- figures and tables of the report
 
     def _figure(self, name: str) -> list[str]:
         label = name.lstrip("#@").lower()
-        if self.source is None or not Path(self.source).exists():
+        if not label or self.source is None or not Path(self.source).exists():
             return []
         text = Path(self.source).read_text(encoding="utf-8")
         for block in re.findall(r"(?ms)^```\{python\}\n(.*?)^```", text):
@@ -153,7 +154,8 @@ class _Explainer:
                               ("population", vocabulary.POPULATIONS),
                               ("cell_class", vocabulary.CELL_CLASSES)):  # fmt: skip
             for word, label in words.items():
-                if typed not in (plain(word), plain(label)):
+                meant = (plain(word), plain(label), plain(label).removesuffix("diabetes"))
+                if not typed or typed not in meant:
                     continue
                 told = self.chains.estimates["quantity"].isin(["mean", "share", "rate"])
                 told &= self.chains.estimates["variant"].eq("headline")
@@ -162,6 +164,15 @@ class _Explainer:
                 return lines + [f"  {one['id']}: {figures(one)}"
                                 for one in head.head(MOST).to_dict("records")]  # fmt: skip
         return []
+
+    def _claims(self, name: str) -> list[str]:
+        """All claims with their verdicts."""
+        if name.lower() not in ("claim", "claims"):
+            return []
+        found = self.table("claims")[["claim_id", "verdict", "claim"]].to_dict("records")
+        return [f"claims: {len(found)}"] + [
+            f"  {one['claim_id']}: {one['verdict']}: {one['claim']}" for one in found
+        ]
 
     def _part(self, name: str) -> list[str]:
         """Names of which the typed one is a part: the thing itself, or the choice."""

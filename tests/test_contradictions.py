@@ -136,6 +136,37 @@ def test_facts_of_independence_that_exclude_one_another_are_faults(
     assert ("independence.csv", line, column) in places(faults, fact), "\n".join(map(str, faults))
 
 
+DEATH = {"study_id": "one2020", "arm": "treated", "event_category": "death", "event_detail": "died",
+         "n_patients": "2", "bound": "exact", "n_at_risk": "25", "followup_months": "12",
+         "relation": "any"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("part", "fact"),
+    [
+        ({"arm": "treated"}, "n_patients 1 (safety.csv:3), of all arms"),
+        ({"arm": "all", "relation": "treatment_related"}, "whatever their cause"),
+    ],
+)
+def test_no_part_has_more_with_an_event_than_the_whole(folder, part, fact):
+    whole = DEATH | {"arm": "all", "n_patients": "1"}
+    found = ev.check(folder(safety=[DEATH | part, whole]))
+    assert places(found, fact) == [("safety.csv", 2, "n_patients")]
+
+
+def test_events_told_under_other_words_are_not_parts_of_one_another(folder):
+    other = DEATH | {"n_patients": "1", "relation": "treatment_related", "event_detail": "sepsis"}
+    assert ev.check(folder(safety=[DEATH, other])) == []
+
+
+def test_no_more_single_patients_than_the_study_has(folder):
+    single = LATER | {"n": "1", "statistic": "individual", "spread_kind": "none", "spread": "",
+                      "contrast_basis": "follow_up_only"}  # fmt: skip
+    rows = [single | {"arm": f"patient_{number}"} for number in range(46)]
+    assert places(ev.check(folder(outcomes=rows)), "46 are listed") == [("outcomes.csv", 47, "arm")]
+    assert ev.check(folder(outcomes=rows[:45])) == []
+
+
 def test_an_arm_has_no_more_deaths_than_patients(folder):
     death = FREE | {"event_category": "death", "n_patients": "13", "bound": "exact",
              "n_at_risk": "25",
@@ -236,6 +267,64 @@ def test_freedom_from_insulin_of_those_who_needed_none_is_odd(folder):
     raw = folder(studies=[STUDY | {"insulin_at_entry": "no"}], independence=[EVER])
     odd = checking.oddities(ev.load(raw))
     assert ("independence.csv", 2, "fact") in places(odd, "insulin_at_entry no (studies.csv:2)")
+
+
+@pytest.mark.parametrize(
+    ("tables", "place", "fact"),
+    [
+        ({"studies": [STUDY | {"year": "2012"}]}, ("studies.csv", 2, "year"), "is of 2020"),
+        ({"studies": [STUDY | {"retraction_checked": "2098-12-31"}]},
+         ("studies.csv", 2, "retraction_checked"), "after today"),
+        ({"studies": [STUDY | {"retracted": "yes"}]}, ("studies.csv", 2, "retracted"), "no model"),
+        ({"studies": [STUDY | {"age_summary": "4-Mar"}]}, ("studies.csv", 2, "age_summary"),
+         "3-4 becomes 3-Apr"),
+        ({"studies": [STUDY | {"title": "MÃ¼ller"}]}, ("studies.csv", 2, "title"), "Müller"),
+        ({"studies": [STUDY | {"followup_months": "24"}], "outcomes": [LEVEL, LATER | {
+            "months": "2"}]}, ("studies.csv", 2, "followup_months"), "years as months?"),
+        ({"outcomes": [DIFFERENCE | {"spread_kind": "ci95", "spread": "", "spread_low": "-0.9",
+                                     "spread_high": "-0.1", "p_relation": ">",
+                                     "p_value": "0.05"}]},
+         ("outcomes.csv", 2, "p_value"), "interval -0.9 to -0.1 excludes 0"),
+        ({"outcomes": [DIFFERENCE | {"spread_kind": "ci95", "spread": "", "spread_low": "-1.1",
+                                     "spread_high": "0.1", "p_relation": "=",
+                                     "p_value": "0.01"}]},
+         ("outcomes.csv", 2, "p_value"), "interval -1.1 to 0.1 includes 0"),
+        ({"outcomes": [LEVEL | {"spread_kind": "ci95", "spread": "", "spread_low": "6.5",
+                                "spread_high": "10.5"}]},
+         ("outcomes.csv", 2, "spread_low"), "a range or quartiles typed as an interval"),
+        ({"outcomes": [row | {"spread": "1.07", "value": value} for row, value in (
+            (LEVEL, "8.5"), (LATER, "7.6"), (LEVEL | {"arm": "control", "n": "20"}, "8.4"))]},
+         ("outcomes.csv", 3, "spread"), "the spread of 3 rows"),
+        ({"outcomes": [LEVEL | {"value": "10.9"}, LEVEL | {"arm": "control", "n": "20"}]},
+         ("outcomes.csv", 2, "value"), "before treatment in a randomised trial"),
+        ({"outcomes": [LEVEL, LATER], "safety": [DEATH]}, ("outcomes.csv", 3, "n"),
+         "2 of 25 had died by month 12 (safety.csv:2)"),
+        ({"safety": [DEATH | {"arm": f"treated_{name}", "n_at_risk": "15"} for name in "ab"]},
+         ("safety.csv", 3, "n_at_risk"), "together have 30 patients, more than n_treated 25"),
+        ({"directions": [WORDS | {"contrast": "treated_vs_control"}],
+          "studies": [STUDY | {"design": "single_arm", "n_control": ""}]},
+         ("directions.csv", 2, "contrast"), "the design is single_arm (studies.csv:2)"),
+        ({"directions": [WORDS, WORDS | {"direction": "increase", "quoted_measure": "rose"}]},
+         ("directions.csv", 3, "direction"), "directions.csv:2 says decrease"),
+    ],
+)  # fmt: skip
+def test_what_two_tables_hardly_say_together_is_odd(folder, tables, place, fact):
+    raw = folder(**tables)
+    assert [str(fault) for fault in ev.check(raw)] == []
+    odd = checking.oddities(ev.load(raw))
+    assert place in places(odd, fact), "\n".join(map(str, odd))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "relation", "p"),
+    [("-0.9", "-0.1", "=", "0.02"), ("-0.9", "-0.1", "<", "0.05"), ("-1.1", "0.1", ">", "0.05"),
+     ("-1.1", "0.1", "=", "0.1"), ("-1.0", "0.0", "=", "0.05"), ("-1.0", "-0.01", "=", "0.05")],
+)  # fmt: skip
+def test_a_p_value_on_the_side_of_its_interval_is_not_odd(folder, low, high, relation, p):
+    row = DIFFERENCE | {"spread_kind": "ci95", "spread": "", "spread_low": low, "p_value": p,
+                        "spread_high": high, "p_relation": relation}  # fmt: skip
+    odd = checking.oddities(ev.load(folder(outcomes=[row])))
+    assert places(odd, "the interval") == []
 
 
 def test_the_same_baseline_in_two_arms_is_not_odd(folder):

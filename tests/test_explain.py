@@ -179,3 +179,18 @@ def test_the_command_explains_and_fails_with_a_hint(tracked_raw, out, call):
     wrong = call("explain", "hba1cc", "--raw", tracked_raw, "--out", out)
     assert wrong.exit_code == 1 and "did you mean hba1c" in wrong.stderr
     assert call("explain", "hba1c", "--raw", out, "--out", out).exit_code == 1
+
+
+@pytest.mark.parametrize("name", ["", " ", "#", "@"])
+def test_no_name_is_answered_like_an_unknown_one(told, name):
+    with pytest.raises(Unknown, match="nothing is called so"):
+        told(name)
+
+
+@pytest.mark.parametrize(("name", "word"), [("type 2", "t2d"), ("Type 1 diabetes", "t1d")])
+def test_a_population_is_found_by_what_a_person_calls_it(told, name, word):
+    assert told(name).startswith(f"{word}: type")
+
+
+def test_the_claims_are_listed_with_their_verdicts(told):
+    assert told("claims") == "claims: 1\n  lowers_hba1c: suggested: Cells lower HbA1c."

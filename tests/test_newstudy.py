@@ -132,7 +132,7 @@ FREE = [c for c, spec in ev.TABLES["outcomes.csv"].items() if spec.kind == "text
         st.sampled_from(FREE),
         st.text(
             st.sampled_from("#:-|>\"'{}[]&*!%@`~,.\t a")
-            | st.characters(blacklist_categories=("Cs",), blacklist_characters="\r\n"),
+            | st.characters(blacklist_categories=("Cs",), blacklist_characters="\r\n\0"),
             min_size=1,
         )
         .map(str.strip)
@@ -650,3 +650,66 @@ def test_the_grid_of_the_guide_gives_the_rows_of_the_real_study(tracked_raw):
                       "unit": about[2], **cell}  # fmt: skip
             wanted.pop("p_text", None)
             assert any(wanted.items() <= row.items() for row in real), wanted
+
+
+# --- files as people save them -----------------------------------------------------------------
+
+COLUMNS = ["study_id", *LEVEL]
+CELLS = {"study_id": "zang2022", **LEVEL}
+
+
+def sheet(delimiter=",", header=COLUMNS, above="", end="\n") -> str:
+    rows = [list(header), [CELLS[column] for column in COLUMNS]]
+    return above + end.join(delimiter.join(row) for row in rows) + end
+
+
+@pytest.mark.parametrize(
+    ("data", "line", "value", "allowed"),
+    [
+        (sheet(";").encode(), 1, "semicolons between the cells", "save it as csv"),
+        (sheet("\t").encode(), 1, "tabs between the cells", "save it as csv"),
+        (sheet().encode("utf-16"), 1, "UTF-16", "save it as csv"),
+        (b"PK\x03\x04\x14\0" + bytes(range(200)), 1, "a workbook", "save it as csv"),
+        (sheet(above="Trial 12\n").encode(), 1, "Trial 12", "delete what stands above line 2"),
+        (sheet(header=[c.upper() for c in COLUMNS]).encode(), 1, "STUDY_ID", "in small letters"),
+        (sheet(header=["Study ID", *COLUMNS[1:]]).encode(), 1, "Study ID", "write study_id"),
+        (sheet().split("\n", 1)[1].encode(), 1, "zang2022", "a header: the first line names"),
+        (sheet().encode() + "zäng".encode("cp1252"), 3, "ä in Windows-1252", "save it as csv"),
+        (sheet().encode() + b"Total,,,,,,,,40,,,\n", 3, "Total, 40", "delete a row of totals"),
+        (sheet().replace("8.5", "'1").replace("1.0", '"1.0').encode(), 2, "", "double quotes"),
+    ],
+)
+def test_a_spoilt_csv_is_one_mistake_in_the_words_of_check(
+    tmp_path, raw_dir, data, line, value, allowed
+):
+    path = tmp_path / "outcomes.csv"
+    path.write_bytes(data)
+    (mistake,) = plan_of(path, raw_dir).mistakes
+    assert mistake.where.startswith(f"outcomes.csv, line {line}")
+    assert value in mistake.value and allowed in mistake.allowed
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "value"),
+    [
+        ("new.txt", "studies:\n".encode("utf-16"), "UTF-16"),
+        ("new.docx", b"PK\x03\x04\x14\0", "a workbook"),
+        ("new.txt", b"{\\rtf1 studies:}", "rtf"),
+        ("new.txt", sheet("\t").encode(), "(cells in columns)"),
+    ],
+)
+def test_what_is_no_template_is_one_mistake_that_says_what_it_is(tmp_path, name, data, value):
+    path = tmp_path / name
+    path.write_bytes(data)
+    (mistake,) = newstudy.read(path).mistakes
+    assert value in mistake.value and "`column: value`" in mistake.allowed
+
+
+@pytest.mark.parametrize("dash", ["–", "—", "•", "*"])
+@pytest.mark.parametrize("blank", [" ", "\u00a0", "\t"])
+def test_dashes_and_blanks_of_word_processors_are_those_of_the_template(tmp_path, dash, blank):
+    path = tmp_path / "new.txt"
+    path.write_text(f"studies:\n{blank * 2}{dash} study_id: a2020\n{blank * 4}title: T\n", "utf-8")
+    given = newstudy.read(path)
+    assert given.mistakes == ()
+    assert {c: v for c, v in given.rows["studies.csv"][0].items() if v}["title"] == "T"

@@ -163,6 +163,32 @@ def test_utf_16_is_one_fault(raw_dir, rows, encoding):
     assert "UTF-8" in only_fault(raw_dir).allowed
 
 
+@pytest.mark.parametrize(
+    ("encoding", "called"), [("utf-32", "UTF-32"), ("utf-16", "UTF-16"), ("utf-16-le", "UTF-16")]
+)
+def test_an_encoding_of_several_bytes_a_letter_is_named(raw_dir, rows, encoding, called):
+    (raw_dir / OUT).write_bytes(saved(rows, encoding=encoding))
+    assert only_fault(raw_dir).value == called
+
+
+def test_a_space_after_each_comma_is_one_fault(raw_dir, rows):
+    spaced = [[row[0], *(f" {cell}" for cell in row[1:])] for row in rows]
+    (raw_dir / OUT).write_bytes(saved(spaced))
+    assert only_fault(raw_dir).value == "a space after each comma"
+
+
+def test_other_quotation_marks_around_the_cells_are_one_fault(raw_dir, rows):
+    (raw_dir / OUT).write_bytes(saved([[f"'{cell}'" for cell in row] for row in rows]))
+    assert only_fault(raw_dir).value.startswith("quotation marks other than")
+
+
+def test_a_row_of_totals_is_one_fault(raw_dir, rows):
+    total = ["Total", "", "", "", "1200", *[""] * (len(rows[0]) - 5)]
+    (raw_dir / OUT).write_bytes(saved([*rows, total]))
+    fault = only_fault(raw_dir)
+    assert fault.value == "Total, 1200" and "a row of totals" in fault.allowed
+
+
 def test_another_encoding_is_one_fault_that_shows_the_letter(raw_dir, rows):
     rows[3][-1] = "Université"
     (raw_dir / OUT).write_bytes(saved(rows, encoding="cp1252", end="\r"))
@@ -171,8 +197,10 @@ def test_another_encoding_is_one_fault_that_shows_the_letter(raw_dir, rows):
 
 
 def test_a_renamed_file_is_found(raw_dir):
-    (raw_dir / OUT).rename(raw_dir / "Outcomes (1).csv")
-    assert "is it Outcomes (1).csv?" in only_fault(raw_dir).allowed
+    before = raw_dir / OUT
+    for name in ("Outcomes (1).csv", "outcomes.csv.csv", "outcomes.xlsx"):
+        before = before.rename(raw_dir / name)
+        assert f"is it {name}?" in only_fault(raw_dir).allowed
 
 
 def test_a_misspelt_column_is_one_fault_with_its_name(raw_dir, rows):
@@ -225,6 +253,8 @@ COUNT = Column("count", low=0, high=100_000)
         ("12 months", "", "the number alone: write 12"),
         ("0.8 ng/mL", "", "the number alone: write 0.8"),
         ("5-Oct", "", "a spreadsheet made a date of it"),
+        ("=AVERAGE(H2:H5)", "", "a formula"),
+        ("0x14", "", "digits from 0 to 9 alone"),
         ("O.5", "", "digits only: write 0.5"),
         ("0·50", "0.5", "write 0.50"),
         ("0.50*", "0.5", "the number alone: write 0.50"),

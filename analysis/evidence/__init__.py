@@ -10,14 +10,24 @@ other: `faults`, `schema`, `hints`, `reading`, `rules`, `contradictions`, `loadi
 
 from analysis.evidence.bibliography import bibliography
 from analysis.evidence.faults import EvidenceError, Fault
+from analysis.evidence.hints import cleaned, word_meant
 from analysis.evidence.loading import RAW, Evidence, check, label_of, load
 from analysis.evidence.oddities import warnings
-from analysis.evidence.reading import appended, header_of, line_end
+from analysis.evidence.reading import (
+    HOW_TO_SAVE,
+    appended,
+    header_of,
+    layout_fault,
+    line_end,
+    records,
+    text_of,
+)
 from analysis.evidence.schema import FACT_FILES, KEYS, OPTIONAL_FILES, TABLES, Column, Row
 from analysis.evidence.usable import summary, usable_for
 
 __all__ = [
     "FACT_FILES",
+    "HOW_TO_SAVE",
     "KEYS",
     "OPTIONAL_FILES",
     "RAW",
@@ -30,11 +40,16 @@ __all__ = [
     "appended",
     "bibliography",
     "check",
+    "cleaned",
     "header_of",
     "label_of",
+    "layout_fault",
     "line_end",
     "load",
+    "records",
     "summary",
+    "text_of",
     "usable_for",
     "warnings",
+    "word_meant",
 ]

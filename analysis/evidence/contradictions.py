@@ -44,7 +44,9 @@ def contradictions(tables: Tables) -> Iterator[Fault]:
             yield from _above_the_study(tables[name], studies, by_id)
     if tables["safety.csv"].readable:
         yield from _more_deaths(tables["safety.csv"], studies, by_id)
+        yield from _events_of_parts(tables["safety.csv"])
     if tables["outcomes.csv"].readable:
+        yield from _single_patients(tables["outcomes.csv"], studies, by_id)
         yield from _one_patient(tables["outcomes.csv"])
         yield from _no_spread(tables["outcomes.csv"])
         yield from _impossible_changes(tables["outcomes.csv"])
@@ -128,6 +130,47 @@ def _more_deaths(table: Table, studies: Table, by_id: Mapping[str, Row]) -> Iter
             yield table.fault(
                 row, "n_patients", f"with the deaths above not more than {limit:g}: {fact}"
             )
+
+
+def _events_of_parts(table: Table) -> Iterator[Fault]:
+    """More patients with an event in a part than in the whole: an arm of all arms, events by the
+    treatment of all events."""  # fmt: skip
+    exact = [row for row in table.rows if row["bound"] == "exact" and not blank(row["n_patients"])]
+    named = ("study_id", "event_category", "event_detail", "followup_months")
+    whole = {tuple(str(row[c]) for c in (*named, "arm", "relation")): row for row in exact}
+    for row in exact:
+        key = tuple(str(row[c]) for c in named)
+        arm, relation = str(row["arm"]), str(row["relation"])
+        for of_arm, of_relation, what in (
+            ("all", relation, "of all arms"),
+            (arm.partition("_")[0], relation, "of the whole arm"),
+            (arm, "any", "whatever their cause"),
+        ):
+            other = whole.get((*key, of_arm, of_relation))
+            if other and number_of(row, "n_patients") > number_of(other, "n_patients"):
+                allowed = f"not more than {place(table, other, 'n_patients')}, {what}"
+                yield table.fault(row, "n_patients", allowed)
+                break
+
+
+def _single_patients(table: Table, studies: Table, by_id: Mapping[str, Row]) -> Iterator[Fault]:
+    """More single patients than the study has."""
+    listed: dict[str, dict[str, Row]] = {}
+    for row in table.rows:
+        if str(row["arm"]).startswith("patient_"):
+            listed.setdefault(str(row["study_id"]), {}).setdefault(str(row["arm"]), row)
+    for name, patients in listed.items():
+        study = by_id.get(name)
+        if study is None:
+            continue
+        most, _ = patients_of("all", study, by_id)
+        if len(patients) > most:
+            row = list(patients.values())[int(most)]
+            allowed = (
+                f"at most {most:g} patients, {len(patients)} are listed: "
+                f"{place(studies, study, 'n_treated')}"
+            )
+            yield table.fault(row, "arm", allowed)
 
 
 def _one_patient(table: Table) -> Iterator[Fault]:

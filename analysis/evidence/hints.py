@@ -109,6 +109,10 @@ def number_meant(text: str) -> tuple[float, str]:
         digits = plain.translate(str.maketrans("OolI,", "0011."))
         if not math.isnan(number(digits)):
             return math.nan, f"digits only: write {digits}"
+    if re.fullmatch(r"0[xXbBoO][\da-fA-F]+", plain):
+        return math.nan, "digits from 0 to 9 alone"
+    if plain.startswith("="):
+        return math.nan, "a formula: enter the number that it gives"
     if unit := re.fullmatch(rf"({_PLAIN})\s*[A-Za-z%µ°][\w/%.*µ² ]*", plain):
         return math.nan, f"the number alone: write {unit[1]}"
     return math.nan, ""

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from analysis import vocabulary as v
 from analysis.evidence.faults import Fault
 from analysis.evidence.loading import Evidence
-from analysis.evidence.plausibility import implausible
+from analysis.evidence.plausibility import implausible, spread_between_patients
 from analysis.evidence.reading import Table
-from analysis.evidence.schema import FACT_FILES, blank, words_of
+from analysis.evidence.schema import FACT_FILES, TABLES, blank, words_of
 from analysis.evidence.twins import twins
 from analysis.records import records
 
@@ -22,7 +22,13 @@ def warnings(evidence: Evidence) -> list[Fault]:
         *_warn_changes(evidence),
         *_warn_values(evidence),
         *_warn_trials(evidence),
+        *_warn_texts(evidence),
+        *_warn_dates(evidence),
+        *_warn_words(evidence),
         *_warn_sizes(evidence),
+        *_warn_arms_together(evidence),
+        *_warn_deaths(evidence),
+        *_warn_baselines(evidence),
         *_warn_times(evidence),
         *_warn_follow_up(evidence),
         *_warn_never_needed(evidence),
@@ -46,6 +52,73 @@ def _warn_studies(evidence: Evidence) -> Iterator[Fault]:
         for column in (group, "c_peptide_at_entry"):
             if not row[column]:
                 yield table.fault(row, column, "eligible, but not given (not_stated is a word too)")
+
+
+def _warn_dates(evidence: Evidence) -> Iterator[Fault]:
+    """Years and days that do not go together, or have not come yet; retracted, yet eligible."""
+    table, today = Table("studies.csv"), dt.date.today()
+    for row in records(evidence.studies):
+        years = [float(year) for year in re.findall(r"(?:19|20)\d\d", row["enrolment_years"])]
+        printed = [float(year) for year in re.findall(r" ((?:19|20)\d\d);", row["journal"])]
+        if row["year"] > today.year:
+            yield table.fault(row, "year", f"after this year ({today.year})")
+        if years and min(years) > row["year"]:
+            yield table.fault(row, "year", f"before the enrolment ({row['enrolment_years']})")
+        if printed and min(abs(year - row["year"]) for year in printed) > 1:
+            yield table.fault(row, "year", f"the journal is of {printed[0]:.0f} ({row['journal']})")
+        if row["retraction_checked"] > today.isoformat():
+            yield table.fault(row, "retraction_checked", f"after today ({today.isoformat()})")
+        if row["retracted"] == "yes" and row["exclusion_reason"] == "retracted":
+            yield table.fault(row, "retracted", "enters no model, whatever include says")
+
+
+_MADE_A_DATE = re.compile(
+    r"\d{1,2}-(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*(?:-\d{2,4})?"
+    r"|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*-\d{2}"
+    r"|\d{1,2}/\d{1,2}/\d{2,4}|(?:19|20)\d\d-\d\d-\d\d( \d\d:\d\d(:\d\d)?)?",
+    re.IGNORECASE,
+)
+
+
+def _warn_texts(evidence: Evidence) -> Iterator[Fault]:
+    """Texts that a program spoilt: a range made a date, letters read in another encoding."""
+    for name in ("studies.csv", *FACT_FILES):
+        columns = [column for column, spec in TABLES[name].items() if spec.kind == "text"]
+        for row in records(evidence.table(name)):
+            for column in columns:
+                if _MADE_A_DATE.fullmatch(row[column]):
+                    text = "did a spreadsheet make a date of it? 3-4 becomes 3-Apr"
+                    yield Table(name).fault(row, column, text)
+                elif not row[column].isascii() and (meant := _misread(row[column])):
+                    text = f"letters of UTF-8 read in another encoding: is it {meant[:60]}?"
+                    yield Table(name).fault(row, column, text)
+
+
+def _misread(text: str) -> str:
+    """The text that was UTF-8 and was read as Windows-1252; "" where it was not."""
+    try:
+        return text.encode("cp1252").decode("utf-8")
+    except UnicodeError:
+        return ""
+
+
+def _warn_words(evidence: Evidence) -> Iterator[Fault]:
+    """Words that the design cannot give, or that say the reverse of one another."""
+    table, studies = Table("directions.csv"), _studies(evidence)
+    said: dict[tuple, dict] = {}
+    named = ("study_id", "contrast", "arm", "subgroup", "outcome", "months", "months_from",
+             "months_to")  # fmt: skip
+    for row in records(evidence.directions):
+        study = studies[row["study_id"]]
+        against = row["contrast"] in ("treated_vs_control", "control_vs_baseline")
+        if against and study["design"] not in v.CONTROLLED_DESIGNS:
+            text = f"the design is {study['design']} (studies.csv:{study['line']})"
+            yield table.fault(row, "contrast", text)
+        key = tuple(str(row[column]) for column in named)
+        other = said.setdefault(key, row)
+        if {row["direction"], other["direction"]} == {"increase", "decrease"}:
+            text = f"directions.csv:{other['line']} says {other['direction']} of the same contrast"
+            yield table.fault(row, "direction", text)
 
 
 def _warn_changes(evidence: Evidence) -> Iterator[Fault]:
@@ -102,7 +175,6 @@ def _warn_sizes(evidence: Evidence) -> Iterator[Fault]:
         for row in reversed(records(evidence.outcomes))
         if str(row["arm"]).startswith("control")
     }
-    this_year = dt.date.today().year
     for row in studies.values():
         controlled, control = (
             row["design"] in v.CONTROLLED_DESIGNS,
@@ -120,11 +192,6 @@ def _warn_sizes(evidence: Evidence) -> Iterator[Fault]:
         elif not controlled and control is not None:
             text = f"{row['design']}, but outcomes.csv:{control['line']} is of a control arm"
             yield table.fault(row, "design", text)
-        if row["year"] > this_year:
-            yield table.fault(row, "year", f"after this year ({this_year})")
-        years = [float(year) for year in re.findall(r"(?:19|20)\d\d", row["enrolment_years"])]
-        if years and min(years) > row["year"]:
-            yield table.fault(row, "year", f"before the enrolment ({row['enrolment_years']})")
     table = Table("outcomes.csv")
     for row in records(evidence.outcomes):
         study, kind = studies[row["study_id"]], str(row["arm"]).partition("_")[0]
@@ -139,6 +206,83 @@ def _warn_sizes(evidence: Evidence) -> Iterator[Fault]:
                 "arms swapped?"
             )
             yield table.fault(row, "n", text)
+
+
+_SIZES = {"responders": "n_total", "independence": "n_total", "safety": "n_at_risk"}
+"""Patients of the arm of a row, in the tables of counts."""
+
+
+def _warn_arms_together(evidence: Evidence) -> Iterator[Fault]:
+    """Arms with names of their own that together have more patients than the study."""
+    studies = _studies(evidence)
+    for name, column in _SIZES.items():
+        arms: dict[tuple[str, str], dict[str, dict]] = {}
+        for row in records(getattr(evidence, name)):
+            kind, _, own = str(row["arm"]).partition("_")
+            if kind in ("treated", "control") and own and not any(s in own for s in studies):
+                members = arms.setdefault((row["study_id"], kind), {})
+                if not row[column] <= members.get(row["arm"], row)[column]:
+                    members[row["arm"]] = row
+                members.setdefault(row["arm"], row)
+        for (study, kind), members in arms.items():
+            parts = [row for arm, row in members.items()
+                     if not any(arm.startswith(f"{other}_") for other in members)]  # fmt: skip
+            together, most = sum(row[column] for row in parts), studies[study][f"n_{kind}"]
+            if together > most:
+                said = " and ".join(row["arm"] for row in parts)
+                text = (
+                    f"{said} together have {together:g} patients, more than n_{kind} {most:g} "
+                    f"(studies.csv:{studies[study]['line']}): is one patient in two arms?"
+                )
+                yield Table(f"{name}.csv").fault(parts[-1], column, text)
+
+
+def _warn_deaths(evidence: Evidence) -> Iterator[Fault]:
+    """Patients measured at a visit by which so many of their arm had died."""
+    studies = _studies(evidence)
+    died: dict[tuple[str, str], list[dict]] = {}
+    for row in records(evidence.safety):
+        deaths = row["event_category"] == "death" and row["n_patients"] > 0
+        if deaths and row["arm"] in ("treated", "control"):
+            died.setdefault((row["study_id"], row["arm"]), []).append(row)
+    for row in records(evidence.outcomes):
+        for death in died.get((row["study_id"], row["arm"]), ()):
+            treated = studies[row["study_id"]][f"n_{row['arm']}"]
+            left = treated - death["n_patients"]
+            if death["followup_months"] <= row["months"] and row["n"] > left:
+                text = (
+                    f"{death['n_patients']:g} of {treated:g} had died by month "
+                    f"{death['followup_months']:g} (safety.csv:{death['line']})"
+                )
+                yield Table("outcomes.csv").fault(row, "n", text)
+
+
+BASELINES_APART = 5.0
+"""Standard errors by which means before treatment hardly ever differ in a randomised trial."""
+
+
+def _warn_baselines(evidence: Evidence) -> Iterator[Fault]:
+    """Randomised arms that were far apart before treatment."""
+    studies = _studies(evidence)
+    before: dict[tuple, dict] = {}
+    rows = [row for row in records(evidence.outcomes)
+            if row["months"] == 0 and row["scale"] == "level"
+            and studies[row["study_id"]]["design"] == "rct"]  # fmt: skip
+    for row in rows:
+        if row["arm"].startswith("control"):
+            before.setdefault((row["study_id"], row["outcome"], row["unit"]), row)
+    for row in rows:
+        control = before.get((row["study_id"], row["outcome"], row["unit"]))
+        if control is None or not row["arm"].startswith("treated"):
+            continue
+        errors = [spread_between_patients(r) / math.sqrt(r["n"]) for r in (row, control)]
+        if abs(row["value"] - control["value"]) > BASELINES_APART * math.hypot(*errors):
+            text = (
+                f"{abs(row['value'] - control['value']) / math.hypot(*errors):.0f} standard errors "
+                f"from that of {control['arm']}, {control['value']:g} "
+                f"(outcomes.csv:{control['line']}), before treatment in a randomised trial"
+            )
+            yield Table("outcomes.csv").fault(row, "value", text)
 
 
 def _warn_times(evidence: Evidence) -> Iterator[Fault]:
@@ -201,6 +345,9 @@ def _warn_follow_up(evidence: Evidence) -> Iterator[Fault]:
                     f"facts is at {visit:g}: {unit} typed as months?"
                 )
                 yield table.fault(row, "followup_months", text)
+        if visit and visit == int(visit) and abs(months - 12 * visit) < 0.5:
+            text = f"{visit:g} years; the last visit of its facts is at {visit:g}: years as months?"
+            yield table.fault(row, "followup_months", text)
 
 
 def _warn_never_needed(evidence: Evidence) -> Iterator[Fault]:

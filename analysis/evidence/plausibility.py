@@ -45,6 +45,8 @@ SKEWED = 1.5
 FEWEST_IN_A_PAIR = 5
 """Patients; quartiles and ranges of fewer say nothing of the spread."""
 
+_SCORE = NormalDist().inv_cdf(0.975)
+
 ENOUGH_OTHERS = 5
 """Fewest other studies with a spread before one is held against them."""
 
@@ -81,6 +83,8 @@ def implausible(outcomes: pd.DataFrame) -> Iterator[Fault]:
     yield from _jumps(rows)
     yield from _level_called_change(rows)
     yield from _p_against_numbers(rows)
+    yield from _p_against_interval(rows)
+    yield from _copied_down(rows)
 
 
 def _fault(row: Row, column: str, text: str) -> Fault:
@@ -193,6 +197,10 @@ def spread_between_patients(row: Row) -> float:
             n = 1 / (1 / number_of(row, "n") + 1 / number_of(row, "n_control"))
         return number_of(row, "spread") * math.sqrt(n)
     n, width = number_of(row, "n"), number_of(row, "spread_high") - number_of(row, "spread_low")
+    if row["spread_kind"] == "ci95":
+        if row["scale"] == "between_arm_difference" and number_of(row, "n_control") > 0:
+            n = 1 / (1 / n + 1 / number_of(row, "n_control"))
+        return width / (2 * _SCORE) * math.sqrt(n)
     if row["spread_kind"] in _PAIRS and n >= FEWEST_IN_A_PAIR:
         return width / (2 * NormalDist().inv_cdf(_PAIRS[word_of(row, "spread_kind")](n)))
     return math.nan
@@ -215,7 +223,9 @@ def _measure_of(row: Row) -> tuple[str, float]:
 
 
 def _suspect(row: Row, too_small: bool) -> str:
-    if row["spread_kind"] == "iqr":
+    if row["spread_kind"] == "ci95":
+        slip = "too small" if too_small else "a range or quartiles typed as an interval"
+    elif row["spread_kind"] == "iqr":
         slip = "an interval typed as quartiles" if too_small else "a range typed as quartiles"
     elif row["spread_kind"] == "range":
         slip = "quartiles typed as a range" if too_small else "too large"
@@ -261,7 +271,7 @@ def _spreads(rows: Sequence[Row]) -> Iterator[Fault]:
         else:
             continue
         too_small = spread < (low if spread < low else middle)
-        column = "spread_low" if row["spread_kind"] in _PAIRS else "spread"
+        column = "spread_low" if blank(row["spread"]) else "spread"
         yield _fault(row, column, f"{text}: {_suspect(row, too_small)}")
 
 
@@ -325,6 +335,41 @@ def _p_against_numbers(rows: Sequence[Row]) -> Iterator[Fault]:
             continue
         said = f"p {row['p_relation']} {row['p_value']:g}"
         yield _fault(row, "p_value", f"{said} is printed, {why} {math.erfc(z / math.sqrt(2)):.2g}")
+
+
+def _p_against_interval(rows: Sequence[Row]) -> Iterator[Fault]:
+    """p-values on the other side of 0.05 than the 95 % interval of the same number says.
+
+    An end nearer to nothing than its last place may be 0 before it was rounded.
+    """
+    for row in rows:
+        if row["spread_kind"] != "ci95" or row["scale"] == "level" or blank(row["p_value"]):
+            continue
+        low, high = number_of(row, "spread_low"), number_of(row, "spread_high")
+        nothing = 100.0 if row["scale"] == "percent_of_baseline" else 0.0
+        apart = min(abs(low - nothing), abs(high - nothing))
+        if apart < max(_last_place(low), _last_place(high)):
+            continue
+        excludes = not low < nothing < high
+        relation, p = row["p_relation"], number_of(row, "p_value")
+        above = p > 0.05 if relation == "=" else relation == ">" and p >= 0.05
+        below = relation in ("=", "<") and p <= 0.05 and (relation == "<" or p < 0.05)
+        if (excludes and above) or (not excludes and below):
+            verb = "excludes" if excludes else "includes"
+            said = f"the interval {low:g} to {high:g} {verb} {nothing:g}"
+            yield _fault(row, "p_value", f"p {relation} {p:g} is printed, but {said}")
+
+
+def _copied_down(rows: Sequence[Row]) -> Iterator[Fault]:
+    """One spread of three digits or more at three times or arms: filled down in a spreadsheet?"""
+    found: dict[tuple, list[Row]] = defaultdict(list)
+    for row in rows:
+        if not blank(row["spread"]) and len(f"{row['spread']:g}".replace(".", "").strip("0")) > 2:
+            found[(row["study_id"], row["outcome"], row["scale"], row["spread"])].append(row)
+    for members in found.values():
+        if len({row["value"] for row in members}) > 2:
+            text = f"the spread of {len(members)} rows, as in {_at(members[0], 'spread')}: copied?"
+            yield _fault(members[-1], "spread", text)
 
 
 def _z_of(p: float) -> float:

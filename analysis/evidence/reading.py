@@ -112,7 +112,8 @@ def _siblings(path: Path) -> list[Path]:
 
 def _resembles(found: str, wanted: str) -> bool:
     stem = wanted.removesuffix(".csv").lower()
-    return found != wanted and re.sub(r"[\W_]*(\(?\d*\)?|copy)?\.\w+$", "", found.lower()) == stem
+    plain = re.sub(r"[\W_]*(\(?\d*\)?|copy)?\.\w+$", "", found.lower())
+    return found != wanted and plain.removesuffix(".csv") == stem
 
 
 def text_of(name: str, data: bytes) -> tuple[str, Fault | None]:
@@ -120,8 +121,8 @@ def text_of(name: str, data: bytes) -> tuple[str, Fault | None]:
     for start, what in _NO_TEXT:
         if data.lstrip()[: len(start)].lower() == start.lower():
             return "", Fault(name, 1, "(file)", what, HOW_TO_SAVE)
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return "", Fault(name, 1, "(encoding)", "UTF-16", HOW_TO_SAVE)
+    if wide := _wide(data):
+        return "", Fault(name, 1, "(encoding)", wide, HOW_TO_SAVE)
     try:
         text = data.decode("utf-8").lstrip("\ufeff")
     except UnicodeDecodeError as error:
@@ -136,6 +137,19 @@ def text_of(name: str, data: bytes) -> tuple[str, Fault | None]:
     if not text.strip():
         return "", Fault(name, 1, "(file)", "(empty file)", "a header and one fact a line")
     return text, None
+
+
+def _wide(data: bytes) -> str:
+    """The encoding of more than one byte a letter that the bytes are in, "" where they are not.
+
+    Without a mark it is told by its NUL bytes: every second one in a text of Latin letters.
+    """
+    for mark, encoding in ((b"\xff\xfe\0\0", "UTF-32"), (b"\0\0\xfe\xff", "UTF-32"),
+                           (b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16")):  # fmt: skip
+        if data.startswith(mark):
+            return encoding
+    head = data[:200]
+    return "UTF-16" if max(head[::2].count(0), head[1::2].count(0)) > len(head) / 3 else ""
 
 
 # --- text to records -------------------------------------------------------------------------
@@ -205,29 +219,38 @@ def _enough(columns: Mapping[str, Column]) -> int:
     return max(2, len(_needed(columns)) // 2)
 
 
-def _delimited(name: str, text: str) -> Fault | None:
+def _delimited(name: str, text: str, enough: int) -> Fault | None:
     """That something else than commas stands between the cells, if it does."""
     columns = TABLES[name]
     head = "\n".join(re.split(r"\r\n|\r|\n", text)[:_LINES_ABOVE])
     for delimiter, called in _DELIMITERS.items():
         found = [(line, cells) for line, cells in records(name, head, delimiter)[0]
                  if any(map(hints.cleaned, cells))]  # fmt: skip
-        if any(_known(cells, columns) >= _enough(columns) for _, cells in found):
+        if any(_known(cells, columns) >= enough for _, cells in found):
             return Fault(name, found[0][0], "(file)", f"{called} between the cells", HOW_TO_SAVE)
     return None
 
 
-def _layout_fault(name: str, text: str, found: list[Record]) -> Fault | None:
-    """What is wrong with the file as a whole, in one fault: delimiter, title, header."""
+def layout_fault(
+    name: str, text: str, found: list[Record], enough: int | None = None
+) -> Fault | None:
+    """What is wrong with the file as a whole, in one fault: delimiter, title, header.
+
+    Parameters
+    ----------
+    name : a key of `TABLES`, of which the file should be.
+    text, found : the file and its records, as `records` gives them.
+    enough : so many names of columns make a header; by default half of those that are needed.
+    """
     columns = TABLES[name]
-    enough = _enough(columns)
+    enough = _enough(columns) if enough is None else enough
     filled = [(line, cells) for line, cells in found if any(map(hints.cleaned, cells))]
     if not filled:
         return Fault(name, 1, "(file)", "(empty file)", "a header and one fact a line")
     line, first = filled[0]
     if _known(first, columns) >= enough:
         return None
-    if delimited := _delimited(name, text):
+    if delimited := _delimited(name, text, enough):
         return delimited
     for below, cells in filled[1:_LINES_ABOVE]:
         if _known(cells, columns) >= enough:
@@ -240,8 +263,20 @@ def _layout_fault(name: str, text: str, found: list[Record]) -> Fault | None:
     if _known([cell.strip().lower().replace(" ", "_") for cell in first], columns) >= enough:
         allowed = "the names of the columns in small letters, words joined by _: "
         return Fault(name, line, "(header)", ",".join(first), allowed + ",".join(columns))
+    if _known([cell.strip().strip("'‘’“”`") for cell in first], columns) >= enough:
+        value = 'quotation marks other than " around the cells'
+        return Fault(name, line, "(file)", value, HOW_TO_SAVE)
     allowed = "a header: the first line names the columns " + ",".join(columns)
     return Fault(name, line, "(header)", ",".join(first), allowed)
+
+
+def _spaced(name: str, found: list[Record]) -> Fault | None:
+    """That a space follows every comma, told once and not at each cell."""
+    inner = [cell for _, cells in found[:_LINES_ABOVE] for cell in cells[1:] if cell]
+    if len(inner) > 2 and all(cell.startswith(" ") for cell in inner):
+        allowed = "commas alone between the cells: replace each comma and space by a comma"
+        return Fault(name, found[0][0], "(file)", "a space after each comma", allowed)
+    return None
 
 
 def _header_faults(
@@ -286,10 +321,25 @@ def _without_blank_columns(header: list[str], rows: list[Record]) -> tuple[list[
     return kept(header), [(line, kept(cells)) for line, cells in rows]
 
 
-def _alone(cells: list[str]) -> str:
-    """The one cell of a row that has no other, "" where there are several: no fact has one."""
+def _no_fact(cells: list[str], header: list[str], columns: Mapping[str, Column]) -> str:
+    """What stands in a row that is no fact, "" where it is one: a note, a heading, totals.
+
+    Such a row has a single cell, or few of which the first is no study while others that are needed
+    are blank.
+    """
     given = [cell.strip() for cell in cells if cell.strip()]
-    return given[0] if len(given) == 1 else ""
+    if len(given) == 1:
+        return given[0]
+    first = columns.get(header[0])
+    if len(given) > _FEW or first is None or not cells[0].strip() or not first.fault(cells[0]):
+        return ""
+    blank = [spec for name, cell in zip(header, cells, strict=False)
+             if not cell.strip() and (spec := columns.get(name)) and spec.needed]  # fmt: skip
+    return ", ".join(given) if len(blank) > 1 else ""
+
+
+_FEW = 4
+"""Most cells in a row of totals."""
 
 
 def _cell(name: str, line: int, column: str, text: str, spec: Column) -> tuple[str, Fault | None]:
@@ -338,7 +388,10 @@ def _table(name: str, data: bytes) -> tuple[Table, list[Fault]]:
     text, fault = text_of(name, data)
     if fault is None:
         found, faults = records(name, text)
-        fault = _layout_fault(name, text, found) if found else _delimited(name, text) or faults[0]
+        if found:
+            fault = layout_fault(name, text, found) or _spaced(name, found)
+        else:
+            fault = _delimited(name, text, _enough(columns)) or faults[0]
     if fault is not None:
         table.readable = False
         return table, [fault]
@@ -354,9 +407,9 @@ def _table(name: str, data: bytes) -> tuple[Table, list[Fault]]:
     for line, cells in rows:
         if cells[:1] == header[:1] and _header(cells) == header:
             faults.append(Fault(name, line, "(row)", "(the header again)", "the header once"))
-        elif len(header) > 2 and (alone := _alone(cells)):
+        elif len(header) > 2 and (no_fact := _no_fact(cells, header, columns)):
             allowed = "rows of facts alone: delete a row of totals, a note or a heading"
-            faults.append(Fault(name, line, "(row)", alone, allowed))
+            faults.append(Fault(name, line, "(row)", no_fact, allowed))
             table.readable = False
         elif len(cells) != len(header):
             comma = any(re.fullmatch(r"[+-]?\d+", cell.strip()) for cell in cells)

@@ -38,16 +38,21 @@ __all__ = [
 ]
 
 
+OF_SPREADSHEETS = (".csv", ".tsv", ".xlsx", ".xls", ".ods")
+"""Ends of names of tables; all but csv are told how to be saved."""
+
+
 def read(*paths: Path) -> Submission:
     """The rows of a filled template, of csv files, or of a folder of csv files.
 
     What is wrong with the form is told, never raised; nothing is checked here but the form.
     """
     given = [Path(path) for path in paths]
-    if all(path.is_dir() or path.suffix.lower() == ".csv" for path in given):
+    others = [p for p in given if not p.is_dir() and p.suffix.lower() not in OF_SPREADSHEETS]
+    if not others:
         return spreadsheet.read(given)
     if len(given) > 1:
-        odd = next(path for path in given if not path.is_dir() and path.suffix.lower() != ".csv")
+        odd = others[0]
         return Submission({}, {}, odd.name, (Mistake(odd.name, "(a template)", "one template "
                           "alone; several files are csv files"),))  # fmt: skip
     return templates.read(given[0])

@@ -2,18 +2,19 @@
 
 A single file is known by its name (`outcomes.csv`, `outcomes_new.csv`), else by its header: the
 table whose columns it has. Columns may be left out and stand in any order. Nothing is raised for a
-wrong file: what is wrong is told, with the line.
+wrong file: what is wrong is told, with the line, in the words of `check`.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 from analysis import evidence
 from analysis.newstudy.form import FILES, Mistake, Rows, Submission, completed, section
+
+FEWEST_COLUMNS = 2
+"""Columns may be left out; so many of their names make a header."""
 
 
 def read(paths: Sequence[Path]) -> Submission:
@@ -59,33 +60,35 @@ def _take(
         mistakes.append(Mistake(where, value[:80], allowed))
 
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        data = path.read_bytes()
     except OSError as error:
         return wrong(0, error.strerror or "", "a file that can be read")
-    except UnicodeDecodeError as error:
-        return wrong(0, f"byte 0x{error.object[error.start]:02x}", "text in UTF-8")
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    records: list[tuple[int, list[str]]] = []
-    try:
-        begin = 1
-        for record in reader:
-            if any(cell.strip() for cell in record):
-                records.append((begin, [cell.strip() for cell in record]))
-            begin = reader.line_num + 1
-    except csv.Error as error:
-        return wrong(reader.line_num, str(error), "csv with commas and balanced double quotes")
-    if not records:
-        return wrong(0, "(empty file)", "a header and one fact a line")
-    header = records[0][1]
+    text, fault = evidence.text_of(path.name, data)
+    if fault:
+        return wrong(fault.line, fault.value, fault.allowed)
+    found, broken = evidence.records(path.name, text)
+    records = [(line, [cell.strip() for cell in cells]) for line, cells in found
+               if any(map(evidence.cleaned, cells))]  # fmt: skip
+    header = [evidence.cleaned(cell) for cell in records[0][1]] if records else []
     name = _table(path, header)
+    for table in (name,) if name else FILES:
+        fault = evidence.layout_fault(table, text, found, FEWEST_COLUMNS)
+        if fault and (name or fault.column == "(file)"):
+            return wrong(fault.line, fault.value, fault.allowed)
+    if broken:
+        return wrong(broken[0].line, broken[0].value, broken[0].allowed)
     if name is None:
         return wrong(1, ",".join(header), "the columns of one of " + ", ".join(FILES))
-    known = evidence.TABLES[name]
+    known, before = evidence.TABLES[name], len(mistakes)
     for position, column in enumerate(header):
         if column and column in header[:position]:
-            wrong(1, column, "each column once")
+            wrong(records[0][0], column, "each column once")
         elif column and column not in known:
-            wrong(1, column, f"a column of {section(name)}: " + ", ".join(known))
+            near = evidence.word_meant(column, [c for c in known if c not in header])
+            allowed = f"write {near}" if near else "a column of " + section(name) + ": "
+            wrong(records[0][0], column, allowed if near else allowed + ", ".join(known))
+    if len(mistakes) > before:
+        return None
     for line, record in records[1:]:
         if any(record[len(header) :]):
             wrong(line, f"{len(record)} cells", f"{len(header)} cells, as in the header")

@@ -39,7 +39,7 @@ from analysis.newstudy.form import (
 DICTIONARY = "README.md"
 
 _SECTION = re.compile(r"(\w+):[ \t]*(\[\])?[ \t]*")
-_CELL = re.compile(r"(?P<indent>[ \t]*)(?P<dash>-[ \t]+)?(?P<column>\w+):(?P<text>.*)")
+_CELL = re.compile(r"(?P<indent>[ \t]*)(?P<dash>[-–—•*][ \t]+)?(?P<column>\w+):(?P<text>.*)")
 _BLOCK_MARKS = (">", "|", ">-", "|-")
 
 
@@ -145,12 +145,16 @@ class _Reading:
         """Take one line into the rows, or say what is wrong with it."""
         if not line.strip() or line.lstrip().startswith("#"):
             return
+        bare = line.lstrip()  # blanks before it, of whatever kind, are spaces
+        line = " " * (len(line) - len(bare)) + bare
         heading = _SECTION.fullmatch(line.strip())
         if heading and f"{heading[1]}.csv" in FILES:
             self.name, self.skipping = f"{heading[1]}.csv", False
         elif heading and line[0] not in " \t-" and not self._column(heading[1]):
             self.skipping = True
-            self.wrong(number, heading[1], f"only the sections {SECTIONS}")
+            near = evidence.word_meant(heading[1], map(section, FILES))
+            said = f"; write {near}" if near else ""
+            self.wrong(number, heading[1], f"only the sections {SECTIONS}{said}")
         elif self.skipping:
             return
         elif line.strip() == "-":
@@ -203,6 +207,17 @@ def _unquoted(text: str, name: str, column: str) -> str:
     return text[1:-1].strip() if quoted and closed(name, column) else text
 
 
+FORM = "one `column: value` a line, as `isletmeta add --template FILE` writes it"
+OR_TABLES = "a table as FILE.csv: " + evidence.HOW_TO_SAVE
+
+
+def _is_a_table(name: str, text: str) -> bool:
+    """Whether a text is a table of cells: its first line names columns, whatever parts them."""
+    first = next((line for line in re.split(r"[\r\n]+", text) if line.strip()), "")
+    names = {cell.strip().strip('"') for cell in re.split(r"[,;\t|]", first)}
+    return any(len(names & set(evidence.TABLES[file])) > 1 for file in FILES)
+
+
 def read(path: Path) -> Submission:
     """The rows of a filled template, and what is wrong with its form.
 
@@ -215,11 +230,14 @@ def read(path: Path) -> Submission:
         return Submission({}, {}, path.name, (Mistake(path.name, value, allowed),))
 
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        data = path.read_bytes()
     except OSError as error:
         return nothing(error.strerror or "", "a file that can be read")
-    except UnicodeDecodeError as error:
-        return nothing(f"(encoding, byte 0x{error.object[error.start]:02x})", "text in UTF-8")
+    text, fault = evidence.text_of(path.name, data)
+    if fault:
+        return nothing(fault.value, f"plain text in UTF-8, {FORM}; {OR_TABLES}")
+    if _is_a_table(path.name, text):
+        return nothing("(cells in columns)", f"{FORM}; {OR_TABLES}")
     reading = _Reading(path.name)
     for number, line in enumerate(re.split(r"\r\n|\n|\r", text), start=1):
         reading.take(number, line)
