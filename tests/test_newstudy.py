@@ -310,7 +310,8 @@ def test_faults_of_the_old_rows_are_named_by_their_file(tmp_path, raw_dir):
         ("results:\n  - a: 3\n", "results"),
         ("studies:\n  - just words\n", "- just words"),
         ("studies:\n  - study_id: a\n    spraed: 3\n", "spraed"),
-        ("", "(no row is filled)"),
+        ("", "(empty file)"),
+        ("studies:\n", "(no row is filled)"),
     ],
 )
 def test_a_file_of_the_wrong_form_is_a_fault_and_no_traceback(tmp_path, raw_dir, text, value):
