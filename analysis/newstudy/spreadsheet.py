@@ -14,7 +14,7 @@ from analysis import evidence
 from analysis.newstudy.form import FILES, Mistake, Rows, Submission, completed, section
 
 FEWEST_COLUMNS = 2
-"""Columns may be left out; so many of their names make a header."""
+"""Columns may be left out; so many of their names, or half of a row of fewer, make a header."""
 
 
 def read(paths: Sequence[Path]) -> Submission:
@@ -71,8 +71,9 @@ def _take(
                if any(map(evidence.cleaned, cells))]  # fmt: skip
     header = [evidence.cleaned(cell) for cell in records[0][1]] if records else []
     name = _table(path, header)
+    enough = min(FEWEST_COLUMNS, max(1, len(list(filter(None, header))) // 2))
     for table in (name,) if name else FILES:
-        fault = evidence.layout_fault(table, text, found, FEWEST_COLUMNS)
+        fault = evidence.layout_fault(table, text, found, enough)
         if fault and (name or fault.column == "(file)"):
             return wrong(fault.line, fault.value, fault.allowed)
     if broken:
