@@ -655,8 +655,8 @@ def test_the_grid_of_the_guide_gives_the_rows_of_the_real_study(tracked_raw):
 
 # --- files as people save them -----------------------------------------------------------------
 
-COLUMNS = ["study_id", *LEVEL]
-CELLS = {"study_id": "zang2022", **LEVEL}
+CELLS = {"study_id": "zang2022", **OUTCOMES[1]}
+COLUMNS = list(CELLS)
 
 
 def sheet(delimiter=",", header=COLUMNS, above="", end="\n") -> str:
@@ -676,8 +676,13 @@ def sheet(delimiter=",", header=COLUMNS, above="", end="\n") -> str:
         (sheet(header=["Study ID", *COLUMNS[1:]]).encode(), 1, "Study ID", "write study_id"),
         (sheet().split("\n", 1)[1].encode(), 1, "zang2022", "a header: the first line names"),
         (sheet().encode() + "zäng".encode("cp1252"), 3, "ä in Windows-1252", "save it as csv"),
-        (sheet().encode() + b"Total,,,,,,,,40,,,\n", 3, "Total, 40", "delete a row of totals"),
-        (sheet().replace("8.5", "'1").replace("1.0", '"1.0').encode(), 2, "", "double quotes"),
+        (
+            sheet().encode() + b"Total,40" + b"," * 12 + b"\n",
+            3,
+            "Total, 40",
+            "delete a row of totals",
+        ),
+        (sheet().replace("1.0", '"1.0').encode(), 2, "end of data", "balanced double quotes"),
     ],
 )
 def test_a_spoilt_csv_is_one_mistake_in_the_words_of_check(
