@@ -10,8 +10,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from analysis import effects, render, store
 from analysis import evidence as evidence_module
-from analysis import render, store
 from analysis.render import quarto
 
 # A loaded machine may be slow at drawing examples; speed is for the benchmarks to judge.
@@ -64,6 +64,20 @@ def raw_dir(tracked_raw: Path, tmp_path: Path) -> Path:
 def evidence(tracked_raw: Path) -> evidence_module.Evidence:
     """The tracked evidence, read once."""
     return evidence_module.load(tracked_raw)
+
+
+@pytest.fixture(scope="module")
+def built_once(evidence) -> Iterator[effects.EffectsResult]:
+    """The effects of the tracked evidence: what asks for them again is given the same."""
+    build, known = effects.build, effects.build(evidence)
+
+    def kept(body, *more, **options):
+        same = body is evidence and not more and not options
+        return known if same else build(body, *more, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(effects, "build", kept)
+        yield known
 
 
 @pytest.fixture(scope="session")

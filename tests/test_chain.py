@@ -93,7 +93,7 @@ def test_a_table_opens_the_chain_of_a_row_on_the_page_and_not_in_print():
 
 
 @pytest.mark.parametrize("stride", every(60, 7))
-def test_claims_and_studies_open_what_explain_prints(run, evidence, run_folder, stride):
+def test_claims_and_studies_open_what_explain_prints(run, evidence, run_folder, built_once, stride):
     for table in (claims_page.table(run), tables.study_table(run)):
         for name, steps in list(zip(table.ids, table.steps, strict=True))[::stride]:
             assert list(steps) == explain(name, evidence, run_folder)
@@ -145,7 +145,7 @@ def test_every_number_of_page_one_is_walked_to_its_rows(run):
 
 
 @pytest.mark.parametrize("stride", every(600, 25))
-def test_every_id_on_the_page_is_explained(run, evidence, run_folder, stride):
+def test_every_id_on_the_page_is_explained(run, evidence, run_folder, built_once, stride):
     """A sample of each table; facts of the evidence by their names."""
     made = [claims_page.table(run), tables.study_table(run), harms.events(run)]
     made += [claims_page.summary_of_findings(run, *stratum) for stratum in page_one.CARDS]

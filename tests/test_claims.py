@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis import certainty, claims, results, verdicts
+from analysis.claims import judged as judging
 
 HBA1C = {"outcome": "hba1c", "approach": "cell_infusion", "population": "t2d",
          "design": "controlled"}  # fmt: skip
@@ -30,10 +31,31 @@ def table(name: str, *rows: dict) -> pd.DataFrame:
     return results.checked(name, pd.DataFrame(full))
 
 
+def related(name: str) -> set[str]:
+    """A claim with all that are tied to it by what implies what: its word rests on no other."""
+    found = {name}
+    while more := {id for pair in claims.IMPLIES if found & set(pair) for id in pair} - found:
+        found |= more
+    return found
+
+
 def judged(evidence, name: str, estimates: list[dict] = (), **tables: pd.DataFrame) -> pd.Series:
-    """The verdict on one claim of an invented run."""
-    made = claims.table(results.estimates(list(estimates)), tables, evidence)
+    """The verdict on one claim of an invented run, in which no more is judged than it rests on."""
+    ids = related(name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(judging, "CLAIMS", [claim for claim in claims.CLAIMS if claim.id in ids])
+        patch.setattr(judging, "IMPLIES", [pair for pair in claims.IMPLIES if pair[0] in ids])
+        made = claims.table(results.estimates(list(estimates)), tables, evidence)
     return made.set_index("claim_id").loc[name]
+
+
+def test_a_claim_judged_with_those_it_rests_on_is_judged_as_in_a_whole_run(evidence):
+    run = effect(0.1, half=0.95)
+    tables = {name: run[name] for name in ("headlines", "certainty")}
+    whole = claims.table(results.estimates(run["estimates"]), tables, evidence)
+    whole = whole.set_index("claim_id")
+    for name in ("infusion_t2d_hba1c", "infusion_t2d_hba1c_0_5", "islets_c_peptide"):
+        pd.testing.assert_series_equal(judged(evidence, name, **run), whole.loc[name])
 
 
 # --- effects -----------------------------------------------------------------------------------

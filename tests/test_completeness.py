@@ -90,19 +90,18 @@ def test_every_single_estimate_is_missed_where_it_is_dropped(sets, stride):
             assert told or (key[5] in completeness.MAY_BE and len(own) == 1), own.loc[place, "id"]
 
 
-def test_a_variant_that_nobody_declared_for_a_stratum_is_refused(run_of):
-    estimates, tables = run_of
-    moved = estimates.copy()
+def test_a_variant_that_nobody_declared_for_a_stratum_is_refused(run_of, sets):
+    moved = run_of[0].copy()
     moved.loc[moved["variant"].eq("robust"), "variant"] = "counts_only"
-    told = completeness.faults(moved, tables)
+    told = completeness.compared(moved, sets[0])
     assert any("robust" in line and line.endswith("absent") for line in told)
     assert any("counts_only" in line and "nobody asked" in line for line in told)
 
 
-def test_unreported_trials_entered_as_nulls_are_missed_where_any_analysis_enters_them(run_of):
+def test_unreported_trials_entered_as_nulls_are_missed_where_any_analysis_enters_them(run_of, sets):
     estimates, tables = run_of
     left = estimates[estimates["variant"].ne("registered_nulls")]
-    told = completeness.faults(left, tables)
+    told = completeness.compared(left, sets[0])
     assert told and all("registered_nulls" in line for line in told)
     levels = tables["multiverse_levels"]
     none = levels.assign(offered=levels["offered"] & levels["level"].ne("entered"))

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import every
 from made_evidence import evidence_of
 from scipy import integrate, stats
 
@@ -482,11 +483,14 @@ def test_a_base_that_is_not_there_is_said(repository, base):
         difference.load_base(base, repository)
 
 
-def test_the_command_tells_what_changed(repository, call):
+@pytest.mark.parametrize("out", every("no-results", "data/processed"))
+def test_the_command_tells_what_changed(repository, call, out):
+    """Where there are results, with certainty and verdicts, which are slow."""
     path = repository / "safety.csv"
     path.write_text("".join(path.read_text("utf-8").splitlines(keepends=True)[:-1]), "utf-8")
     target = repository.parent / "diff.html"
-    result = call("diff", "--base", "HEAD", "--raw", repository, "--html", target)
+    words = ("diff", "--base", "HEAD", "--raw", repository, "--out", out)
+    result = call(*words, "--html", target)
     assert result.exit_code == 0
     assert "safety.csv: 0 added, 1 removed, 0 changed" in result.output
     assert call("diff", "--base", "nowhere", "--raw", repository).exit_code == 2

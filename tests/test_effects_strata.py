@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import every
 
 from analysis import effects, outcomes, results, vocabulary
 from analysis.effects import Rules, statements
@@ -30,7 +31,7 @@ def table(built):
 # --- one question --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("design", ["controlled", "uncontrolled", "randomised"])
+@pytest.mark.parametrize("design", every("controlled", "uncontrolled", "randomised", fast=2))
 def test_one_effect_a_group_of_patients_in_every_stratum(table, design):
     for outcome, approach, people in itertools.product(
         CONTINUOUS, (*vocabulary.APPROACHES, "all"), (*POPULATIONS, "all")

@@ -484,7 +484,7 @@ CELL = st.one_of(
 )
 
 
-@examples(10, 100)
+@examples(6, 100)
 @given(data=st.data())
 def test_a_random_cell_never_ends_in_a_traceback(tracked_raw, data):
     name = data.draw(st.sampled_from(list(ev.TABLES)))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis import effects, outcomes, questions, results
+from analysis import outcomes, questions, results
 from analysis.chain import figures
 from analysis.evidence.references import reference
 from analysis.explain import Unknown, explain
@@ -14,9 +14,9 @@ T2D = questions.Question("hba1c", "cell_infusion", "t2d", "controlled")
 REPORT = Path(__file__).parent.parent / "report.qmd"
 
 
-@pytest.fixture(scope="module")
-def built(evidence):
-    return effects.build(evidence)
+@pytest.fixture(scope="module", autouse=True)
+def built(built_once):
+    return built_once
 
 
 @pytest.fixture(scope="module")
@@ -125,10 +125,9 @@ def test_an_approach_lists_its_estimates(told):
     assert "hba1c:cell_infusion:t2d:controlled" in told("cell infusion")
 
 
-def test_every_figure_and_table_of_the_report_is_known(evidence, built, monkeypatch):
+def test_every_figure_and_table_of_the_report_is_known(evidence):
     import re
 
-    monkeypatch.setattr(effects, "build", lambda body: built)  # once for all of them
     labels = re.findall(r"(?m)^#\| label: (\S+)$", REPORT.read_text(encoding="utf-8"))
     assert len(labels) > 10
     for label in labels:

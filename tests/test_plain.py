@@ -4,6 +4,7 @@ import re
 
 import pandas as pd
 import pytest
+from conftest import examples
 from hypothesis import given
 from hypothesis import strategies as st
 from small_results import small
@@ -159,6 +160,7 @@ def test_follow_up_is_told_where_there_is_some(run):
     assert "watched long enough for 24 months" in plain.page(run)
 
 
+@examples(6, 300)
 @given(mean=st.floats(-3, 3).filter(lambda x: abs(x) > 0.05))
 def test_lower_is_said_only_of_what_is_lower(run, mean):
     table = run.estimates.copy()

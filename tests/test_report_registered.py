@@ -6,6 +6,7 @@ import re
 
 import pandas as pd
 import pytest
+from conftest import every
 from test_registered import with_trials
 from test_stage_registered import ONGOING, Body, results_of
 
@@ -205,10 +206,16 @@ def test_without_tables_every_sentence_is_still_one(evidence, say):
     assert isinstance(said, Markdown) and said.endswith(".")
 
 
-@pytest.mark.parametrize("say", EVERY_TEXT)
-def test_a_table_without_trials_is_told_too(evidence, say):
+@pytest.fixture(scope="module")
+def nobody(evidence):
+    """Results of the stage where no trial is registered."""
     none = dataclasses.replace(evidence, registered_trials=evidence.registered_trials.iloc[:0])
-    assert say(Told(none, stage.run(none).tables)).endswith(".")
+    return Told(none, stage.run(none).tables)
+
+
+@pytest.mark.parametrize("say", EVERY_TEXT)
+def test_a_table_without_trials_is_told_too(nobody, say):
+    assert say(nobody).endswith(".")
 
 
 @pytest.mark.parametrize(
@@ -262,7 +269,7 @@ def test_without_tables_every_table_says_so(evidence, make):
 
 
 @pytest.mark.parametrize("draw", EVERY_FIGURE)
-@pytest.mark.parametrize("trials", [MANY, MANY[:1], MANY[5:6]])
+@pytest.mark.parametrize("trials", every(MANY[:1], MANY[5:6], MANY, fast=2))
 def test_every_figure_is_drawn_small_and_large(told, draw, trials):
     style.apply()
     svg = style.as_svg(draw(told(*trials)))

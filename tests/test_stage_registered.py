@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import every
 from test_registered import with_trials
 
 from analysis import priors, questions, results
@@ -185,9 +186,14 @@ def judged_by_the_report(evidence, rows, silent):
     return levels["level"].iloc[0]
 
 
-@pytest.mark.parametrize("silent", [0.0, 0.9])
-@pytest.mark.parametrize("y", [(-0.5, -0.8, -0.2, -0.6), (1.5, -0.8, 0.9, -1.6)])
-def test_certainty_now_is_the_one_of_the_report(evidence, y, silent):
+STEADY, MIXED = (-0.5, -0.8, -0.2, -0.6), (1.5, -0.8, 0.9, -1.6)
+
+
+@pytest.mark.parametrize(
+    "case", every((STEADY, 0.9), (MIXED, 0.0), (STEADY, 0.0), (MIXED, 0.9), fast=2)
+)
+def test_certainty_now_is_the_one_of_the_report(evidence, case):
+    y, silent = case
     table, _ = value_of(evidence, {}, rows=results_of(y), silent=silent)
     assert table["certainty_now"].iloc[0] == judged_by_the_report(evidence, results_of(y), silent)
 
