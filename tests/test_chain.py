@@ -144,6 +144,20 @@ def test_every_number_of_page_one_is_walked_to_its_rows(run):
                 assert walked(line.steps), line.id
 
 
+def test_a_question_without_an_estimate_is_walked_to_what_is_told_in_words(run):
+    """`Compared in 3 reports, none tested` on page one: each of the reports, by its row."""
+    seen = 0
+    for card in page_one.cards(run).cards:
+        for line in card.lines:
+            told = re.search(r"compared in (\d+) reports?", line.value)
+            if told:
+                assert walked(line.steps), line.id
+                rows = [step for step in line.steps if ROW.search(step)]
+                assert len(rows) >= int(told[1]), line.id
+                seen += 1
+    assert seen
+
+
 @pytest.mark.parametrize("stride", every(600, 25))
 def test_every_id_on_the_page_is_explained(run, evidence, run_folder, built_once, stride):
     """A sample of each table; facts of the evidence by their names."""

@@ -211,7 +211,21 @@ class Chains:
             "rule: what may be told of it (docs/protocol.md, estimands and headlines)",
             *self._told(one),
             *self._behind({**one, "cell_class": ALL, "variant": "headline"}),
+            *self._beside_in_words(one),
         ]
+
+    def _beside_in_words(self, one: Mapping) -> list[str]:
+        """Results in words against controls that stand in no effect of a question, row by row."""
+        if one["design"] != "controlled":
+            return []
+        told = effects.told_in_words(self.body, one["outcome"], one["approach"],
+                                     one["population"], "treated_vs_control")  # fmt: skip
+        used = ";".join(self._effects_of({**one, "cell_class": ALL, "variant": "headline"})
+                        ["source_rows"]).split(";")  # fmt: skip
+        names = [reference("directions", row) for row in records(told)]
+        left = [name for name in names if name not in used]
+        lines = [line for name in left for line in self._sources(name, "  ")]
+        return [f"in words, in no estimate: {len(left)}", *lines] if left else []
 
     def stratum(self, name: str) -> list[str]:
         """What is counted of an outcome of a stratum, such as `harm_death:immune_reset:t1d`."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from analysis.claims.asking import (
     GROWN_ISLETS,
+    SHORT,
+    SMALL,
     Claim,
     capsule_alone,
     effect,
@@ -134,8 +136,9 @@ CLAIMS = (
           "patients with detectable C-peptide, capsule alone", "three patients of one cohort",
           occurs("c_peptide_detectable", undetectable=False, studies=capsule_alone)),
     Claim("small_short", "Trials are small, selected and short", "small, short trials",
-          DESCRIPTION, "all", "all", "share of cohorts that are small and short", "above 50 %",
-          small_and_short,
+          DESCRIPTION, "all", "all",
+          f"share of cohorts with fewer than {SMALL} treated, followed for {SHORT} months or less",
+          "above 50 %", small_and_short,
           ("how patients were selected is not counted; main reports of eligible cohorts only",)),
     Claim("not_standardised", "Protocols are not standardised", "protocols differ", DESCRIPTION,
           "all", "all", "most frequent combination of cells, donor and route",

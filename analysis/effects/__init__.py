@@ -21,9 +21,9 @@ from analysis.effects.oddities import oddities
 from analysis.effects.rules import Rules
 from analysis.effects.select import in_window
 from analysis.effects.statements import BOUNDED
-from analysis.effects.strata import for_stratum, known_nulls, teachers
+from analysis.effects.strata import for_stratum, known_nulls, teachers, told_in_words
 from analysis.effects.tables import headline, se, variance
 
 __all__ = ["BOUNDED", "CONTROLLED", "EFFECT_COLUMNS", "OUTCOMES", "EffectsResult", "Facts", "Rules",
            "build", "explain", "for_stratum", "headline", "in_window", "known_nulls", "oddities",
-           "se", "teachers", "variance"]  # fmt: skip
+           "se", "teachers", "told_in_words", "variance"]  # fmt: skip

@@ -10,9 +10,12 @@ import pandas as pd
 from analysis import cohorts, outcomes, vocabulary
 from analysis.effects import select
 from analysis.effects.rules import Rules
+from analysis.evidence import Evidence
 
 DESIGNS = ("controlled", "randomised", "uncontrolled")
 ALL = "all"
+NOT_OF_ALL = "outcome_defined_group|responder_share"
+"""Caveats of results in words that are not of all patients of an arm, or are shares."""
 
 
 def for_stratum(
@@ -118,6 +121,35 @@ def teachers(effects: pd.DataFrame, outcome: str, rules: Rules | None = None) ->
     group = "patients" if rules.overlaps == "declared" else "patients_sure"
     once = ordered.drop_duplicates(group)
     return once.sort_values(["year", "study_id", "effect_id"]).reset_index(drop=True)
+
+
+def told_in_words(
+    evidence: Evidence, outcome: str, approach: str, population: str, contrast: str
+) -> pd.DataFrame:
+    """Results in words of eligible reports of a stratum, whether or not any estimate has them.
+
+    Parameters
+    ----------
+    evidence : the validated tables.
+    outcome, approach, population : of the stratum.
+    contrast : a word of `vocabulary.CONTRASTS`.
+
+    Returns
+    -------
+    Rows of `directions.csv`.
+    """
+    studies = evidence.studies
+    strata = cohorts.strata(studies)
+    own = studies[
+        studies["include"].eq("yes").to_numpy() & strata["approach"].eq(approach).to_numpy()
+        & strata["population"].str.startswith(population).to_numpy()
+    ]  # fmt: skip
+    table = evidence.directions
+    return table[
+        table["contrast"].eq(contrast) & table["outcome"].isin(outcomes.get(outcome).raw)
+        & ~table["caveats"].astype(str).str.contains(NOT_OF_ALL)
+        & table["study_id"].isin(own["study_id"])
+    ]  # fmt: skip
 
 
 def known_nulls(effects: pd.DataFrame) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from analysis import certainty, cohorts, effects, outcomes, units, verdicts, vocabulary
+from analysis import certainty, effects, outcomes, units, verdicts, vocabulary
 from analysis.evidence.references import find
 from analysis.questions import MEAN, NONE, STUDY, WORDS
 from analysis.report import directions, glossary, visits, words
@@ -168,10 +168,6 @@ def effect(results, outcome: str, approach: str, population: str) -> Reading:
     return replace(_in_words(outcome, head, behind), id=question(head))
 
 
-NOT_OF_ALL = "outcome_defined_group|responder_share"
-"""Caveats of results in words that are not of all patients of an arm, or are shares."""
-
-
 def in_words(results, outcome: str, approach: str, population: str, contrast: str) -> pd.DataFrame:
     """Results in words of eligible reports of a stratum, whether or not any estimate has them.
 
@@ -183,22 +179,8 @@ def in_words(results, outcome: str, approach: str, population: str, contrast: st
     -------
     Rows of `directions.csv` with `label` (author and year), by label and month.
     """
-    table = results.evidence.directions
-    table = table[
-        table["contrast"].eq(contrast) & table["outcome"].isin(outcomes.get(outcome).raw)
-        & ~table["caveats"].str.contains(NOT_OF_ALL)
-    ]  # fmt: skip
-    if table.empty:
-        return table.assign(label="")
-    studies = results.evidence.studies
-    strata = cohorts.strata(studies)
-    own = studies[
-        studies["include"].eq("yes").to_numpy() & strata["approach"].eq(approach).to_numpy()
-        & strata["population"].str.startswith(population).to_numpy()
-    ]  # fmt: skip
-    labels = glossary.labels(results.evidence)
-    table = table[table["study_id"].isin(own["study_id"])]
-    table = table.assign(label=table["study_id"].map(labels))
+    table = effects.told_in_words(results.evidence, outcome, approach, population, contrast)
+    table = table.assign(label=table["study_id"].map(glossary.labels(results.evidence)))
     return table.sort_values(["label", "months"], kind="stable", ignore_index=True)
 
 

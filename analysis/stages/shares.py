@@ -119,13 +119,15 @@ def pooled(stratum: dict, facts: pd.DataFrame) -> list[dict]:
     k, n = facts["k"].sum(), facts["n"].sum()
     low = bounds.clopper_pearson(k, n)[0]
     high = bounds.clopper_pearson(share_facts.most(facts).sum(), n)[1]
-    at_least = facts["bound"].eq("at_least").any()
     months = facts["month"].dropna()
     first, last = months.min(), months.max()  # NaN where nothing says when
     span = f"{first:g}" if first == last else f"{first:g} to {last:g}"
     note = [f"counted at {span} months"] if len(months) else []
-    if at_least:
+    least = facts[facts["bound"].eq("at_least")]
+    if least["not_counted"].notna().any():
         note.append("at least: not all treated were counted in every cohort")
+    if least["not_counted"].isna().any():
+        note.append("at least: the count of a source is a lower bound itself")
     return [{**stratum, "quantity": "pooled_share", "scale": "share", "unit": "share",
              "k_studies": len(facts), "n_patients": n, "mean": k / n, "median": k / n,
              "ci_low": float(low), "ci_high": float(high),
