@@ -30,8 +30,9 @@ from scipy.interpolate import CubicHermiteSpline
 
 from analysis.central import HIGH
 from analysis.exact.bounds import upper_rate
-from analysis.exact.grid import SHARE, GridDistribution, Scale, multiple
+from analysis.exact.grid import SHARE, EvenPolynomials, GridDistribution, Scale, multiple
 from analysis.exact.hierarchy import Hierarchy, StudyLikelihood
+from analysis.exact.logs import log1p_exp
 from analysis.exact.priors import Normal, TauPrior
 
 SMALLEST = 1e-250
@@ -52,7 +53,7 @@ class Share:
         self._constant = _log_choose(total, events)
 
     def value(self, theta: np.ndarray) -> np.ndarray:
-        return self._constant + self.events * theta - self.total * np.logaddexp(0.0, theta)
+        return self._constant + self.events * theta - self.total * log1p_exp(theta)
 
     def slopes(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         p = special.expit(theta)
@@ -61,7 +62,7 @@ class Share:
     def log_at_least(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """log P(K >= k) and its derivative (k of at least 1)."""
         k, n = self.events, self.total
-        log_p, log_q = -np.logaddexp(0.0, -theta), -np.logaddexp(0.0, theta)
+        log_p, log_q = -log1p_exp(-theta), -log1p_exp(theta)
         value = _log_upper_tail(k, n, log_p, log_q)
         return value, np.exp(k * log_p + (n - k + 1) * log_q - special.betaln(k, n - k + 1) - value)
 
@@ -145,15 +146,15 @@ class AtLeast:
         self._low, self._high = self.centre - TABLE_REACH, self.centre + TABLE_REACH
         grid = np.linspace(self._low, self._high, round(2 * TABLE_REACH / TABLE_STEP) + 1)
         table = CubicHermiteSpline(grid, *count.log_at_least(grid))
-        self._value, self._slope, self._bend = table, table.derivative(), table.derivative(2)
+        self._value, self._slope, self._bend = (
+            EvenPolynomials(self._low, TABLE_STEP, table.derivative(order).c) for order in range(3)
+        )
 
     def value(self, theta: np.ndarray) -> np.ndarray:
-        inside = np.clip(theta, self._low, self._high)
-        return self._value(inside) + self._k * np.minimum(theta - self._low, 0.0)
+        return self._value(theta) + self._k * np.minimum(theta - self._low, 0.0)
 
     def slopes(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        inside = np.clip(theta, self._low, self._high)
-        return np.maximum(self._slope(inside), 0.0), np.minimum(self._bend(inside), 0.0)
+        return np.maximum(self._slope(theta), 0.0), np.minimum(self._bend(theta), 0.0)
 
 
 def _exp(x: np.ndarray) -> np.ndarray:
@@ -193,7 +194,7 @@ class Between:
 
     def value(self, theta: np.ndarray) -> np.ndarray:
         within = special.logsumexp(self._terms(theta), axis=-1)
-        return within - self.count.total * np.logaddexp(0.0, theta)
+        return within - self.count.total * log1p_exp(theta)
 
     def slopes(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         share = special.softmax(self._terms(theta), axis=-1)

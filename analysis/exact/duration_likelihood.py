@@ -23,11 +23,15 @@ from scipy import special
 from scipy.interpolate import CubicSpline
 
 from analysis.exact.families import RESUMING, log_density, log_survival, with_cured
+from analysis.exact.logs import log1mexp, log_difference
+from analysis.records import records
 
 KINDS = (
     "right_censored", "exact", "interval", "landmark", "order_between", "order_statistic",
     "order_top", "order_ended", "order_longest", "mean", "unresolved",
 )  # fmt: skip
+READ = ("kind", "low", "high", "count", "time_origin", "through_ever", "min_ever")
+"""What a likelihood reads of a fact."""
 SHORTEST = 0.05
 """Months; times are not taken below this."""
 ROUNDING = 0.5
@@ -38,6 +42,7 @@ TABLE_END = 40.0
 
 _MEAN_NODES = 24
 _BETWEEN = ("interval", "landmark", "order_between")
+_ADDITIVE = ("right_censored", "exact", *_BETWEEN)
 _TOPS = ("order_top", "order_ended", "order_longest")
 _DEFAULTS = {
     "low": 0.0,
@@ -210,32 +215,15 @@ def statements(facts: pd.DataFrame) -> list[dict]:
     ----------
     facts : rows of one study with every column of `complete`.
     """
-    additive = facts["kind"].isin(["right_censored", "exact", *_BETWEEN])
-    key = ["kind", "low", "high", "time_origin", "through_ever", "min_ever"]
-    grouped = facts[additive].groupby(key, sort=False, as_index=False)["count"].sum()
-    return grouped.to_dict("records") + facts[~additive].to_dict("records")
-
-
-def log1mexp(gap: np.ndarray) -> np.ndarray:
-    """log(1 - e^-gap) for gap > 0, stable at both ends.
-
-    References
-    ----------
-    Maechler (2012), Accurately computing log(1 - exp(-|a|)), vignette of the R package Rmpfr.
-    """
-    gap = np.maximum(gap, 1e-300)
-    with np.errstate(divide="ignore"):
-        return np.where(gap < 0.693, np.log(-np.expm1(-gap)), np.log1p(-np.exp(-gap)))
-
-
-def log_difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """log(e^a - e^b) for a > b.
-
-    Parameters
-    ----------
-    a, b : logs, broadcast against each other.
-    """
-    return a + log1mexp(a - b)
+    alike: dict[tuple, dict] = {}
+    others = []
+    for fact in records(facts):
+        if fact["kind"] not in _ADDITIVE:
+            others.append(fact)
+            continue
+        told = {name: fact[name] for name in READ if name != "count"}
+        alike.setdefault(tuple(told.values()), told | {"count": 0.0})["count"] += fact["count"]
+    return [*alike.values(), *others]
 
 
 def _mean(

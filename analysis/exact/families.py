@@ -20,6 +20,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import special
 
+from analysis.exact.logs import log1p_exp
+
 Values = np.ndarray | float
 """A number, or an array that broadcasts against the others."""
 Curve = tuple[np.ndarray, np.ndarray]
@@ -79,7 +81,7 @@ def with_cured(log_survival: Values, cure: Values) -> np.ndarray:
     log_survival : of those who resume.
     cure : share that never does; they broadcast.
     """
-    return np.logaddexp(np.log(cure), np.log1p(-cure) + log_survival)
+    return np.log1p((1.0 - cure) * np.expm1(log_survival))
 
 
 def never_resuming(family: str, theta: Values, logit_cure: Values) -> np.ndarray:
@@ -160,7 +162,7 @@ def _lognormal(y: Values, theta: Values, cure: Values) -> Curve:
 def _loglogistic(y: Values, theta: Values, cure: Values) -> Curve:
     log_k = theta + np.log(1.7)
     z = np.exp(log_k) * y
-    survival = -np.logaddexp(0.0, z)
+    survival = -log1p_exp(z)
     return survival, log_k + z + 2.0 * survival
 
 

@@ -21,6 +21,8 @@ from analysis.central import HIGH, LOW
 from analysis.exact.posterior import Distribution
 
 DENSER = 8
+NEWTON_STEPS = 6
+"""Of a quantile, within one cell of the denser grid, where the function is nearly straight."""
 NOISE = 1e-15
 """Values below this share of the peak are rounding."""
 TAIL = 1e-4
@@ -111,11 +113,12 @@ class GridDistribution(Distribution):
         target = p * self._total
         cell = np.clip(np.searchsorted(self._cdf_values, target) - 1, 0, self._fine.size - 2)
         low, high = self._fine[cell], self._fine[cell + 1]
-        for _ in range(60):
-            middle = 0.5 * (low + high)
-            below = self._integral(middle) < target
-            low, high = np.where(below, middle, low), np.where(below, high, middle)
-        x = np.where(p <= 0, -np.inf, np.where(p >= 1, np.inf, 0.5 * (low + high)))
+        x = 0.5 * (low + high)
+        for _ in range(NEWTON_STEPS):
+            slope = self._spline(x)
+            step = (target - self._integral(x)) / np.where(slope > 0, slope, np.inf)
+            x = np.clip(x + step, low, high)
+        x = np.where(p <= 0, -np.inf, np.where(p >= 1, np.inf, x))
         with np.errstate(over="ignore"):
             return self.scale.forward(x)
 
@@ -209,3 +212,30 @@ def cumulative(values: np.ndarray) -> np.ndarray:
     waves = fft.irfft(waves, size, axis=-1)[..., :n]
     mean = values.sum(axis=-1, keepdims=True) / size
     return waves - waves[..., :1] + mean * np.arange(n)
+
+
+class EvenPolynomials:
+    """A function that is a polynomial between points at even steps, read at many points at once.
+
+    As scipy.interpolate.PPoly, which has to look for the interval of each point. Beyond either end
+    the function has its value there.
+
+    Parameters
+    ----------
+    start, step : where the intervals begin: start + step * (0, 1, ...).
+    coefficients : (order, intervals) in powers of the distance from the beginning of an interval,
+        the highest first.
+    """
+
+    def __init__(self, start: float, step: float, coefficients: np.ndarray):
+        self.start, self.step, self.coefficients = start, step, coefficients
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        intervals = self.coefficients.shape[1]
+        place = np.clip((x - self.start) / self.step, 0.0, intervals)
+        interval = np.minimum(place.astype(np.int64), intervals - 1)
+        within = (place - interval) * self.step
+        found = self.coefficients[0].take(interval)
+        for coefficient in self.coefficients[1:]:
+            found = found * within + coefficient.take(interval)
+        return found

@@ -96,12 +96,10 @@ def inner(
     z = -low + (low + high) * np.linspace(0.0, 1.0, nodes)[:, None]
     u = mode + width * np.sinh(z)
     theta = mu + tau * u
-    log_value = study.value(theta) - 0.5 * u * u + np.log(np.cosh(z))
-    top = log_value.max(axis=0)
-    weight = np.exp(log_value - top)
+    weight = np.exp(study.value(theta) - 0.5 * u * u - peak) * np.cosh(z)
     total = weight.sum(axis=0)
     log_step = np.log(width * (low + high) / (nodes - 1)) - 0.5 * np.log(2 * np.pi)
-    return top + np.log(total) + log_step, theta, weight / total
+    return peak + np.log(total) + log_step, theta, weight / total
 
 
 def _mode(study: StudyLikelihood, mu: np.ndarray, tau: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -33,6 +33,7 @@ from analysis.exact.curves import Cells, Curves, Part
 from analysis.exact.duration_likelihood import FactReading
 from analysis.exact.families import FAMILIES, RESUMING
 from analysis.exact.grid import GridDistribution, multiple
+from analysis.exact.logs import log_sum_exp
 from analysis.exact.priors import Fixed, HalfNormal, Normal, TauPrior
 from analysis.exact.quadrature import Map
 from analysis.exact.settling import distribution_of_tau, settle
@@ -126,14 +127,10 @@ class Study:
     ever: tuple[float, float]
 
 
-READ = ("kind", "low", "high", "count", "time_origin", "through_ever", "min_ever")
-"""What a likelihood reads of a fact."""
-
-
 def _alike(one: list[dict], other: list[dict]) -> bool:
     """Whether two lists of statements have one likelihood."""
-    return [[fact[name] for name in READ] for fact in one] == [
-        [fact[name] for name in READ] for fact in other
+    return [[fact[name] for name in published.READ] for fact in one] == [
+        [fact[name] for name in published.READ] for fact in other
     ]
 
 
@@ -269,7 +266,9 @@ class SurvivalPosterior(Curves):
     ) -> np.ndarray:  # fmt: skip
         """(k, m, t, q) log likelihood of each study given mu, tau and the shape."""
         tables, top = self._tables(axes, told, ever, reading)
-        found = np.array([axes.kernel @ table for table in tables])
+        m, t, n = axes.kernel.shape
+        found = np.array([axes.kernel.reshape(m * t, n) @ table for table in tables])
+        found = found.reshape(len(tables), m, t, -1)
         with np.errstate(divide="ignore"):
             np.log(found, out=found)
         np.maximum(found, published.IMPOSSIBLE, out=found)
@@ -309,9 +308,8 @@ class SurvivalPosterior(Curves):
         self.axes = axes
         self._each = self._log_a(axes)
         self._joint = self._each.sum(axis=0) + self._log_prior(axes)
-        total = special.logsumexp(self._joint)
-        self.log_marginal_likelihood = float(total)
-        self.elpd = total - np.array([special.logsumexp(self._joint - own) for own in self._each])
+        total = self.log_marginal_likelihood = log_sum_exp(self._joint)
+        self.elpd = total - np.array([log_sum_exp(self._joint - own) for own in self._each])
         self._weight = np.exp(self._joint - total)
         super().__init__([self._part(self._weight)])
         self.mu = GridDistribution(axes.mu[0], axes.step, self._weight.sum(axis=(1, 2)))
@@ -324,9 +322,9 @@ class SurvivalPosterior(Curves):
         return self.typical(weight.sum(axis=1))._replace(new_study=self._cells(new_study))
 
     def without(self, study: str) -> Part:
-        """The curves of this family refitted without one study."""
+        """The typical study's curves of this family, refitted without one study."""
         rest = self._joint - self._each[self.studies.index(study)]
-        return self._part(np.exp(rest - special.logsumexp(rest)))
+        return self.typical(np.exp(rest - rest.max()).sum(axis=1))
 
     @cached_property
     def elpd_without(self) -> np.ndarray:
@@ -335,7 +333,7 @@ class SurvivalPosterior(Curves):
         rest = self.log_marginal_likelihood - self.elpd  # log p(all but i)
         found = np.full((k, k), np.nan)
         for i, j in combinations(range(k), 2):
-            both = special.logsumexp(self._joint - self._each[i] - self._each[j])
+            both = log_sum_exp(self._joint - self._each[i] - self._each[j])
             found[i, j], found[j, i] = rest[i] - both, rest[j] - both
         return found
 
