@@ -8,8 +8,9 @@ most it can be is that count and all whom the source did not count.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -87,6 +88,13 @@ class Reading:
 PROTOCOL = Reading()
 
 
+def most_of(fact: Mapping[str, Any]) -> float:
+    """The most patients that a count can be, of its k, n, bound and not_counted; see `most`."""
+    if fact["bound"] != "at_least":
+        return fact["k"]
+    return fact["n"] if np.isnan(fact["not_counted"]) else fact["k"] + fact["not_counted"]
+
+
 def most(facts: pd.DataFrame) -> np.ndarray:
     """The most patients that each count can be: k where it is exact, else k and those not counted.
 
@@ -98,8 +106,8 @@ def most(facts: pd.DataFrame) -> np.ndarray:
     -------
     (facts,) numbers of patients; all treated where a lower bound does not say whom it left out.
     """
-    more = np.where(facts["bound"] == "at_least", facts["not_counted"], 0.0)
-    return np.where(np.isnan(more), facts["n"], facts["k"] + more).astype(float)
+    read = facts[["k", "n", "bound", "not_counted"]]
+    return np.array([most_of(fact) for fact in records(read)], dtype=float)
 
 
 def table(evidence: Evidence, reading: Reading = PROTOCOL) -> Counted:

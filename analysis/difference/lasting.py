@@ -22,7 +22,7 @@ from analysis.counting import duration_facts, share_facts
 from analysis.evidence import Evidence
 from analysis.evidence.references import renamed
 from analysis.exact import survival
-from analysis.exact.duration_likelihood import last_supported_month
+from analysis.exact.duration_likelihood import READ, last_supported_month
 from analysis.questions import APPROACHES
 from analysis.stages import durations as stage
 
@@ -60,7 +60,7 @@ class Durations:
     def read(self, approach: str) -> tuple:
         """All that the durations of an approach are computed from."""
         own = stage.facts_of(self.facts, approach)
-        told = [_sorted(own[["study_id", "cohort", *survival.READ]])]
+        told = [_sorted(own[["study_id", "cohort", *READ]])]
         if own["through_ever"].any():
             free = self.shares["outcome"].eq(share_facts.EVER) & self.shares["approach"].eq(
                 approach

@@ -24,6 +24,7 @@ from scipy.special import logsumexp
 
 from analysis.central import central
 from analysis.exact.grid import GridDistribution, Scale
+from analysis.exact.logs import log_sum_exp
 from analysis.exact.priors import Fixed, Normal, TauPrior
 from analysis.exact.quadrature import Map
 from analysis.exact.settling import distribution_of_tau, settle
@@ -50,7 +51,8 @@ BEYOND = 1e-9
 FAR = 1 << 13
 """Most steps by which the grid of a new study reaches beyond that of mu, on either side."""
 EFFECT_POINTS = 201
-BLOCK = 400_000
+BLOCK = 50_000
+"""Nodes worked on at once: arrays of so many stay in a processor's cache."""
 
 
 class StudyLikelihood(Protocol):
@@ -96,10 +98,12 @@ def inner(
     z = -low + (low + high) * np.linspace(0.0, 1.0, nodes)[:, None]
     u = mode + width * np.sinh(z)
     theta = mu + tau * u
-    weight = np.exp(study.value(theta) - 0.5 * u * u - peak) * np.cosh(z)
+    log_value = study.value(theta) - 0.5 * u * u
+    top = log_value.max(axis=0)
+    weight = np.exp(log_value - top) * np.cosh(z)
     total = weight.sum(axis=0)
     log_step = np.log(width * (low + high) / (nodes - 1)) - 0.5 * np.log(2 * np.pi)
-    return peak + np.log(total) + log_step, theta, weight / total
+    return top + np.log(total) + log_step, theta, weight / total
 
 
 def _mode(study: StudyLikelihood, mu: np.ndarray, tau: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -375,7 +379,7 @@ class Hierarchy:
         spread = np.maximum(tau, h)
         z = (points[:, None] - mu) / spread
         log_prior = -0.5 * z * z + (np.log(weight) - log_a - np.log(spread))
-        log_density = study.value(points) + logsumexp(log_prior, axis=1)
+        log_density = study.value(points) + log_sum_exp(log_prior, axis=1)
         density = np.exp(log_density - log_density.max())
         found = GridDistribution(points[0], points[1] - points[0], density, scale)
         found.mean, found.sd = mean, sd

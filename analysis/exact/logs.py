@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 
-def log_sum_exp(x: np.ndarray) -> float:
-    """log(sum(e^x)) over all of an array of finite numbers.
+def log_sum_exp(x: np.ndarray, axis: int | None = None) -> Any:
+    """log(sum(e^x)) over all of an array of finite numbers, or along one axis.
 
     As scipy.special.logsumexp, whose care for signs, weights and infinities costs several times as
     much on the large arrays of a posterior.
     """
-    top = x.max()
-    return float(top + np.log(np.exp(x - top).sum()))
+    top = x.max(axis=axis, keepdims=True)
+    return np.squeeze(top, axis=axis) + np.log(np.exp(x - top).sum(axis=axis))
 
 
 def log1p_exp(x: np.ndarray | float) -> np.ndarray:

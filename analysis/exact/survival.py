@@ -308,7 +308,7 @@ class SurvivalPosterior(Curves):
         self.axes = axes
         self._each = self._log_a(axes)
         self._joint = self._each.sum(axis=0) + self._log_prior(axes)
-        total = self.log_marginal_likelihood = log_sum_exp(self._joint)
+        total = self.log_marginal_likelihood = float(log_sum_exp(self._joint))
         self.elpd = total - np.array([log_sum_exp(self._joint - own) for own in self._each])
         self._weight = np.exp(self._joint - total)
         super().__init__([self._part(self._weight)])

@@ -195,15 +195,15 @@ class Fork:
 
     def counts(self, spec: dict, left_out: str = NOBODY) -> list[Count]:
         """k, n and the most it can be, of each study as a specification reads them."""
-        rows = self.rows(spec, left_out)
-        if not rows:
-            return []
-        facts = pd.DataFrame(rows)
-        if spec["not_seen"] == "left_out":
-            facts = facts.assign(n=facts["n_seen"], bound=facts["bound_seen"], not_counted=np.nan)
-        if spec["lower_bounds"] == "exact":
-            facts = facts.assign(bound="exact")
-        return list(zip(facts["k"], facts["n"], share_facts.most(facts).tolist(), strict=True))
+        counts = []
+        for row in self.rows(spec, left_out):
+            if spec["not_seen"] == "left_out":
+                seen = {"n": row["n_seen"], "bound": row["bound_seen"], "not_counted": np.nan}
+                row = row | seen
+            if spec["lower_bounds"] == "exact":
+                row = row | {"bound": "exact"}
+            counts.append((row["k"], row["n"], share_facts.most_of(row)))
+        return counts
 
     def offered(self) -> dict[str, list[str]]:
         """Levels that change something in this share, the headline's own first."""

@@ -9,9 +9,11 @@ zero. What would settle a harm is the patient-years until its bound falls under 
 from __future__ import annotations
 
 import re
+from itertools import product
 
 import numpy as np
 import pandas as pd
+from scipy import special
 
 from analysis import cohorts, exact, outcomes, priors, vocabulary
 from analysis.central import HIGH, central_of_draws
@@ -20,6 +22,7 @@ from analysis.evidence import Evidence, label_of
 from analysis.evidence.references import reference, renamed
 from analysis.exact import bounds
 from analysis.questions import APPROACHES
+from analysis.records import records
 from analysis.results import ALL
 from analysis.stages.result import StageResult, Tell, stage_result
 
@@ -262,7 +265,7 @@ def summary(evidence: Evidence, facts: pd.DataFrame) -> list[dict]:
     cause is asked) is neither counted nor silent: it stands apart as `other`.
     """
     studies = evidence.studies.set_index("study_id", drop=False)
-    eligible = harm_facts.patient_table(evidence).reset_index()
+    eligible = records(harm_facts.patient_table(evidence).reset_index())
     groups = cohorts.patient_groups(evidence.studies)
     names: dict[str, str] = {}
     approaches: dict[str, str] = {}
@@ -271,47 +274,48 @@ def summary(evidence: Evidence, facts: pd.DataFrame) -> list[dict]:
         if study["include"] == "yes" and (group not in names or study["cohort_role"] == "primary"):
             names[group] = label_of(study)
             approaches[group] = cohorts.approach(study["cell_class"])
+    treated = records(facts[facts["arm"].eq("treated")])
     made = []
-    for event in vocabulary.EVENT_CATEGORIES:
+    for event, relation, approach in product(vocabulary.EVENT_CATEGORIES, RELATIONS, APPROACHES):
         if event in harm_facts.NOT_COUNTED:
             continue
-        for relation in RELATIONS:
-            for approach in APPROACHES:
-                all_groups = eligible[eligible["patients"].map(approaches).eq(approach)]
-                own = facts[
-                    facts["event"].eq(event) & facts["relation"].eq(relation)
-                    & facts["approach"].eq(approach) & facts["arm"].eq("treated")
-                ]  # fmt: skip
-                precise, at_least = (own[own["bound"].eq(word)] for word in ("exact", "at_least"))
-                timed = precise[precise["patient_years"].gt(0)]
-                alone = bounds.rate_from_data_alone(timed["k"], timed["patient_years"], per=PER)
-                quiet = all_groups[~all_groups["patients"].isin(own["patients"])]
-                elsewhere = facts[
-                    facts["event"].eq(event) & facts["approach"].eq(approach)
-                    & facts["arm"].eq("treated")
-                ]  # fmt: skip
-                spoke = quiet["patients"].isin(elsewhere["patients"])
-                quiet, other = quiet[~spoke], quiet[spoke]
-                made.append({
-                    "event": event, "relation": relation, "approach": approach,
-                    "k_cohorts": len(precise), "n_patients": precise["n"].sum(),
-                    "events": precise["k"].sum(), "k_at_least": len(at_least),
-                    "n_at_least": at_least["n"].sum(), "events_at_least": at_least["k"].sum(),
-                    "patient_years": timed["patient_years"].sum(), "k_silent": len(quiet),
-                    "n_silent": quiet["n_at_risk"].sum(),
-                    "silent": ";".join(sorted(quiet["patients"].map(names))),
-                    "k_other": len(other), "n_other": other["n_at_risk"].sum(),
-                    "other": ";".join(sorted(other["patients"].map(names))),
-                    "upper_95": alone["upper95"], "upper_975": alone["upper975"],
-                    "source_rows": ";".join(own["source_rows"]),
-                })  # fmt: skip
+        told = [row for row in treated if row["event"] == event and row["approach"] == approach]
+        own = [row for row in told if row["relation"] == relation]
+        precise, at_least = ([row for row in own if row["bound"] == word]
+                             for word in ("exact", "at_least"))  # fmt: skip
+        timed = [row for row in precise if row["patient_years"] > 0]
+        alone = bounds.rate_from_data_alone(
+            [row["k"] for row in timed], [row["patient_years"] for row in timed], per=PER
+        )
+        counted = {row["patients"] for row in own}
+        heard = {row["patients"] for row in told}
+        rest = [row for row in eligible if approaches.get(row["patients"]) == approach
+                and row["patients"] not in counted]  # fmt: skip
+        quiet = [row for row in rest if row["patients"] not in heard]
+        other = [row for row in rest if row["patients"] in heard]
+        made.append({
+            "event": event, "relation": relation, "approach": approach,
+            "k_cohorts": len(precise), "n_patients": _total(precise, "n"),
+            "events": _total(precise, "k"), "k_at_least": len(at_least),
+            "n_at_least": _total(at_least, "n"), "events_at_least": _total(at_least, "k"),
+            "patient_years": _total(timed, "patient_years"), "k_silent": len(quiet),
+            "n_silent": _total(quiet, "n_at_risk"),
+            "silent": ";".join(sorted(names[row["patients"]] for row in quiet)),
+            "k_other": len(other), "n_other": _total(other, "n_at_risk"),
+            "other": ";".join(sorted(names[row["patients"]] for row in other)),
+            "upper_95": alone["upper95"], "upper_975": alone["upper975"],
+            "source_rows": ";".join(row["source_rows"] for row in own),
+        })  # fmt: skip
     return made
+
+
+def _total(rows: list[dict], name: str) -> float:
+    """The sum of what is known."""
+    return float(np.nansum([row[name] for row in rows]))
 
 
 def controls(facts: pd.DataFrame) -> list[dict]:
     """Harms counted in both arms of one cohort: risk difference (Jeffreys, by quadrature)."""
-    from scipy import stats
-
     made = []
     for (event, relation, cohort), part in facts.groupby(["event", "relation", "cohort"]):
         arms = {arm: rows.iloc[0] for arm, rows in part.groupby("arm")}
@@ -320,7 +324,7 @@ def controls(facts: pd.DataFrame) -> list[dict]:
         treated, control = arms["treated"], arms["control"]
         u = (np.arange(801) + 0.5) / 801
         p1, p0 = (
-            stats.beta(row["k"] + 0.5, row["n"] - row["k"] + 0.5).ppf(u)
+            special.betaincinv(row["k"] + 0.5, row["n"] - row["k"] + 0.5, u)
             for row in (treated, control)
         )
         difference = central_of_draws(p1[:, None] - p0[None, :])
