@@ -368,7 +368,7 @@ def one_curve(family, eta=3.0, theta=0.0, cure=0.0, sd=1e-3):
         shares = shares / shares.sum()
     weight = weight[None] * shares
     cells = curves.Cells(family, grid, np.array([theta]), logit_cure, weight)
-    return curves.Curves([curves.Part(cells, cells)])
+    return curves.Curves([curves.Part(cells, lambda: cells)])
 
 
 def test_times_and_areas_of_a_known_curve():

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -156,11 +156,23 @@ def _denser(
     return fine[live], np.moveaxis(values, -1, axis)
 
 
-class Part(NamedTuple):
-    """One family's curves: those of the typical study (eta = mu), and of a new one where known."""
+class Part:
+    """One family's curves: of the typical study (eta = mu), and of a new one.
 
-    mean_study: Cells
-    new_study: Cells | None = None
+    Parameters
+    ----------
+    mean_study : the typical study's.
+    new_study : gives those of a new one, when they are first asked for; None where not known.
+    """
+
+    def __init__(self, mean_study: Cells, new_study: Callable[[], Cells] | None = None):
+        self.mean_study, self._new_study = mean_study, new_study
+
+    @cached_property
+    def new_study(self) -> Cells:
+        if self._new_study is None:
+            raise ValueError("nothing is known of a new study")
+        return self._new_study()
 
 
 class Curves:

@@ -248,10 +248,18 @@ class SurvivalPosterior(Curves):
 
         Of a new study they say nothing.
         """
-        axes = self.axes
-        mean_study = np.zeros((axes.theta.size, axes.eta.size))
-        mean_study[:, axes.of_mu] = weight.T
-        return Part(self._cells(mean_study))
+        return Part(self._mean_study(weight))
+
+    def _mean_study(self, weight: np.ndarray) -> Cells:
+        """Curves of the typical study under probabilities (m, q) of mu and the shapes."""
+        found = np.zeros((self.axes.theta.size, self.axes.eta.size))
+        found[:, self.axes.of_mu] = weight.T
+        return self._cells(found)
+
+    def _new_study(self, weight: np.ndarray) -> Cells:
+        """Curves of a new study under probabilities (m, t, q) of mu, tau and the shapes."""
+        m, t, n = self.axes.kernel.shape
+        return self._cells(weight.reshape(m * t, -1).T @ self.axes.kernel.reshape(m * t, n))
 
     def _cells(self, weight: np.ndarray) -> Cells:
         """Curves with probabilities (q, n) of the shapes and of eta, up to a constant."""
@@ -311,20 +319,18 @@ class SurvivalPosterior(Curves):
         total = self.log_marginal_likelihood = float(log_sum_exp(self._joint))
         self.elpd = total - np.array([log_sum_exp(self._joint - own) for own in self._each])
         self._weight = np.exp(self._joint - total)
-        super().__init__([self._part(self._weight)])
+        new_study = self._new_study(self._weight)
+        super().__init__([Part(self._mean_study(self._weight.sum(axis=1)), lambda: new_study)])
         self.mu = GridDistribution(axes.mu[0], axes.step, self._weight.sum(axis=(1, 2)))
 
-    def _part(self, weight: np.ndarray) -> Part:
-        """The curves of probabilities (m, t, q) of mu, tau and the shapes."""
-        axes = self.axes
-        nodes = axes.mu.size * axes.tau.size
-        new_study = weight.reshape(nodes, -1).T @ axes.kernel.reshape(nodes, -1)
-        return self.typical(weight.sum(axis=1))._replace(new_study=self._cells(new_study))
-
     def without(self, study: str) -> Part:
-        """The typical study's curves of this family, refitted without one study."""
-        rest = self._joint - self._each[self.studies.index(study)]
-        return self.typical(np.exp(rest - rest.max()).sum(axis=1))
+        """The curves of this family refitted without one study."""
+
+        def weight() -> np.ndarray:  # worked out anew where it is asked for: it is large
+            rest = self._joint - self._each[self.studies.index(study)]
+            return np.exp(rest - rest.max())
+
+        return Part(self._mean_study(weight().sum(axis=1)), lambda: self._new_study(weight()))
 
     @cached_property
     def elpd_without(self) -> np.ndarray:
