@@ -79,9 +79,11 @@ def overalls(risk_of_bias: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         cohort, study_id, tool, outcome_family, overall (word), high (bool: counts as high risk),
-        deciding (the domains at the overall judgement, one space apart).
+        by_domain (bool: some domain has the overall judgement itself; else many concerns made it),
+        deciding (the domains that decide, one space apart).
     """
-    columns = ["cohort", "study_id", "tool", "outcome_family", "overall", "high", "deciding"]
+    columns = ["cohort", "study_id", "tool", "outcome_family", "overall", "high", "by_domain",
+               "deciding"]  # fmt: skip
     rows = []
     first: dict[tuple[str, str], dict] = {}
     domains: dict[tuple[str, str], dict[str, str]] = {}
@@ -92,10 +94,11 @@ def overalls(risk_of_bias: pd.DataFrame) -> pd.DataFrame:
     for (cohort, family), settled in domains.items():
         study, tool = (first[cohort, family][column] for column in ("study_id", "tool"))
         word = overall(tool, [settled[domain] for domain in v.RISK_DOMAINS[tool]])
-        at = word if word in settled.values() else "some_concerns"
+        by_domain = word in settled.values()
+        at = word if by_domain else "some_concerns"
         deciding = " ".join(d for d in v.RISK_DOMAINS[tool] if settled[d] == at)
-        rows.append((cohort, study, tool, family, word, word in HIGH, deciding))
-    return pd.DataFrame(rows, columns=columns).astype({"high": bool})
+        rows.append((cohort, study, tool, family, word, word in HIGH, by_domain, deciding))
+    return pd.DataFrame(rows, columns=columns).astype({"high": bool, "by_domain": bool})
 
 
 def lookup(risk_of_bias: pd.DataFrame) -> Mapping[tuple[str, str], str]:

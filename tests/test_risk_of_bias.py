@@ -81,6 +81,33 @@ def test_no_judged_cohort_is_low_overall(evidence):
     }
 
 
+@pytest.mark.parametrize(
+    ("words", "by_domain"),
+    [
+        ("some_concerns some_concerns some_concerns some_concerns low", False),
+        ("some_concerns some_concerns some_concerns some_concerns high", True),
+        ("low low low low high", True),
+    ],
+)
+def test_what_is_high_by_a_domain_is_told_from_what_many_concerns_make_high(
+    evidence, words, by_domain
+):
+    from types import SimpleNamespace
+
+    from analysis.report import chapters
+
+    table = evidence.risk_of_bias
+    one = table[(table["tool"] == "rob2") & (table["outcome_family"] == "objective")].head(5)
+    one = one.assign(settled=words.split())
+    (row,) = rb.overalls(one).to_dict("records")
+    assert (row["overall"], row["by_domain"]) == ("high", by_domain)
+    told = str(chapters.bias(SimpleNamespace(evidence=replace(evidence, risk_of_bias=one))))
+    counted = (
+        "1 is high by a domain; none by 4" if by_domain else "none is high by a domain; 1 by 4"
+    )
+    assert f"Of the 1 randomised cohort among them {counted} or more domains" in told
+
+
 def test_a_cohort_that_nobody_judged_counts_as_high_and_is_named(evidence):
     word = rb.of_studies(evidence, ["chen2016", "zang2022"], "objective")
     assert word[0] == rb.NOT_JUDGED and word[1] in v.RISK_JUDGEMENTS["rob2"]

@@ -354,10 +354,28 @@ def bias(results: Results) -> str:
     missing = risk_of_bias.not_judged(results.evidence)["cohort"].nunique()
     return (
         f"For objective outcomes {high} of {len(own)} judged cohorts are at high, serious or "
-        f"critical risk of bias, {none_or(low)} at low risk. For "
+        f"critical risk of bias, {none_or(low)} at low risk. {_why_high(own)} For "
         f"{some(missing, 'eligible cohort')} no judgement is settled for some outcome; that "
         "counts as high."
     )
+
+
+def _why_high(overall: pd.DataFrame) -> str:
+    """Which of the high judgements of randomised cohorts a domain makes, and which many concerns.
+
+    Parameters
+    ----------
+    overall : judgements of one family (`risk_of_bias.overalls`).
+    """
+    trials = overall[(overall["tool"] == "rob2") & overall["high"]]
+    domain = int(trials["by_domain"].sum())
+    return (
+        f"Of the {some(len(trials), 'randomised cohort')} among them {none_or(domain)} "
+        f"{verb(max(domain, 1), 'are', 'is')} high by a domain; "
+        f"{none_or(len(trials) - domain)} by {risk_of_bias.MANY_CONCERNS} or more domains with "
+        "some concerns alone."
+        if len(trials) else "No randomised cohort is among them."
+    )  # fmt: skip
 
 
 @said
