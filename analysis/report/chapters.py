@@ -372,7 +372,7 @@ def _why_high(overall: pd.DataFrame) -> str:
     return (
         f"Of the {some(len(trials), 'randomised cohort')} among them {none_or(domain)} "
         f"{verb(max(domain, 1), 'are', 'is')} high by a domain; "
-        f"{none_or(len(trials) - domain)} by {risk_of_bias.MANY_CONCERNS} or more domains with "
+        f"{none_or(len(trials) - domain)} by at least {risk_of_bias.MANY_CONCERNS} domains with "
         "some concerns alone."
         if len(trials) else "No randomised cohort is among them."
     )  # fmt: skip
