@@ -27,6 +27,7 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 from scipy.interpolate import CubicSpline
+from scipy.optimize import brentq
 
 from analysis import exact, priors
 from analysis.central import HIGH, LOW
@@ -625,19 +626,24 @@ def _summarise(parts: list[_Part], log_weight: np.ndarray, side: int) -> Summary
     spread = float(np.sqrt(weight @ (sd**2 + (mean - centre) ** 2)))
     used = [(w, part) for w, part in zip(weight, parts, strict=True) if w > 1e-9]
 
-    def cdf(at: np.ndarray) -> np.ndarray:
-        return sum(w * part.cdf(at) for w, part in used)
+    def cdf(at: float) -> float:
+        point = np.array([at])
+        return sum(w * float(part.cdf(point)[0]) for w, part in used)
 
-    wanted = np.array([LOW, HIGH])
     reach = max((abs(part.mean) + 12 * part.sd for _, part in used), default=0.0) + 1e-12
-    low, high = np.full(2, -reach), np.full(2, reach)
-    for _ in range(60):
-        middle = (low + high) / 2
-        over = cdf(middle) >= wanted
-        low, high = np.where(over, low, middle), np.where(over, middle, high)
-    ends = np.where(np.abs(high) < 1e-9 * reach, 0.0, high)
-    first, last = sorted(side * ends + 0.0)  # + 0.0: no negative zero
-    return Summary(side * centre + 0.0, spread, float(first), float(last))
+    ends = [_quantile(cdf, level, reach) for level in (LOW, HIGH)]
+    first, last = sorted(side * end + 0.0 for end in ends)  # + 0.0: no negative zero
+    return Summary(side * centre + 0.0, spread, first, last)
+
+
+def _quantile(cdf: Callable[[float], float], level: float, reach: float) -> float:
+    """Where a distribution inside (-reach, reach) reaches a level; models without an effect put
+    some of it at zero."""  # fmt: skip
+    near = 1e-9 * reach
+    if cdf(-near) < level <= cdf(near):
+        return 0.0
+    low, high = (near, reach) if cdf(near) < level else (-reach, -near)
+    return float(brentq(lambda at: cdf(at) - level, low, high, xtol=1e-14 * reach, rtol=1e-15))
 
 
 def statement(k: int, bf_bias: float) -> str:

@@ -90,12 +90,12 @@ def egger(y, se) -> Asymmetry:
     ------
     ValueError : fewer than three studies, or an impossible value.
     """
-    import statsmodels.api as sm
+    from statsmodels.regression.linear_model import OLS  # slow to load, and needed here only
 
     y, se = _checked(y, se)
     if _equal(se):
         return _silent(len(y), NO_FUNNEL)
-    fit = sm.OLS(y / se, sm.add_constant(1 / se)).fit()
+    fit = OLS(y / se, np.column_stack([np.ones(len(y)), 1 / se])).fit()
     low, high = fit.conf_int()[0]
     if not np.isfinite([low, high, fit.pvalues[0]]).all():
         return _silent(len(y), NO_ERROR)
