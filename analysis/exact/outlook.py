@@ -127,21 +127,26 @@ class Outlook:
         return self.given(np.empty((1, 0)), np.empty(0))
 
     def _given(self, y: np.ndarray, se: np.ndarray, threshold: float) -> tuple[np.ndarray, ...]:
-        log_like = np.zeros((len(y), *self.mass.shape))
-        for one, s in zip(y.T, se, strict=True):
-            variance = self.tau**2 + s**2
-            log_like -= 0.5 * (one[:, None] - self.mu)[:, None, :] ** 2 / variance[:, None]
-            log_like -= 0.5 * np.log(variance)[:, None]
-        log_like -= log_like.max(axis=(1, 2), keepdims=True)
-        weight = self.mass * np.exp(log_like)
-        weight /= weight.sum(axis=(1, 2), keepdims=True)
+        precision = 1.0 / (self.tau[:, None] ** 2 + se**2)
+        # The log likelihood of the results of a set is a quadratic in mu for each node of tau.
+        square = -0.5 * precision.sum(axis=1)[:, None] * self.mu**2
+        constant = 0.5 * (np.log(precision).sum(axis=1) - y**2 @ precision.T)
+        weight = (y @ precision.T)[:, :, None] * self.mu
+        weight += square
+        constant -= (weight.max(axis=2) + constant).max(axis=1, keepdims=True)
+        weight += constant[:, :, None]
+        np.exp(weight, out=weight)
+        weight *= self.mass
         of_mu = weight.sum(axis=1)
+        whole = of_mu.sum(axis=1, keepdims=True)
+        of_mu /= whole
         mean = of_mu @ self.mu
         cdf = np.cumsum(of_mu, axis=1) - 0.5 * of_mu
         low, high = self._quantiles(self.mu, cdf, (LOW, HIGH))
         below = self._at(self.mu, cdf, threshold)
         x, kernel = self._new_study
-        pred_low, pred_high = self._quantiles(x, weight.reshape(len(y), -1) @ kernel, (LOW, HIGH))
+        predicted = weight.reshape(len(y), -1) @ kernel / whole
+        pred_low, pred_high = self._quantiles(x, predicted, (LOW, HIGH))
         return mean, low, high, below, pred_low, pred_high
 
     @cached_property

@@ -51,6 +51,21 @@ class Side:
 
 
 @dataclass(frozen=True)
+class Judged:
+    """What is concluded after each of J sets of results.
+
+    p_good, clear : (J,) probability of the good direction; whether the interval excludes no effect.
+    case, cases : (J,) row of the table of those conclusions that differ: band, word, certainty,
+        imprecision, steps of certainty by domain.
+    """
+
+    p_good: np.ndarray
+    clear: np.ndarray
+    case: np.ndarray
+    cases: pd.DataFrame
+
+
+@dataclass(frozen=True)
 class Headline:
     """One controlled mean, and its randomised contrasts where there are any."""
 
@@ -179,12 +194,14 @@ def _value(headline: Headline, trials: Sequence[Mapping]) -> dict:
         after = _between(after, y, fine)
         after_random = None if after_random is None else _between(after_random, y, fine)
     now, now_random = side.outlook.now, other.outlook.now if other is not None else None
-    before = _judged(headline, about, now, now_random, n[:0], is_random[:0]).iloc[0]
+    judged_now = _judged(headline, about, now, now_random, n[:0], is_random[:0])
     then = _judged(headline, about, after, after_random or now_random, n, is_random)
-    other_than = {name: float(probability @ (then[name] != before[name])) for name in
+    before, cases = judged_now.cases.iloc[0], then.cases
+    chance = np.bincount(then.case, probability)
+    other_than = {name: float(chance @ (cases[name] != before[name])) for name in
                   ("band", "word", "certainty", "imprecision")}  # fmt: skip
-    rank = then["word"].map(words_of.rank) - words_of.rank(before["word"])
-    level = then["certainty"].map(certainty.LEVELS.index)
+    rank = cases["word"].map(words_of.rank) - words_of.rank(before["word"])
+    level = cases["certainty"].map(certainty.LEVELS.index)
     level = level - certainty.LEVELS.index(before["certainty"])
     return {
         **{k: v for k, v in headline.question.parts.items() if k != "design"},
@@ -192,31 +209,28 @@ def _value(headline: Headline, trials: Sequence[Mapping]) -> dict:
         "n_trials": len(trials), "n_patients": n.sum(), "n_randomised": int(is_random.sum()),
         "se": float(se[0]) if len(trials) == 1 else np.nan,
         "width_now": float(now.high[0] - now.low[0]), "width_after": width,
-        "p_good_now": before["p_good"], "p_other_band": other_than["band"],
-        "p_clear_now": float(before["clear"]), "p_clear_after": float(probability @ then["clear"]),
+        "p_good_now": judged_now.p_good[0], "p_other_band": other_than["band"],
+        "p_clear_now": float(judged_now.clear[0]), "p_clear_after": float(probability @ then.clear),
         "verdict_now": before["word"], "p_verdict_changes": other_than["word"],
-        "p_verdict_better": float(probability @ (rank < 0)),
-        "p_verdict_worse": float(probability @ (rank > 0)),
+        "p_verdict_better": float(chance @ (rank < 0)),
+        "p_verdict_worse": float(chance @ (rank > 0)),
         "certainty_now": before["certainty"], "p_certainty_changes": other_than["certainty"],
-        "p_certainty_better": float(probability @ (level > 0)),
-        "moved_by": " ".join(_moved_by(before, then, probability)),
+        "p_certainty_better": float(chance @ (level > 0)),
+        "moved_by": " ".join(_moved_by(before, cases, chance)),
         "imprecision_now": before["imprecision"],
         "p_imprecision_changes": other_than["imprecision"],
         "read_on": trials[0]["read_on"],
     }  # fmt: skip
 
 
-def _moved_by(before: pd.Series, then: pd.DataFrame, probability: np.ndarray) -> list[str]:
+def _moved_by(before: pd.Series, cases: pd.DataFrame, chance: np.ndarray) -> list[str]:
     """Domains of certainty with another step in most of the results in which certainty changes."""
-    changes = (then["certainty"] != before["certainty"]).to_numpy()
-    weight = float(probability[changes].sum())
-    if not weight > 0:
-        return []
+    changes = chance * (cases["certainty"] != before["certainty"]).to_numpy()
     return [
         domain
         for domain, now in before["steps"].items()
-        if probability[changes] @ [steps[domain] != now for steps in then["steps"][changes]]
-        > certainty.MOST * weight
+        if changes @ [steps[domain] != now for steps in cases["steps"]]
+        > certainty.MOST * changes.sum()
     ]
 
 
@@ -232,14 +246,14 @@ def _judged(
     after_random: After | None,
     n: np.ndarray,
     is_random: np.ndarray,
-) -> pd.DataFrame:
-    """Probability, band, word, certainty, imprecision and clearness after each set of results.
+) -> Judged:
+    """Probability, clearness, band, word, certainty and imprecision after each set of results.
 
     Certainty is judged on the randomised contrasts where those have a mean of two results, as the
     report does, else on the controlled ones. It depends on the figures only by whether the interval
     includes no effect and the prediction interval an important harm, and on the weights of the
     studies only by their being there; the word by the band of the probability: each combination is
-    judged once.
+    a case, and judged once.
     """
     side, other = headline.controlled, headline.randomised
     judged, figures, new = side, after, n
@@ -253,18 +267,15 @@ def _judged(
     harm = np.nan
     if about.important:
         harm = about.modelled(certainty.harm_of(about.important[0], about.neutral))
-    table = pd.DataFrame({
-        "p_good": good,
-        "band": np.searchsorted(CUTOFFS, good, side="right"),
-        "clear": (after.low > 0) | (after.high < 0),
-        "spans": np.broadcast_to((figures.low <= 0) & (figures.high >= 0), good.size),
-        "harmful": np.broadcast_to(about.good * (reach - harm) <= 0, good.size),
-    })  # fmt: skip
+    band = np.searchsorted(CUTOFFS, good, side="right")
+    spans = np.broadcast_to((figures.low <= 0) & (figures.high >= 0), good.size)
+    harmful = np.broadcast_to(about.good * (reach - harm) <= 0, good.size)
+    alike = np.column_stack([band, spans, harmful])
+    _, first, case = np.unique(alike, axis=0, return_index=True, return_inverse=True)
     row = {**judged.row, "n_patients": judged.row["n_patients"] + new.sum()}
     risk = (*judged.judgements, *(SOUND for _ in new))
-    alike = ["band", "spans", "harmful"]
-    found = {}
-    for place, case in table.drop_duplicates(alike).iterrows():
+    cases = []
+    for place in first:
         at = place if figures.low.size > 1 else 0
         shown = {name: about.shown(float(getattr(figures, attribute)[at])) for name, attribute in
                  (("ci_low", "low"), ("ci_high", "high"), ("pred_low", "pred_low"),
@@ -273,17 +284,18 @@ def _judged(
             body_of_effect(about, row, shown, (1.0,) * len(risk), risk, headline.share_silent)
         )
         grounds = words_of.Grounds(
-            probability=case["p_good"], certainty=level,
+            probability=float(good[place]), certainty=level,
             k_randomised=side.row["k_randomised"] + is_random.sum(),
             k_studies=side.row["k_studies"] + n.size, k_numbers=side.row["k_numbers"] + n.size,
         )  # fmt: skip
-        found[tuple(case[alike])] = {
-            "certainty": level, "word": words_of.verdict(words_of.EFFECT, grounds)[0],
+        cases.append({
+            "band": band[place], "certainty": level,
+            "word": words_of.verdict(words_of.EFFECT, grounds)[0],
             "imprecision": next(step.levels for step in taken if step.domain == "imprecision"),
             "steps": {step.domain: step.levels for step in taken},
-        }  # fmt: skip
-    states = pd.DataFrame([found[key] for key in zip(*(table[c] for c in alike), strict=True)])
-    return pd.concat([table, states], axis=1)
+        })  # fmt: skip
+    clear = (after.low > 0) | (after.high < 0)
+    return Judged(good, clear, case, pd.DataFrame(cases))
 
 
 __all__ = ["Headline", "Side", "typical_sd", "values"]
