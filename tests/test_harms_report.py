@@ -309,3 +309,17 @@ def test_a_judgement_of_some_patients_is_none_of_all(evidence):
         "treatment_related",
         "the source",
     )
+
+
+def test_patient_years_of_the_longest_follow_up_are_said_to_be_a_ceiling(tracked):
+    told = str(harms.exposure(tracked))
+    facts = tracked.rows("harm_facts", arm="treated", bound="exact")
+    facts = facts[facts["patient_years"] > 0]
+    assert f" of {len(facts)} exact counts that is the longest" in told
+    studies = tracked.evidence.studies
+    whole = SimpleNamespace(
+        rows=tracked.rows,
+        evidence=SimpleNamespace(studies=studies.assign(followup_kind="minimum")),
+    )
+    assert "ceiling" not in harms.exposure(whole)
+    assert harms.exposure(SimpleNamespace(rows=lambda *_, **__: facts.iloc[:0])) == ""

@@ -472,6 +472,30 @@ def silence_in_short(results) -> str:
     return f"Silence is not a zero. Groups that say nothing, from any cause: {words.listed(parts)}."
 
 
+CEILING = ("longest", "unstated")
+"""Kinds of follow-up that nobody, or not everybody, had in full."""
+
+
+@said
+def exposure(results) -> str:
+    """In how many exact counts the patient-years are a ceiling, and their bounds a floor."""
+    facts = results.rows("harm_facts", arm="treated", bound="exact")
+    facts = facts[facts["patient_years"] > 0]
+    if facts.empty:
+        return ""
+    studies = results.evidence.studies.set_index("study_id").loc[facts["study_id"]]
+    of_study = (facts["months"] - studies["followup_months"].to_numpy()).abs() <= 0.05
+    ceiling = int((of_study & studies["followup_kind"].isin(CEILING).to_numpy()).sum())
+    told = "Patient-years are the treated times the follow-up that is printed."
+    if not ceiling:
+        return told
+    return (
+        f"{told} In {words.of(ceiling, len(facts), 'exact count')} that is the longest of any "
+        "patient, or of a kind that is not told: there the patient-years are a ceiling, and a "
+        "bound that rests on them is a floor."
+    )
+
+
 @said
 def reconciled(results) -> str:
     """Why more events may be related to the treatment than there are of any cause.
