@@ -146,6 +146,28 @@ def test_quarto_numbers_captions_and_the_head_names_the_chapter(pages):
     assert heads[-1].endswith("Second chapter")
 
 
+def test_no_page_holds_but_one_or_two_rows_of_a_table(tmp_path):
+    """Tables of every length around that of a page, under a head or not."""
+    if not shutil.which("pdftotext"):
+        pytest.skip("poppler's pdftotext is not installed")
+    tables = []
+    for many in range(60, 100):
+        rows = [f"[row{number}], [words]," for number in range(many)]
+        if many % 2:
+            rows.insert(many // 2, "[#strong[Group]], [],")
+        tables.append("#pagebreak()\n#figure(table(columns: (30%, 70%), align: (left, left), "
+                      "table.header([Name], [Words],), table.hline(), "
+                      f"{''.join(rows)}), kind: table)")  # fmt: skip
+    look = LOOK.read_text(encoding="utf-8") + '#set page(paper: "a4", margin: 4cm)\n'
+    (tmp_path / "tables.typ").write_text(look + "\n".join(tables), encoding="utf-8")
+    typst.compile(str(tmp_path / "tables.typ"), output=str(tmp_path / "tables.pdf"))
+    done = subprocess.run(["pdftotext", "-layout", tmp_path / "tables.pdf", "-"], check=True,
+                          capture_output=True, text=True, encoding="utf-8")  # fmt: skip
+    held = [len(re.findall(r"\brow\d+\b", page)) for page in done.stdout.split("\f")]
+    held = [rows for rows in held if rows]
+    assert len(held) > 50 and min(held) >= 3
+
+
 # --- the header -----------------------------------------------------------------------------------
 
 

@@ -23,7 +23,7 @@ from analysis.report.text import said
 from analysis.vocabulary import INFUSION, ISLETS, RESET
 
 FOLDER = Path(__file__).resolve().parent
-WIDEST = 60
+WIDEST = 58
 """Letters of a line of the figure."""
 ROW = 20
 """Icons in a row."""
@@ -391,22 +391,38 @@ def icons(results, language: str = "en") -> Figure:
     drawn = arrays(results, language)
     if not drawn:
         return base.in_words("This run counts nobody.")
-    heights = [2.2 + -(-n // ROW) for _, _, n, _, _ in drawn]
-    figure, axes = base.new(0.5 + 0.185 * sum(heights))
-    y = 0.0
-    for (label, k, n, least, approach), height in zip(drawn, heights, strict=True):
-        told = fixed["least" if least else "count"].format(k=k, n=n)
-        words = textwrap.fill(f"{told} · {label}", WIDEST)
-        axes.text(-0.6, y, words, fontsize=style.SMALL, va="center", linespacing=1.0)
-        colour = style.APPROACH_COLOURS[approach]
-        people = np.arange(n)
-        for who, fill in ((people[:k], colour), (people[k:], style.WHITE)):
-            axes.plot(who % ROW, y + 1.1 + who // ROW, "o", ms=6.2, mec=colour, mfc=fill, mew=1)
-        y += height
-    axes.set_xlim(-0.8, ROW)
-    axes.set_ylim(y - 0.6, -0.8)
-    axes.set_axis_off()
+    figure, axes = base.new(1.0)
+    _draw_people(figure, axes, drawn, fixed, ROW)
+    figure.on_paper = lambda: _on_paper(figure, axes, drawn, fixed)  # type: ignore[attr-defined]
     made = _by_cells(results, text(language), "c_peptide_detectable")
     found = [fixed["title"].format(k=one.figures["k"], n=one.figures["n"], cells=cells)
              for cells, one, _ in made]  # fmt: skip
     return base.title(figure, _capital("; ".join(found)))
+
+
+def _draw_people(figure: Figure, axes, drawn: list, fixed: dict, row: int) -> None:
+    """Each count with its label above, `row` people a line."""
+    y = 0.0
+    for label, k, n, least, approach in drawn:
+        told = fixed["least" if least else "count"].format(k=k, n=n)
+        words = textwrap.fill(f"{told} · {label}", WIDEST * row // ROW)
+        above = 0.62 * words.count("\n")
+        axes.text(-0.6, y + above / 2, words, fontsize=style.SMALL, va="center", linespacing=1.0)
+        colour = style.APPROACH_COLOURS[approach]
+        people = np.arange(n)
+        for who, fill in ((people[:k], colour), (people[k:], style.WHITE)):
+            axes.plot(who % row, y + above + 1.05 + who // row, "o", ms=6.2, mec=colour, mfc=fill,
+                      mew=1)  # fmt: skip
+        y += 2.1 + above + -(-n // row)
+    figure.set_size_inches(figure.get_figwidth(), 0.5 + 0.185 * y)
+    axes.set_xlim(-0.8, row)
+    axes.set_ylim(y - 0.6, -0.8)
+    axes.set_axis_off()
+
+
+def _on_paper(figure: Figure, axes, drawn: list, fixed: dict) -> None:
+    """The same with twice as many people in a line."""
+    axes.clear()
+    figure.set_size_inches(style.PAPER_WIDTH, 1)
+    figure.set_layout_engine("constrained")
+    _draw_people(figure, axes, drawn, fixed, 2 * ROW)

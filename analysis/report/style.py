@@ -119,9 +119,11 @@ PRINTED = "image/svg+xml;print"
 """The kind of a figure that is laid out for paper, beside the one for screens."""
 TALL = 6.0
 """Inches from which panels that stand under each other stand in two columns on paper."""
-LINE, TALLEST, LEAST = 6.75, 4.4, 0.75
-"""Inches of a line of paper; inches above which a figure is made smaller there, but never by more
-than `LEAST`: its smallest type is then just over six points."""
+PAPER_WIDTH = 2 * WIDTH
+"""Inches for which figures are laid out for paper; all are then made smaller alike, so that the
+letters of one figure are as large as those of the next (just under seven points)."""
+LINE = 6.75
+"""Inches of a line of paper."""
 FIGURES_OF = {"html": "svg", "typst": "outlines", "docx": "png"}
 """How a figure is drawn for each of pandoc's writers that Quarto names."""
 
@@ -192,24 +194,42 @@ def as_png(figure: Figure, scale: float = 1.0) -> bytes:
         return file.getvalue()
 
 
-def side_by_side(figure: Figure) -> bool:
-    """Lay a column of panels out in two columns, as paper has room for; whether there was one."""
+def lay_out_for_paper(figure: Figure) -> None:
+    """Lay a figure out as wide as `PAPER_WIDTH`: as it says itself (`on_paper`), panels in two
+    columns where they are tall, any other stretched."""
+    own = getattr(figure, "on_paper", None)
+    if own is not None:
+        own()
+    elif not _in_two_columns(figure):
+        place = getattr(figure, "in_columns", None)
+        if place is not None:
+            place(1, PAPER_WIDTH)
+        else:
+            figure.set_size_inches(PAPER_WIDTH, figure.get_figheight())
+            figure.set_layout_engine("constrained")
+    entitle = getattr(figure, "entitle", None)
+    if entitle is not None:
+        entitle(PAPER_WIDTH)
+
+
+def _in_two_columns(figure: Figure) -> bool:
+    """Lay a tall column of panels out in two columns; whether there was one."""
     panels = figure.axes
+    if len(panels) < 2 or figure.get_figheight() < TALL:
+        return False
     place = getattr(figure, "in_columns", None)
-    if place is not None and len(panels) > 1 and figure.get_figheight() >= TALL:
-        place(2)
+    if place is not None:
+        place(2, PAPER_WIDTH)
         _label_below(panels)
         return True
     places = [axes.get_subplotspec() for axes in panels]
-    if len(panels) < 2 or not all(places) or places[0].get_gridspec().ncols > 1:
+    if not all(places) or places[0].get_gridspec().ncols > 1:
         return False
-    width, height = figure.get_size_inches()
-    if height < TALL:
-        return False
+    height = figure.get_figheight()
     column = places[0].get_gridspec()
     heights = column.get_height_ratios()
     pairs = [max(heights[i : i + 2]) for i in range(0, len(panels), 2)]
-    figure.set_size_inches(2 * width, height * sum(pairs) / sum(heights))
+    figure.set_size_inches(PAPER_WIDTH, height * sum(pairs) / sum(heights))
     grid = GridSpec(len(pairs), 2, figure=figure, height_ratios=pairs)
     for place, axes in enumerate(panels):
         axes.set_subplotspec(grid[place // 2, place % 2])
@@ -226,30 +246,20 @@ def _label_below(panels: list) -> None:
 
 
 def drawn(figure: Figure, kinds: Collection[str]) -> dict[str, str | bytes]:
-    """The figure in each of the ways of `figure_kinds`, by MIME type.
-
-    Where screens and paper show the same, it is drawn once.
-    """
+    """The figure in each of the ways of `figure_kinds`, by MIME type."""
     shown: dict[str, str | bytes] = {}
     if "svg" in kinds:
         shown["image/svg+xml"] = as_svg(figure)
     if {"print", "outlines", "png"} & set(kinds):
-        other = side_by_side(figure)
-        scale = paper_scale(figure)
+        lay_out_for_paper(figure)
+        scale = LINE / figure.get_figwidth()
         if "outlines" in kinds:
             shown["image/svg+xml"] = scaled(as_svg(figure), scale)
         if "print" in kinds:
-            drawn_already = None if other else shown.get("image/svg+xml")
-            shown[PRINTED] = scaled(str(drawn_already or as_svg(figure)), scale)
+            shown[PRINTED] = scaled(as_svg(figure), scale)
         if "png" in kinds:
             shown["image/png"] = as_png(figure, scale)
     return shown
-
-
-def paper_scale(figure: Figure) -> float:
-    """How much smaller a figure is on paper than it is drawn, so that it fits line and page."""
-    width, height = figure.get_size_inches()
-    return float(min(LINE / width, max(min(1.0, TALLEST / height), LEAST)))
 
 
 def scaled(svg: str, scale: float) -> str:

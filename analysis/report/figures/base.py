@@ -8,11 +8,12 @@ from __future__ import annotations
 import functools
 import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.transforms import Affine2D, blended_transform_factory
 
 from analysis.outcomes import Outcome
@@ -29,13 +30,21 @@ def new(height: float, width: float = style.WIDTH, **words) -> tuple[Figure, Axe
 
 def title(figure: Figure, finding: str) -> Figure:
     """The figure with what it shows as its title, on as many lines as that needs."""
-    figure.suptitle(broken(finding), x=0.01, ha="left", fontsize=style.TITLE, fontweight="bold")
+    words = figure.suptitle(broken(finding), x=0.01, ha="left", fontsize=style.TITLE,
+                            fontweight="bold")  # fmt: skip
+    figure.entitle = lambda width: words.set_text(broken(finding, width))  # type: ignore[attr-defined]
     return figure
 
 
-def broken(text: str, width: int = 54) -> str:
-    """A title on as many lines as it needs."""
-    return "\n".join(textwrap.wrap(text, width, break_long_words=False))
+LETTERS = 54
+"""Letters of a title in a line of a figure `style.WIDTH` inches wide."""
+
+
+def broken(text: str, width: float = style.WIDTH) -> str:
+    """A title on as many lines as it needs in a figure of this width (inches)."""
+    return "\n".join(
+        textwrap.wrap(text, int(LETTERS * width / style.WIDTH), break_long_words=False)
+    )
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,9 @@ class Rows:
 
     figure: Figure
     axes: Axes
+    end: float
+    behind: list[Text] = field(default_factory=list)
+    """The texts right of the plot, which ends at `end` points: they move where it grows."""
 
     def put(self, row: float, at: float, text: str, **words) -> None:
         """Text in a row, `at` points from the left edge of the figure."""
@@ -51,7 +63,9 @@ class Rows:
             Affine2D().scale(1 / 72) + self.figure.dpi_scale_trans, self.axes.transData
         )
         words = {"fontsize": style.SMALL, "va": "center", "ha": "left", "color": style.INK, **words}
-        self.axes.text(at, row, text, transform=place, clip_on=False, **words)
+        shown = self.axes.text(at, row, text, transform=place, clip_on=False, **words)
+        if at > self.end:
+            self.behind.append(shown)
 
 
 PAPER = {"facecolor": style.WHITE, "edgecolor": "none", "pad": 0.8}
@@ -62,18 +76,32 @@ ROW, FOOT = 22.5, 36.0
 
 def rows(count: float, between: tuple[float, float], finding: str, *, foot: float = FOOT) -> Rows:
     """A figure of `count` rows under a title; the axes lie `between` two places (points)."""
-    lines = broken(finding)
-    head = 6 + 12.5 * (lines.count("\n") + 1)
-    wide, high = 72 * style.WIDTH, head + ROW * count + foot
-    figure = Figure(figsize=(style.WIDTH, high / 72), layout="none")
     low, right = between
-    axes = figure.add_axes((low / wide, foot / high, (right - low) / wide, ROW * count / high))
+    figure = Figure(layout="none")
+    axes = figure.add_axes((0.1, 0.1, 0.8, 0.8))
     axes.set_ylim(count - 0.5, -0.5)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     axes.patch.set_visible(False)
-    figure.text(0, 1 - 2 / high, lines, va="top", fontsize=style.TITLE, fontweight="bold")
-    return Rows(figure, axes)
+    words = figure.text(0, 1, "", va="top", fontsize=style.TITLE, fontweight="bold")
+    grid = Rows(figure, axes, right)
+
+    def place(width: float) -> None:
+        """Title, plot and what stands right of it in a figure of this width: the plot grows."""
+        lines = broken(finding, width)
+        head = 6 + 12.5 * (lines.count("\n") + 1)
+        wide, high, more = 72 * width, head + ROW * count + foot, 72 * (width - style.WIDTH)
+        figure.set_size_inches(width, high / 72)
+        axes.set_position(
+            (low / wide, foot / high, (right + more - low) / wide, ROW * count / high)
+        )
+        words.set(text=lines, y=1 - 2 / high)
+        for text in grid.behind:
+            text.set_x(text.get_position()[0] + more)
+
+    place(style.WIDTH)
+    figure.on_paper = lambda: place(style.PAPER_WIDTH)  # type: ignore[attr-defined]
+    return grid
 
 
 def stack(
@@ -86,16 +114,16 @@ def stack(
     """
     figure = Figure(figsize=(style.WIDTH, 1), layout="none")
     panels = [figure.add_axes((0.1, 0.1 + 0.01 * i, 0.8, 0.01)) for i in range(len(heights))]
-    lines = broken(finding)
-    head = 6 + 12.5 * (lines.count("\n") + 1)
-    words = figure.text(0, 1, lines, va="top", fontsize=style.TITLE, fontweight="bold")
+    words = figure.text(0, 1, "", va="top", fontsize=style.TITLE, fontweight="bold")
 
-    def place(columns: int) -> None:
-        wide = 72 * style.WIDTH
+    def place(columns: int, width: float = style.WIDTH) -> None:
+        lines = broken(finding, width)
+        head = 6 + 12.5 * (lines.count("\n") + 1)
+        wide = 72 * width / columns
         tallest = [max(heights[i : i + columns]) for i in range(0, len(heights), columns)]
         high = head + sum(tallest) + gap * len(tallest) + foot
-        figure.set_size_inches(columns * style.WIDTH, high / 72)
-        words.set_y(1 - 2 / high)
+        figure.set_size_inches(width, high / 72)
+        words.set(text=lines, y=1 - 2 / high)
         for i, (axes, height) in enumerate(zip(panels, heights, strict=True)):
             row, column = divmod(i, columns)
             top = head + gap / 2 + sum(tallest[:row]) + gap * row
