@@ -8,24 +8,27 @@ multiverse and `diff` all ask here, so that a robustness analysis speaks of the 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import Any
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy import special
 
 from analysis import effects as effects_room
-from analysis import outcomes, vocabulary
+from analysis import outcomes, risk_of_bias, vocabulary
 from analysis.central import HIGH
 from analysis.effects import EffectsResult, Rules
 from analysis.effects.rules import SELECTING
 from analysis.effects.select import Candidates
 from analysis.effects.strata import in_stratum
 from analysis.evidence import Evidence
-from analysis.exact.contrasts import ContrastPosterior, ContrastPriors, fit
 from analysis.risk_of_bias import NOT_JUDGED
+
+if TYPE_CHECKING:
+    from analysis.exact.contrasts import ContrastPosterior
 
 APPROACHES = tuple(vocabulary.APPROACHES)
 POPULATIONS = tuple(word for word in vocabulary.POPULATIONS if word != "all")
@@ -35,7 +38,9 @@ REVIEW_STRATA = (("cell_infusion", "all"), ("all", "t1d"), ("all", "t2d"), ("all
 DESIGNS = vocabulary.CONTRASTED
 REGISTERED = ("prospective", "retrospective", "timing_not_seen", "none_found")
 """How a trial was registered, best first."""
-SIGNIFICANT = float(special.ndtri(HIGH))
+SIGNIFICANT = NormalDist().inv_cdf(HIGH)
+WORDS_SE = (0.5, 0.75, 1.5)
+"""Factors of the standard errors of results in words."""
 MEAN, STUDY, WORDS, NONE = "mean", "study", "words", "none"
 
 
@@ -167,9 +172,42 @@ def posterior_of(
     **choices: Any,
 ) -> ContrastPosterior:  # fmt: skip
     """The posterior of a question; `choices` go to `exact.contrasts.fit`."""
+    from analysis.exact.contrasts import ContrastPriors, fit  # rows are asked for without a fit
+
     chosen = body.rows(question, rules) if rows is None else rows
     prior = choices.pop("prior", None) or ContrastPriors.of(question.outcome)
     return fit(chosen, prior, teachers=body.teachers(question, rules), **choices)
+
+
+def variants(
+    body: Body, question: Question, judged: pd.DataFrame
+) -> Iterator[tuple[str, pd.DataFrame, Rules, dict]]:
+    """The analyses that stand beside a controlled mean: name, rows, rules, choices.
+
+    Those that leave the rows and the choices as they are, are not named.
+    """
+    rules, rows = body.rules, body.rows(question)
+    numbers = rows[rows["kind"].eq("numeric")]
+    if 0 < len(numbers) < len(rows):
+        yield "numbers_only", numbers.reset_index(drop=True), rules, {}
+        for factor in WORDS_SE:
+            yield f"words_se_{factor:g}", rows, rules, {"words_se": factor}
+    yield "robust", rows, rules, {"robust": True}
+    other_rules: dict[str, dict[str, Any]] = {
+        "strict_window": {"tolerance": 0.0},
+        "visit_open_out": {"visit_open": "out"},
+        "stated_measure": {"unstated_measure": "out"},
+        "with_untested": {"untested": True},
+        "all_nulls": {"all_nulls": True},
+    }
+    for name, change in other_rules.items():
+        changed = replace(rules, **change)
+        found = body.rows(question, changed)
+        if list(found["effect_id"]) != list(rows["effect_id"]):
+            yield name, found, changed, {}
+    sound = rows[~overall_risk(rows, question.outcome, judged).isin(risk_of_bias.HIGH)]
+    if len(sound) < len(rows):
+        yield "low_risk", sound.reset_index(drop=True), rules, {}
 
 
 def direction(rows: pd.DataFrame) -> np.ndarray:

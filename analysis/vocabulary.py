@@ -195,6 +195,16 @@ RETRACTED = {"none_found": "no retraction found", "yes": "retracted"}
 
 RISK_TOOLS = {"rob2": "RoB 2", "robins_i": "ROBINS-I"}
 
+CURVES = {
+    "exponential": "exponential",
+    "weibull": "Weibull",
+    "lognormal": "log-normal",
+    "loglogistic": "log-logistic",
+    "gompertz": "Gompertz",
+    "cure": "Weibull with a cured share",
+}
+"""Families of survival curves (`exact.families`), each with its name."""
+
 RISK_FAMILIES = {
     "objective": "laboratory values, time in range, engraftment",
     "insulin": "insulin dose, independence, partial remission and composites that name insulin",

@@ -11,7 +11,7 @@ import pytest
 from conftest import every
 
 from analysis import outcomes, questions, results, risk_of_bias
-from analysis.stages import completeness, headlines
+from analysis.stages import completeness
 
 ROOT = Path(__file__).resolve().parent.parent
 KIND = ["quantity", "variant", "method", "scale"]
@@ -137,7 +137,7 @@ def test_every_variant_of_the_tracked_run_is_the_one_the_evidence_gives(run_of, 
             continue
         stratum = {name: row[name] for name in ("outcome", "approach", "population")}
         question = questions.Question(**stratum, design="controlled")
-        wanted = {name: len(rows) for name, rows, _, _ in headlines.variants(body, question, judged)
+        wanted = {name: len(rows) for name, rows, _, _ in questions.variants(body, question, judged)
                   if name in of_facts}  # fmt: skip
         here = results.find(estimates, **stratum, design="controlled", quantity="mean",
                             scale=outcomes.get(row["outcome"]).scale)  # fmt: skip

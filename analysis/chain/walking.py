@@ -313,8 +313,6 @@ class Chains:
 
     def _effects_of(self, one: Mapping) -> pd.DataFrame:
         """The effects that stand in an estimate: those of its stratum, design and variant."""
-        from analysis.stages import headlines
-
         if one["design"] == ALL:
             return self.effects.iloc[:0]
         asked = questions.Question(*(one[part] for part in QUESTION))
@@ -323,7 +321,7 @@ class Chains:
             if asked not in self._variants:
                 self._variants[asked] = {
                     name: chosen for name, chosen, _, _ in
-                    headlines.variants(self._questions, asked, self._judged)
+                    questions.variants(self._questions, asked, self._judged)
                 }  # fmt: skip
             rows = self._variants[asked].get(one["variant"], rows)
         if one["cell_class"] != ALL:

@@ -21,23 +21,14 @@ import numpy as np
 from scipy import special
 
 from analysis.exact.logs import log1p_exp
+from analysis.vocabulary import CURVES
 
 Values = np.ndarray | float
 """A number, or an array that broadcasts against the others."""
 Curve = tuple[np.ndarray, np.ndarray]
 """log S and log(-dS/dy)."""
 
-FAMILIES = ("exponential", "weibull", "lognormal", "loglogistic", "gompertz", "cure")
-
-LABELS = {
-    "exponential": "exponential",
-    "weibull": "Weibull",
-    "lognormal": "log-normal",
-    "loglogistic": "log-logistic",
-    "gompertz": "Gompertz",
-    "cure": "Weibull with a cured share",
-    "average": "average of the families",
-}
+FAMILIES = tuple(CURVES)
 
 RESUMING = {"cure": "weibull"}
 """The family of those who resume, where a share never does (`with_cured`)."""

@@ -29,7 +29,7 @@ SHOWN = ("text/html", "text/markdown", "image/svg+xml", "image/svg+xml;print", "
 
 AHEAD = ("analysis.report.claims_page", "analysis.report.choices", "analysis.report.plain",
          "analysis.report.registered_text", "analysis.report.figures.registered",
-         "analysis.report.tables.registered", "analysis.stages.headlines",
+         "analysis.report.tables.registered",
          "IPython.core.interactiveshell")  # fmt: skip
 """What reports need, loaded while the process waits for its job."""
 

@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 
 from analysis import outcomes, vocabulary
-from analysis.exact.families import FAMILIES, LABELS
 from analysis.results.contract import (
     COUNT,
     NUMBER,
@@ -75,7 +74,7 @@ VARIANTS = {
     "with_bounds": "lower bounds beside exact counts",
     "exact_counts": "exact counts without lower bounds",
     "related": "events judged related to the treatment",
-    **{family: f"family of survival curves: {LABELS[family]}" for family in FAMILIES},
+    **{word: f"family of survival curves: {name}" for word, name in vocabulary.CURVES.items()},
     "stacked": "families weighed by how well each predicts a study left out",
 }
 METHODS = {

@@ -22,36 +22,16 @@ from analysis import exact
 from analysis.exact import survival
 from analysis.exact.curves import Curves, Part
 from analysis.exact.duration_likelihood import FactReading
-from analysis.exact.families import FAMILIES, LABELS
+from analysis.exact.families import FAMILIES
+from analysis.sensitivity.duration_choices import CHOICES, STACKED, TAU_PRIORS
 
 MONTHS = (12.0, 60.0)
 NOBODY = "none"
 FEWEST = 2
 DECIMALS = 5
-STACKED = "stacked"
 UNKNOWN = (0.0, 2.0)
 """Log odds of ever becoming free of which nothing is known: mean and SD."""
-READINGS = {
-    "protocol": "facts as the protocol reads them",
-    "ever_unknown": "number ever free not printed: nothing is known of it from other groups",
-    "ever_printed": "studies that do not print how many were ever free left out",
-    "longest_unfinished": "a longest duration that may have ended has not",
-    "longest_ended": "a longest duration that may have ended has",
-    "onset_at_once": "insulin stopped at treatment where the clock starts there",
-}
-TAU_PRIORS = {
-    "half_normal": "prior of tau as in the headline",
-    "narrow": "scale of the prior of tau halved",
-    "wide": "scale of the prior of tau doubled",
-}
 FACTORS = {"half_normal": 1.0, "narrow": 0.5, "wide": 2.0}
-CHOICES = {
-    "family": {STACKED: "families weighed by how well each predicts a study left out",
-               **{family: f"family of curves: {LABELS[family]}" for family in FAMILIES}},
-    "reading": READINGS,
-    "tau_prior": TAU_PRIORS,
-}  # fmt: skip
-"""Choices that are combined. Leaving a study out is combined with none of them."""
 QUANTITIES = (*(("survival", month) for month in MONTHS), ("median_duration", np.nan))
 Results = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
 

@@ -20,7 +20,7 @@ from analysis import outcomes
 from analysis.cohorts import in_population
 from analysis.effects import Rules
 from analysis.exact.families import FAMILIES
-from analysis.questions import APPROACHES, MEAN, REVIEW_STRATA, STRATA, WORDS
+from analysis.questions import APPROACHES, MEAN, REVIEW_STRATA, STRATA, WORDS, WORDS_SE
 from analysis.results import ALL
 from analysis.risk_of_bias import HIGH
 from analysis.sensitivity import duration_multiverse, share_multiverse
@@ -216,7 +216,7 @@ def _variants(tables: Tables, row: Mapping, rows: pd.DataFrame) -> Iterator[str]
     numbers = int(rows["kind"].eq("numeric").sum())
     if 0 < numbers < len(rows):
         yield "numbers_only"
-        yield from (f"words_se_{factor:g}" for factor in headlines.WORDS_SE)
+        yield from (f"words_se_{factor:g}" for factor in WORDS_SE)
     if rows["risk_of_bias"].isin(HIGH).any():
         yield "low_risk"
     low, high = Rules().window

@@ -9,9 +9,8 @@ a sensitivity. Beside each controlled mean stand the variants the protocol asks 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +18,6 @@ import pandas as pd
 from analysis import effects as effects_room
 from analysis import exact, outcomes, risk_of_bias
 from analysis.central import central
-from analysis.effects import Rules
 from analysis.evidence import Evidence
 from analysis.exact import contrast_classes
 from analysis.exact.contrast_classes import ClassPosterior
@@ -38,12 +36,11 @@ from analysis.questions import (
     overall_risk,
     posterior_of,
     told_as,
+    variants,
 )
 from analysis.results import estimate_id
-from analysis.risk_of_bias import HIGH
 from analysis.stages.result import StageResult, Tell, stage_result
 
-WORDS_SE = (0.5, 0.75, 1.5)
 DENSITY_POINTS = 81
 
 
@@ -192,37 +189,6 @@ def _scales(about: outcomes.Outcome) -> list[tuple[str, str, Callable]]:
 
 
 # --- variants --------------------------------------------------------------------------------
-
-
-def variants(
-    body: Body, question: Question, judged: pd.DataFrame
-) -> Iterator[tuple[str, pd.DataFrame, Rules, dict]]:
-    """The analyses that stand beside a controlled mean: name, rows, rules, choices.
-
-    Those that leave the rows and the choices as they are, are not named.
-    """
-    rules, rows = body.rules, body.rows(question)
-    numbers = rows[rows["kind"].eq("numeric")]
-    if 0 < len(numbers) < len(rows):
-        yield "numbers_only", numbers.reset_index(drop=True), rules, {}
-        for factor in WORDS_SE:
-            yield f"words_se_{factor:g}", rows, rules, {"words_se": factor}
-    yield "robust", rows, rules, {"robust": True}
-    other_rules: dict[str, dict[str, Any]] = {
-        "strict_window": {"tolerance": 0.0},
-        "visit_open_out": {"visit_open": "out"},
-        "stated_measure": {"unstated_measure": "out"},
-        "with_untested": {"untested": True},
-        "all_nulls": {"all_nulls": True},
-    }
-    for name, change in other_rules.items():
-        changed = replace(rules, **change)
-        found = body.rows(question, changed)
-        if list(found["effect_id"]) != list(rows["effect_id"]):
-            yield name, found, changed, {}
-    sound = rows[~overall_risk(rows, question.outcome, judged).isin(HIGH)]
-    if len(sound) < len(rows):
-        yield "low_risk", sound.reset_index(drop=True), rules, {}
 
 
 def _variants(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis import cohorts, outcomes, questions, registered, sensitivity
+from analysis import cohorts, outcomes, questions, registered
 from analysis.evidence import Evidence
 from analysis.questions import Body, Question, posterior_of
-from analysis.sensitivity.multiverse import common_effect
+from analysis.sensitivity import multiverse, refits
+from analysis.sensitivity.nullify import bias_to_nullify
 from analysis.stages.result import StageResult, Tell, stage_result
 
 FEWEST_PATIENTS = 4
@@ -34,22 +35,22 @@ def run(evidence: Evidence, *, progress: Tell = lambda part: None) -> StageResul
             continue
         progress(f"{question.outcome}, {question.population}")
         whole = posterior_of(body, question)
-        without = sensitivity.leave_one_out(body, question)
+        without = refits.leave_one_out(body, question)
         tables["leave_one_out"] += without
-        tables["cumulative"] += sensitivity.cumulative(body, question)
-        tables["influence"] += sensitivity.influence(question, body.rows(question), whole, without)
-        tables["prior_grid"] += sensitivity.prior_grid(body, question, whole)
-        tables["power_scaling"] += sensitivity.power(question, whole)
-        tables["bias_to_nullify"].append(sensitivity.bias_to_nullify(question, whole))
+        tables["cumulative"] += refits.cumulative(body, question)
+        tables["influence"] += refits.influence(question, body.rows(question), whole, without)
+        tables["prior_grid"] += refits.prior_grid(body, question, whole)
+        tables["power_scaling"] += refits.power(question, whole)
+        tables["bias_to_nullify"].append(bias_to_nullify(question, whole))
         nulls = silent_nulls(evidence, body, question)
         nulls = nulls[~nulls["patients"].isin(body.rows(question)["patients"])]
         if len(nulls):
             estimates += _with_nulls(body, question, nulls)
-        table, levels_of = sensitivity.explore(body, question, whole, nulls)
+        table, levels_of = multiverse.explore(body, question, whole, nulls)
         specs.append(table)
         levels.append(levels_of)
-        tables["standing"].append(sensitivity.standing(table, question))
-        tables["common_effect"].append(common_effect(body, question, whole))
+        tables["standing"].append(multiverse.standing(table, question))
+        tables["common_effect"].append(multiverse.common_effect(body, question, whole))
     joined = {"multiverse": _joined(specs), "multiverse_levels": _joined(levels)}
     return stage_result(estimates, {**tables, **joined})
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from analysis.results.contract import COUNT, FLAG, NUMBER, TEXT, WORD, column, declare
 from analysis.results.estimates import APPROACHES, POPULATIONS
-from analysis.sensitivity import duration_multiverse
+from analysis.sensitivity import duration_choices
 
 WHO = (
     column("approach", WORD, "what is done", words=APPROACHES),
@@ -191,7 +191,7 @@ DURATION_MULTIVERSE = declare(
         *WHO,
         column("spec", COUNT, "number of the specification"),
         *(column(choice, WORD, f"level of the choice {choice}", words=levels)
-          for choice, levels in duration_multiverse.CHOICES.items()),
+          for choice, levels in duration_choices.CHOICES.items()),
         column("left_out", WORD, "the study left out; none for all studies"),
         *FIGURES,
     ),

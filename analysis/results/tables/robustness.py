@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from analysis.results.contract import COUNT, FLAG, NUMBER, TEXT, WORD, column, declare
 from analysis.results.estimates import DESIGNS, STRATUM
-from analysis.sensitivity.multiverse import CHOICES
+from analysis.sensitivity.effect_choices import CHOICES
 
 DESIGN = column("design", WORD, "which contrasts", words=DESIGNS)
 KEY = (*(c.name for c in STRATUM), "design")

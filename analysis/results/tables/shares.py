@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from analysis.results.contract import COUNT, FLAG, NUMBER, TEXT, WORD, column, declare
 from analysis.results.estimates import ALL, STRATUM
-from analysis.sensitivity import share_multiverse
+from analysis.sensitivity import share_choices
 from analysis.vocabulary import CELL_CLASSES
 
 SHARE_FACTS = declare(
@@ -83,7 +83,7 @@ SHARE_MULTIVERSE = declare(
         *WHICH,
         column("spec", COUNT, "number of the specification"),
         *(column(choice, WORD, f"level of the choice {choice}", words=levels)
-          for choice, levels in share_multiverse.CHOICES.items()),
+          for choice, levels in share_choices.CHOICES.items()),
         column("left_out", WORD, "the study left out; none for all studies"),
         column("k_studies", COUNT, "cohorts counted"),
         column("n_patients", COUNT, "patients of the denominator"),
@@ -92,7 +92,7 @@ SHARE_MULTIVERSE = declare(
         column("ci_low", NUMBER, "lower end of the 95 % interval"),
         column("ci_high", NUMBER, "upper end of the 95 % interval"),
         column("conclusion", WORD, "interval above one half, below it, open, or no study left",
-               words=share_multiverse.CONCLUSIONS),
+               words=share_choices.CONCLUSIONS),
     ),
     (*WHOSE, "spec"),
 )  # fmt: skip
