@@ -245,9 +245,9 @@ RISK_JUDGEMENTS = {
 """Judgements of each tool, from best to worst; no information stands apart."""
 
 REGISTERED = {
-    "prospective": "registered by the month of the start",
+    "prospective": "registered in time",
     "retrospective": "registered after the start",
-    "timing_not_seen": "registered, when not seen",
+    "timing_not_seen": "registered, date not seen",
     "none_found": "no registration found",
 }
 

@@ -40,7 +40,7 @@ DEFINITIONS = (
     r"where the first number is the larger", r"fewer than two results are left",
     r"years or more", r"no benefit of an immune reset", r"[Cc]lear benefit", r"chance of benefit",
     r"^Benefits$",
-    r"predicts the studies better", r"predict them clearly better",
+    r"predicts the studies (better|worse)", r"predict them clearly better",
     r"outside lower center",
     r"(upper|lower) (right|left|center)", r"Takes the mean away", r"More than half counts",
     r'class="more"', r"^k_(better|worse)$|_(better|worse)$",
@@ -169,8 +169,10 @@ def falling(match) -> bool:
 
 def predicts(match) -> bool:
     """A curve is said to predict better where its gain is clear: two standard errors."""
-    clear = number(match["gain"]) > 2 * number(match["error"])
-    return clear == (not match["not"])
+    gain, error = number(match["gain"]), number(match["error"])
+    if match["word"] == "worse":
+        return gain < -2 * error
+    return (gain > 2 * error) == (not match["not"])
 
 
 def fewer(match) -> bool:
@@ -187,8 +189,8 @@ BOUND = {
     r"(?P<k>\d+|none) clearly (?P<good>higher|lower), (?:\d+|none) without a clear difference, "
     r"(?:\d+|none) clearly "
     r"(?P<bad>higher|lower)": lambda m: m["good"] != m["bad"],
-    rf"(?P<not>not )?predicts? (?:the studies|them clearly) better than .*? densities "
-    rf"(?P<gain>{NUMBER}), standard error (?P<error>{NUMBER})": predicts,
+    rf"(?P<not>not )?predicts? (?:the studies|them clearly) (?P<word>better|worse) than "
+    rf".*? densities (?P<gain>{NUMBER}), standard error (?P<error>{NUMBER})": predicts,
     r"(?P<way>up|down) (?:one|two): (?P<why>cannot happen)?":
         lambda m: (m["way"] == "up") == bool(m["why"]),
     r"at least as favourable": None,

@@ -323,13 +323,13 @@ def test_a_headline_outside_nine_of_ten_of_its_analyses_says_what_most_find(run)
     ):
         other = replace(place, headline=headline, low=low, high=high, median=-0.4)
         assert said in other.apart and bool(said) == bool(other.apart)
-        assert (said or "nine of ten analyses: −0.80 to 0.10") in other.on_face
+        assert (said or "nine of ten analyses give −0.80 to 0.10") in other.on_face
         assert said in other.words
 
 
 def test_numbers_alone_and_the_place_stand_on_the_face_of_a_card(run, face):
     line = face["Cell infusion, type 2: HbA1c against controls"]
-    assert "umbers alone −0.40" in line.face and "ine of ten analyses: " in line.face
+    assert "umbers alone −0.40" in line.face and "ine of ten analyses give " in line.face
     shown = re.sub(r"<details.*?</details>", "", page_one.cards(run)._repr_html_(), flags=re.S)
     assert line.face in shown and line.face in page_one.cards(run).text
 

@@ -87,7 +87,7 @@ def test_when_we_will_know_is_told_by_trials_with_a_control_group(told):
     assert "4 trials" in said and "3 state a control group" in said
     assert "the next is due in May 2027 and the last in February 2029; 1 is past the date" in said
     assert "The largest has 120 patients, fewer than the 400" in said
-    assert "islet replacement and immune reset no such trial" in said
+    assert "No trial of islet replacement or immune reset states one" in said
     assert "28 November 2026" in said
 
 
@@ -108,7 +108,7 @@ def test_large_trials_and_all_approaches_drop_the_reservations(told):
             due("2028-01", cell_class="psc_islet"),
         )
     )  # fmt: skip
-    assert "fewer than" not in said and "no such trial" not in said and "past" not in said
+    assert "fewer than" not in said and "states one" not in said and "past" not in said
 
 
 def test_without_a_control_group_no_answer_is_in_sight(told):
@@ -183,7 +183,10 @@ def test_trials_never_told_are_counted_three_ways_and_the_largest_is_named(told)
     assert "NCT00000001, holds 500" in said and "cell infusion: 2 of 4" in said
 
 
-@pytest.mark.parametrize(("silent", "steps"), [(300.0, "1 of 1"), (10.0, "0 of 1")])
+@pytest.mark.parametrize(
+    ("silent", "steps"),
+    [(300.0, "so it is for cell infusion in type 1 diabetes"), (10.0, "for none.")],
+)
 def test_more_than_half_of_the_patients_untold_counts_for_certainty(told, silent, steps):
     said = text.selective(told({"n_actual": silent}, {"n_actual": 100.0, "results": "published"}))
     assert steps in said

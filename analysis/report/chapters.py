@@ -94,7 +94,7 @@ def result(results: Results, outcome: str, approach: str, population: str) -> st
             else f"{number(mean['mean'], about.digits)}{about.suffix}")  # fmt: skip
     compared = about.noun if about.is_ratio else f"the difference in {about.noun}"
     text = (
-        f"Against control groups {compared} came to **{what}** (95 % credible interval "
+        f"Against control groups {compared} came to **{what}** (95 % interval "
         f"{interval(mean['ci_low'], mean['ci_high'], about.digits)}; "
         f"{base(row['k_studies'], row['n_patients'])}); a new study may find "
         f"{interval(mean['pred_low'], mean['pred_high'], about.digits)}"
@@ -297,8 +297,8 @@ def flow(results: Results) -> str:
         f"Left out of every effect are {listed(told)}. Of the effects, one speaks for each group "
         "of patients, outcome and comparison: the others are other visits, measures or reports of "
         "the same patients, changes without controls soon after diagnosis (shown apart), "
-        "subgroups, single patients, and nulls that stand outside the headline; these are never "
-        "pooled."
+        "subgroups, single patients, and nulls that stand outside the headline: none of them is in "
+        "a headline."
     )
 
 
@@ -385,8 +385,9 @@ def standing(results: Results) -> str:
     if not table:
         return "No headline has a mean."
     clear_ = [row["share_good_clear"] for row in table]
+    k = [row["n_usable"] for row in table]
     return (f"A clear benefit is found in {percent(min(clear_))} to {percent(max(clear_))} of the "
-            "analyses of a headline.")  # fmt: skip
+            f"{count(min(k))} to {count(max(k))} analyses of a headline.")  # fmt: skip
 
 
 @said
@@ -497,6 +498,10 @@ def never_resuming(results: Results, approach: str) -> str:
     if gain.sum() > CLEARLY * error:
         return (f"A curve on which some never need insulin again predicts the studies better than "
                 f"the same curve without them ({compared}): {share} would not.")  # fmt: skip
+    if gain.sum() < -CLEARLY * error:
+        return (f"A curve on which some never need insulin again predicts the studies worse than "
+                f"the same curve without them ({compared}); so nothing here says that some do. "
+                f"With it, the share is {share}.")  # fmt: skip
     before = percent_interval(row["never_prior_low"], row["never_prior_high"])
     return (
         "Whether some never need insulin again cannot be told from these studies: a curve with "
@@ -580,7 +585,7 @@ def _share(results: Results, outcome: str, approach: str, population: str,
     text = f"{text})" + (f", given {given}" if given else "")
     if outcome == "free_of_severe_hypoglycaemia":
         had = harms.stated(results, "severe_hypoglycaemia", approach, population)
-        text += f"; who had one, of all groups of the approach that say so: {had}" if had else ""
+        text += f"; severe hypoglycaemia, where told: {had}" if had else ""
     return text
 
 
@@ -618,13 +623,13 @@ def levels_reached(results: Results) -> str:
 
 @said
 def withheld(results: Results) -> str:
-    """Fits whose sampler did not pass its gate, where there are any."""
+    """Fits whose sampler did not converge, where there are any."""
     found = results.manifest.get("withheld", [])
     if not found:
-        return "Every sampled fit passed its gate."
+        return "Every sampled fit converged."
     names = listed([f"{entry['fit']} ({entry['reason']})" for entry in found])
-    whose = verb(len(found), "their samplers did not pass their gates",
-                 "its sampler did not pass its gate")  # fmt: skip
+    whose = verb(len(found), "their samplers did not converge",
+                 "its sampler did not converge")  # fmt: skip
     return f"Withheld, because {whose}: {some(len(found), 'sampled fit')}: {verbatim(names)}."
 
 

@@ -233,7 +233,7 @@ def table(results) -> Table:
                 "Figure (95 % interval)": "–" if beyond else with_interval(row),
                 "Behind it": behind(row) if row.k_studies else "–",
                 "Asked": f"{row.estimand}; {row.threshold}" if row.threshold else row.estimand,
-                "Mind": "; ".join(filter(None, mind)) or "–",
+                "Note": "; ".join(filter(None, mind)) or "–",
                 "Rests on": words_of,
             }
         )

@@ -81,6 +81,8 @@ MODELS = {
     "heterogeneity": "every continuous outcome",
     "ever_independent": "ever free of insulin",
     "duration": "duration of insulin independence",
+    "exponential": "exponential curve",
+    "gompertz": "Gompertz curve",
     "safety": "harms",
     "selection": "models of publication bias",
     "sensitivity": "sensitivity",
@@ -99,7 +101,7 @@ def told(column: str, cell: object) -> str:
 def spoken(words: str) -> str:
     """A name made of raw words, one after the other, in the reader's: `HbA1c, cell infusion`."""
     found = []
-    for word in words.split():
+    for word in words.replace("ever insulin-free", "ever_independent").split():
         known = outcomes.OUTCOMES.get(word) or outcomes.OUTCOMES.get(f"{outcomes.HARM}_{word}")
         found.append(
             known.title if known

@@ -552,7 +552,8 @@ class Standing:
         """The place in few words, for the face of a card."""
         if self.apart:
             return self.apart
-        return f"nine of ten {self.of}: {self.band.removeprefix('from ').removesuffix(' of 100')}"
+        ways = {"counts": "ways to count", "curves": "curves"}.get(self.of, "analyses")
+        return f"nine of ten {ways} give {self.band.removeprefix('from ')}"
 
     @property
     def is_share(self) -> bool:
@@ -708,9 +709,9 @@ class Level:
 
     @property
     def told(self) -> str:
-        """`1.27 nmol/L in 12 patients at 12 months (Reichman 2025, read second-hand)`."""
+        """`1.27 nmol/L in 12 patients at 12 months (Reichman 2025, this number second-hand)`."""
         who = words.some(self.n, "single patient" if self.alone else "patient")
-        source = ", read second-hand" if self.second_hand else ""
+        source = ", this number second-hand" if self.second_hand else ""
         month = words.some(self.month, "month")
         return f"{self.ends} nmol/L in {who} at {month} ({words.study(self.label)}{source})"
 

@@ -73,10 +73,10 @@ def when(results: Results) -> str:
         size += f", fewer than the {certainty.FEW_PATIENTS} that count as enough"
     without = [vocabulary.APPROACHES[name] for name in vocabulary.APPROACHES
                if name not in set(controlled["approach"])]  # fmt: skip
-    bare = f" Of {' and '.join(without)} no such trial is under way." if without else ""
+    bare = f" No trial of {' or '.join(without)} states one." if without else ""
     return (f"Of the {some(len(trials), 'trial')} registered as under way or planned, "
             f"{len(controlled)} {verb(len(controlled), 'state', 'states')} a control group: "
-            f"{told}. {size}.{bare} The registry was read on {day}.")  # fmt: skip
+            f"{told}.{bare} {size}. The registry was read on {day}.")  # fmt: skip
 
 
 def _dates_ahead(controlled: pd.DataFrame) -> list[str]:
@@ -281,10 +281,12 @@ def selective(results: Results) -> str:
         f"{percent(row.share_patients_silent)}"
         for row in table.itertuples()
     ]
-    steps = int((table["share_patients_silent"] > certainty.MOST).sum())
+    most = table[table["share_patients_silent"] > certainty.MOST]
+    steps = [f"{vocabulary.APPROACHES[row.approach]} in {vocabulary.POPULATIONS[row.population]}"
+             for row in most.itertuples()]  # fmt: skip
     return (
         f"Of the patients of such trials, untold are: {listed(told)}. More than half "
-        f"counts for a step of certainty: so it is in {count(steps)} of {len(table)}."
+        f"counts for a step of certainty: so it is for {listed(steps) or 'none'}."
     )
 
 

@@ -171,11 +171,14 @@ def witnesses(results: Results) -> Table:
             "Mean, sampled": number(row["mean_nuts"], 3),
             "95 % interval, quadrature": interval(row["q025_exact"], row["q975_exact"], 3),
             "95 % interval, sampled": interval(row["q025_nuts"], row["q975_nuts"], 3),
-            "Worst gap, of what is allowed": number(row["worst_gap"]), "Silent": row["silent"],
+            "Worst gap, of what is allowed": number(row["worst_gap"]), "Not sampled": row["silent"],
         }
         for row in records(results.table("witness"))
     ]  # fmt: skip
-    return grid(pd.DataFrame(rows), ("Mean, quadrature", "Mean, sampled",
+    shown = pd.DataFrame(rows)
+    if shown["Not sampled"].eq("").all():
+        shown = shown.drop(columns="Not sampled")
+    return grid(shown, ("Mean, quadrature", "Mean, sampled",
                                      "Worst gap, of what is allowed"), tools=True,
                 under="Fit")  # fmt: skip
 

@@ -53,7 +53,7 @@ def numbers(results: Results, outcome: str, approach: str, population: str) -> T
             "New study": interval(row["pred_low"], row["pred_high"], about.digits),
             "Better": "–" if good is None else chance(good["mean"]),
             "Studies": count(row["k_studies"]),
-            "Patients": count(row["n_patients"]), "Mind": row["note"],
+            "Patients": count(row["n_patients"]), "Note": row["note"],
         })  # fmt: skip
         ids.append(row["id"])
     return grid(pd.DataFrame(rows), ("Mean", "Studies", "Patients", "Better"), ids=ids,
