@@ -10,7 +10,7 @@ moments of c alone, whatever the nodes of c.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -71,7 +71,7 @@ class Cells:
         live = _live(weight.sum(axis=(0, 1)))
         self.eta, self.theta, self.logit_cure = eta[live], theta[shapes], logit_cure
         self.weight = weight[shapes, :, live] / weight.sum()
-        self._cut_off = (live.start, eta.size - live.stop)
+        self._integral = _integral(eta.size)[live, live]
 
     def moments(self, months: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean of S(t) and of its square, at each month."""
@@ -133,11 +133,16 @@ class Cells:
             theta, weight = _denser(theta, weight, 0, FINER[endless])
         elif logit_cure is not None:
             logit_cure, weight = _denser(logit_cure, weight, 1, FINER["logit_cure"])
-        below = cumulative(np.pad(weight, [(0, 0), (0, 0), self._cut_off]))
-        below = below[..., self._cut_off[0] :][..., : self.eta.size]
+        below = weight @ self._integral
         first, last, rise = weight[..., :-1], weight[..., 1:], np.diff(below)
         table = (below[..., :-1], first, 3 * rise - 2 * first - last, first + last - 2 * rise)
         return theta[:, None], logit_cure, np.array([values.ravel() for values in table])
+
+
+@lru_cache(maxsize=64)
+def _integral(n: int) -> np.ndarray:
+    """(n, n) the matrix by which values at even steps become their integrals to each step."""
+    return cumulative(np.eye(n))
 
 
 def _live(mass: np.ndarray) -> slice:

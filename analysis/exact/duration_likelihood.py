@@ -23,7 +23,8 @@ from scipy import special
 from scipy.interpolate import CubicSpline
 
 from analysis.exact.families import RESUMING, log_density, log_survival, with_cured
-from analysis.exact.logs import log1mexp, log_difference
+from analysis.exact.grid import EvenPolynomials
+from analysis.exact.logs import log1mexp, log_difference, log_sum_exp
 from analysis.records import records
 
 KINDS = (
@@ -160,7 +161,11 @@ def split_log_likelihood(
     def averaged(read: Callable[[float], np.ndarray], t: float, origin: bool) -> np.ndarray:
         since = np.maximum(t - onset, SHORTEST) if origin else [max(t, SHORTEST)]
         values = [read(float(np.log(x))) for x in since]
-        return values[0] if len(values) == 1 else special.logsumexp(values, 0) - np.log(len(values))
+        return (
+            values[0]
+            if len(values) == 1
+            else log_sum_exp(np.array(values), 0) - np.log(len(values))
+        )
 
     def log_s(t: float, origin: bool) -> np.ndarray:
         if t <= 0:
@@ -300,8 +305,7 @@ def study_log_likelihood(
         0
     ]
     table = _ever_table(patients, least, parts.through, *ever)
-    odds = np.clip(gone - stay, -TABLE_END, TABLE_END)
-    return np.maximum(parts.sure + table(odds), IMPOSSIBLE)
+    return np.maximum(parts.sure + table(gone - stay), IMPOSSIBLE)
 
 
 def _ever_nodes(mean: float, sd: float) -> tuple[np.ndarray, np.ndarray]:
@@ -312,7 +316,9 @@ def _ever_nodes(mean: float, sd: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 @lru_cache(maxsize=256)
-def _ever_table(patients: int, least: int, through: float, mean: float, sd: float) -> CubicSpline:
+def _ever_table(
+    patients: int, least: int, through: float, mean: float, sd: float
+) -> EvenPolynomials:
     """Log likelihood of those who became free and those unresolved, the probability of becoming
     free integrated out, by the log odds of being free no longer."""
     logit_ever, log_w = _ever_nodes(mean, sd)
@@ -320,7 +326,8 @@ def _ever_table(patients: int, least: int, through: float, mean: float, sd: floa
     grid = np.linspace(-TABLE_END, TABLE_END, 801)
     log_gone = -np.logaddexp(0.0, -grid)[:, None]
     value = through * log_ever + log_unresolved(patients, least, log_ever, log_never, log_gone)
-    return CubicSpline(grid, special.logsumexp(value + log_w, axis=1))
+    spline = CubicSpline(grid, log_sum_exp(value + log_w, axis=1))
+    return EvenPolynomials(-TABLE_END, grid[1] - grid[0], spline.c)
 
 
 def by_study(facts: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:

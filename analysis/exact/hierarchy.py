@@ -377,9 +377,9 @@ class Hierarchy:
         seen = theta[share > 1e-12]
         points = np.linspace(seen.min() - h, seen.max() + h, EFFECT_POINTS)
         spread = np.maximum(tau, h)
-        z = (points[:, None] - mu) / spread
-        log_prior = -0.5 * z * z + (np.log(weight) - log_a - np.log(spread))
-        log_density = study.value(points) + log_sum_exp(log_prior, axis=1)
+        share = np.log(weight) - log_a - np.log(spread)
+        log_prior = [log_sum_exp(share - 0.5 * ((point - mu) / spread) ** 2) for point in points]
+        log_density = study.value(points) + log_prior
         density = np.exp(log_density - log_density.max())
         found = GridDistribution(points[0], points[1] - points[0], density, scale)
         found.mean, found.sd = mean, sd

@@ -275,13 +275,15 @@ class SurvivalPosterior(Curves):
         """(k, m, t, q) log likelihood of each study given mu, tau and the shape."""
         tables, top = self._tables(axes, told, ever, reading)
         m, t, n = axes.kernel.shape
-        found = np.array([axes.kernel.reshape(m * t, n) @ table for table in tables])
-        found = found.reshape(len(tables), m, t, -1)
-        with np.errstate(divide="ignore"):
-            np.log(found, out=found)
-        np.maximum(found, published.IMPOSSIBLE, out=found)
-        found += top[:, None, None, None]
-        return found
+        kernel = axes.kernel.reshape(m * t, n)
+        found = np.empty((len(tables), m * t, axes.theta.size))
+        for table, peak, log_a in zip(tables, top, found, strict=True):
+            np.matmul(kernel, table, out=log_a)
+            with np.errstate(divide="ignore"):
+                np.log(log_a, out=log_a)
+            np.maximum(log_a, published.IMPOSSIBLE, out=log_a)
+            log_a += peak
+        return found.reshape(len(tables), m, t, -1)
 
     def _log_prior(self, axes: Axes) -> np.ndarray:
         """(m, t, q) log prior density times the cell of the grid."""

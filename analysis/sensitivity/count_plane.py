@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from scipy import special
 
 from analysis.central import LEVELS
@@ -50,14 +51,13 @@ class CountPlane:
         if not new:
             return
         likelihood = np.exp([censored_share(*count).value(self._theta) for count in new]).T
-        shift = np.arange(self.mu.size)[:, None]
-        apart = np.arange(self._theta.size)[None, :] - shift
-        centre = (self._theta.size - self.mu.size) // 2
-        offset = STEP * np.abs(np.arange(apart.min(), apart.max() + 1) - centre)
+        # How far log odds lie from a mu; of the next mu the window begins one step earlier.
+        reach = round((BEYOND + REACH) / STEP)
+        offset = STEP * np.abs(np.arange(-reach, reach + 1))
         found = np.empty((len(new), self.mu.size, self.tau.size))
         for place, tau in enumerate(self.tau):
             weight = np.exp(-0.5 * np.minimum(offset / tau, 40.0) ** 2)
-            kernel = weight[apart - apart.min()]
+            kernel = sliding_window_view(weight, self._theta.size)[::-1]
             share = (kernel @ likelihood) / weight.sum()
             found[:, :, place] = np.log(np.maximum(share, SMALLEST)).T
         self._tables |= dict(zip(new, found, strict=True))

@@ -241,13 +241,13 @@ def _families(who: dict, ensemble: survival.Ensemble) -> list[dict]:
     made = []
     for row in ensemble.families().to_dict("records"):
         post = ensemble.posteriors[row["family"]]
-        at = dict(zip(MONTHS, post.survival(MONTHS)["median"], strict=True))
+        at = dict(zip(MONTHS, post.median_survival(MONTHS), strict=True))
         kept = ("family", "weight", "log_marginal_likelihood", "elpd", "elpd_below_best",
                 "elpd_below_best_se")  # fmt: skip
         made.append({
             **who, **{name: row[name] for name in kept}, "s_12": at[12.0], "s_60": at[60.0],
             "s_120": at[120.0],
-            "median_months": min(post.time_to(MOST)["median"], CENTURY),
+            "median_months": min(post.median_time_to(MOST), CENTURY),
             **_never(post),
         })  # fmt: skip
     return made
