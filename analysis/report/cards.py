@@ -64,13 +64,12 @@ class Cards:
 
     def _repr_html_(self) -> str:
         cards = "\n".join(map(_card, self.cards))
-        key, terms = (f'<p class="key">{KEY[name]}</p>' for name in ("screen", "terms"))
-        return f'{terms}\n<div class="cards">\n{cards}\n</div>\n{key}'
+        key = f'<p class="key">{KEY["terms"]}</p>\n<p class="key">{KEY["screen"]}</p>'
+        return f'{key}\n<div class="cards">\n{cards}\n</div>'
 
     def _repr_markdown_(self) -> str:
         table = under_heads(self.frame, "Approach")._repr_markdown_()
-        terms = escape.markdown(KEY["terms"])
-        return f"{terms}\n\n{table}\n\n{escape.markdown(KEY['paper'])}"
+        return f"{escape.markdown(KEY['terms'])} {escape.markdown(KEY['paper'])}\n\n{table}"
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -196,14 +195,15 @@ def _line(line: Line) -> str:
     )
 
 
-TALLER = 26
-"""Height of a picture that shows a share and, under it, its place among the analyses."""
+TALLER, FOOT = 26, 13
+"""Height of a picture that shows a share and, under it, its place among the analyses; and of the
+line under a picture that says what its ends are."""
 
 
 def track(share: float, low: float, high: float, where: Standing | None = None) -> str:
     """A small picture of a share of people: the bar is the share, the line its 95 % interval.
 
-    Under it, on the same scale, stands its place among all defensible counts.
+    Under it, on the same scale from 0 to 100, stands its place among all defensible counts.
     """
 
     def x(value: float) -> str:
@@ -213,30 +213,53 @@ def track(share: float, low: float, high: float, where: Standing | None = None) 
     said = f"{100 * share:.0f} of 100, interval {100 * low:.0f} to {100 * high:.0f}"
     under = _marks(where, x, TALL + 3, 3) if where else ""
     return (
-        _opened(tall, f"{said}; {where.words}" if where else said)
+        _opened(tall + FOOT, f"{said}; {where.words}" if where else said)
         + f'<rect class="whole" width="{WIDE}" height="8" y="{mid - 4}"/>'
         f'<rect class="part" width="{x(share)}" height="8" y="{mid - 4}"/>'
-        f'<line class="ends" x1="{x(low)}" x2="{x(high)}" y1="{mid}" y2="{mid}"/>{under}</svg>'
+        f'<line class="ends" x1="{x(low)}" x2="{x(high)}" y1="{mid}" y2="{mid}"/>{under}'
+        f"{_ends('0', '100', tall)}</svg>"
     )
 
 
 def strip(where: Standing) -> str:
     """A small picture: all analyses as a line, nine of ten as a bar, the headline as a mark.
 
-    The upright stroke is no effect. Ratios are drawn on their logarithm, shares from none to all.
+    The upright stroke is no effect; under it stands which side is better. Ratios are drawn on
+    their logarithm, shares from none to all.
     """
     scale, low, high = _scale(where)
 
     def x(value: float) -> str:
-        return f"{EDGE + (WIDE - 2 * EDGE) * (scale(value) - low) / (high - low):.1f}"
+        edge = 0 if where.is_share else EDGE
+        return f"{edge + (WIDE - 2 * edge) * (scale(value) - low) / (high - low):.1f}"
 
     mid = TALL / 2
-    none = f'<rect class="whole" x="{EDGE}" width="{WIDE - 2 * EDGE}" height="4" y="{mid - 2}"/>'
-    if not where.is_share:
+    said = f"Place of the headline among the {where.of}: {where.words}"
+    if where.is_share:
+        none = (
+            f'<rect class="whole" x="{EDGE}" width="{WIDE - 2 * EDGE}" height="4" y="{mid - 2}"/>'
+        )
+        ends = _ends("0", "100", TALL)
+    else:
         at = x(outcomes.get(where.outcome).neutral)
         none = f'<line class="none" x1="{at}" x2="{at}" y1="2" y2="{TALL - 2}"/>'
-    said = f"Place of the headline among the {where.of}: {where.words}"
-    return f"{_opened(TALL, said)}{none}{_marks(where, x, mid, 4)}</svg>"
+        ends = _ends(*_better(where, "better"), TALL)
+    return f"{_opened(TALL + FOOT, said)}{none}{_marks(where, x, mid, 4)}{ends}</svg>"
+
+
+def _better(where: Standing, word: str = "") -> tuple[str, str]:
+    """What stands at the left and the right end of a place: an arrow to the side that is good."""
+    good = outcomes.get(where.outcome).good
+    return (f"← {word}".strip() if good < 0 else "", f"{word} →".strip() if good > 0 else "")
+
+
+def _ends(left: str, right: str, y: float) -> str:
+    """Words under the ends of a picture."""
+    return "".join(
+        f'<text x="{at}" y="{y + FOOT - 3}" text-anchor="{anchor}">{word}</text>'
+        for word, at, anchor in ((left, 0, "start"), (right, WIDE, "end"))
+        if word
+    )
 
 
 def _opened(tall: float, said: str) -> str:
@@ -271,19 +294,24 @@ def _scale(where: Standing) -> tuple[Callable[[float], float], float, float]:
 TENTHS, LETTERS = 10, 13
 """Squares of a share; letters of a place among the analyses."""
 KEY = {
-    "terms": "C-peptide: a mark of the body's own insulin. Controls: people without the cells. "
-    "Progenitors: cells that still had to grow into islets. 19 to 58 of 100: where the true share "
-    "may lie (95 % interval). Neutropenia: too few of the cells that fight germs.",
-    "screen": "A bar is the share, its line the exact 95 % interval. Thin line: all defensible "
-    "analyses; thick: nine of ten; dot: the headline; dashed stroke: no effect.",
+    "terms": "C-peptide: a mark of the body's own insulin. "
+    "Controls: people without the cells, at the visit nearest 12 months. Progenitors: "
+    "cells that still had to grow into islets. Shares count all who were treated; 19 to 58 of 100: "
+    "where the true share may lie (95 % interval). Certainty: how far the evidence can be trusted "
+    "(GRADE: Grading of Recommendations Assessment, Development and Evaluation). Neutropenia: too "
+    "few of the cells that fight germs.",
+    "screen": "Bar: the share of 100 people; the line on it: its exact 95 % interval. Dot: the "
+    "headline among all defensible analyses (thin line: all, thick: nine of ten of them); dashed "
+    "stroke: no effect.",
     "paper": "Pictures: ■ ten of 100 people of whom it is true, □ ten of whom it is not; · all "
-    "defensible analyses, – nine of ten of them, ● the headline, | no effect.",
+    "defensible analyses, – nine of ten of them, ● the headline, | no effect, → or ← the better "
+    "side; 0 to 100: shares, of 100.",
 }
 """What the words above the cards mean, and what the pictures, in each of their forms."""
 
 
 def in_letters(line: Line) -> str:
-    """The picture of a line in letters: `■■■■□□□□□□`, `··––●––··|`; `–` where it has none."""
+    """The picture of a line in letters: `■■■■□□□□□□`, `··––●––··| →`; `–` where it has none."""
     if line.share:
         full = int(TENTHS * line.share[0] + 0.5)
         return "■" * full + "□" * (TENTHS - full)
@@ -304,4 +332,5 @@ def places_in_letters(where: Standing) -> str:
     if not where.is_share:
         letters[at(outcomes.get(where.outcome).neutral)] = "|"
     letters[at(where.headline)] = "●"
-    return "".join(letters)
+    left, right = ("0", "100") if where.is_share else _better(where)
+    return "\u00a0".join(filter(None, (left, "".join(letters), right)))
