@@ -187,6 +187,28 @@ def test_harms_counted_in_both_arms_show_the_difference(run):
     assert harms.controls(run).rows[0][2:5] == ("0 of 10", "1 of 5", "−15.0")
 
 
+def test_where_nobody_had_a_harm_no_difference_is_read(run):
+    table = run.table("harm_controls").copy()
+    nobody = table.assign(k=0, k_control=0)
+    told = harms.controls(run.but(harm_controls=pd.concat([table, nobody])))
+    assert told.rows[-1][-3:] == ("0 of 5", "none can be read", "–")
+    alone = harms.controls(run.but(harm_controls=nobody))
+    assert alone.columns == ("Study", "Harm", "Treated", "Controls")
+
+
+def test_lower_bounds_stand_in_the_figure_of_bounds_as_open_at_their_upper_end(tracked):
+    facts = tracked.rows("harm_facts", relation="any", arm="treated", bound="at_least")
+    shown = facts[facts["k"].gt(0) & facts["event"].isin(harms.SHOWN)]
+    axes = harms.bounds(tracked).axes[0]
+    labels = [text.get_text() for text in axes.get_yticklabels()]
+    for (word, _), own in shown.groupby(["event", "approach"]):
+        told = f"{harms.event(word, 2)}\nat least {own['k'].sum():.0f} of {own['n'].sum():.0f}"
+        assert any(label.startswith(told) for label in labels), told
+    open_ends = [line for line in axes.lines if line.get_marker() == ">"]
+    assert len(open_ends) == sum("at least" in label for label in labels) > 0
+    assert all(line.get_xdata()[0] == harms.HIGHEST for line in open_ends)
+
+
 def test_benign_tumours_and_growth_of_the_graft_are_told_with_what_the_source_says(tracked):
     """A cohort that names one is told; what is said of the graft is told as no count of cancer."""
     results = tracked

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import re
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -18,6 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from analysis import cohorts, vocabulary
 from analysis.central import HIGH
 from analysis.claims.sources import OTHER_FIELDS, UNCOUNTED
+from analysis.records import records
 from analysis.report import glossary, style, words
 from analysis.report.figures import base
 from analysis.report.tables.base import Table, grid, made_from
@@ -646,57 +646,100 @@ def _bounded(results) -> pd.DataFrame:
     return table.sort_values(["way", "place", "relation"], ignore_index=True, kind="stable")
 
 
+def _drawn_bounds(results) -> list[dict]:
+    """Rows of the figure of bounds: what is counted exactly, and what is known as a lower bound.
+
+    Grave harms stand there where they were counted at all, others where somebody had them.
+    """
+    every = (*SHOWN, *(word for word in vocabulary.COUNTED_HARMS if word not in SHOWN))
+    table = results.table("harm_summary")
+    facts = results.rows("harm_facts", relation="any", arm="treated", bound="at_least")
+    facts = facts[facts["k"] > 0]
+    years = facts.groupby(["event", "approach"])["patient_years"].sum()
+    found = []
+    for row in records(table[table["event"].isin(every)]):
+        place = (ORDER.index(row["approach"]), every.index(row["event"]), row["relation"])
+        known = {"event": row["event"], "approach": row["approach"], "silent": row["k_silent"]}
+        bounded = row["k_cohorts"] > 0 and words.known(row["upper_975"])
+        if bounded and (row["event"] in SHOWN or row["events"]):
+            py = row["patient_years"]
+            found.append({
+                **known, "place": (*place, 0), "least": False, "k": row["events"],
+                "how": "" if row["relation"] == "any" else ", judged related",
+                "n": row["n_patients"], "rate": 100 * row["events"] / py if py else 0.0,
+                "ends": (row["upper_95"], row["upper_975"]),
+            })  # fmt: skip
+        py = years.get((row["event"], row["approach"]), 0.0)
+        if row["relation"] == "any" and row["events_at_least"] and py:
+            found.append({
+                **known, "place": (*place, 1), "least": True, "k": row["events_at_least"],
+                "how": "", "n": row["n_at_least"], "rate": 100 * row["events_at_least"] / py,
+                "ends": (),
+            })  # fmt: skip
+    return sorted(found, key=lambda row: row["place"])
+
+
+LOWEST, HIGHEST = 0.1, 200.0
+"""Ends of the axis of rates, events per 100 patient-years."""
+
+
 @base.drawn_from("harm_summary")
 def bounds(results) -> Figure:
-    """Rates observed and bounds from the data alone, by approach and harm."""
-    table = _bounded(results)
-    if table.empty:
-        return base.in_words("No group counts a grave harm exactly.")
-    labels, places, heads, y = [], [], [], 0.0
-    for approach, rows in table.groupby("approach", sort=False):
-        heads.append((y, vocabulary.APPROACHES[approach].capitalize()))
-        for _, row in rows.iterrows():
+    """Rates observed and bounds from the data alone, by approach and harm; lower bounds open."""
+    rows = _drawn_bounds(results)
+    if not rows:
+        return base.in_words("No group counts a grave harm.")
+    labels, places, heads, y = [], [], [], -1.0
+    for place, row in enumerate(rows):
+        if not place or row["approach"] != rows[place - 1]["approach"]:
             y += 1
-            places.append(y)
-            how = "" if row["relation"] == "any" else ", related"
-            labels.append(
-                f"{event(row['event'], 2)}{how}\n{row['events']:.0f} of "
-                f"{row['n_patients']:.0f}; {words.some(row['k_silent'], 'group')} silent"
-            )
+            heads.append((y, vocabulary.APPROACHES[row["approach"]].capitalize()))
         y += 1
-    figure, axes = base.new(0.9 + 0.31 * y)
+        places.append(y)
+        counted = f"{'at least ' if row['least'] else ''}{row['k']:.0f} of {row['n']:.0f}"
+        labels.append(
+            f"{event(row['event'], 2)}{row['how']}\n{counted}; "
+            f"{words.some(row['silent'], 'group')} silent"
+        )
+    figure, axes = base.new(0.9 + 0.31 * (y + 1))
     axes.set_xscale("log")
-    axes.set_xlim(0.1, 200)
+    axes.set_xlim(LOWEST, HIGHEST)
     ticks = (0.1, 1, 10, 100)
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.xaxis.minorticks_off()
     axes.axvline(1, color=style.GREY, linewidth=0.8, zorder=0)
-    for (_, row), place in zip(table.iterrows(), places, strict=True):
-        colour = style.APPROACH_COLOURS[row["approach"]]
-        high = min(row["upper_975"], 200)
-        axes.plot([0.1, high], [place, place], color=colour, linewidth=1.6)
-        axes.plot(high, place, "|", color=colour, ms=9, mew=1.6)
-        axes.plot(min(row["upper_95"], 200), place, "o", mfc="white", mec=colour, ms=4.5)
-        rate = 100 * row["events"] / row["patient_years"] if row["patient_years"] else np.nan
-        if rate > 0:
-            axes.plot(rate, place, style.APPROACH_MARKERS[row["approach"]], color=colour, ms=5)
+    for row, place in zip(rows, places, strict=True):
+        _draw_bound(axes, row, place)
     axes.set_yticks(places, labels, fontsize=style.SMALL)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    axes.set_ylim(y - 0.3, -0.6)
+    axes.set_ylim(y + 0.7, -0.6)
     for place, text in heads:
-        axes.text(
-            -0.02,
-            place,
-            text,
-            transform=axes.get_yaxis_transform(),
-            fontweight="bold",
-            ha="right",
-            va="center",
-            fontsize=style.SMALL,
-        )
+        axes.text(-0.02, place, text, transform=axes.get_yaxis_transform(), fontweight="bold",
+                  ha="right", va="center", fontsize=style.SMALL)  # fmt: skip
     axes.set_xlabel("events per 100 patient-years (log scale)", loc="right")
     return base.title(figure, bounds_finding(results))
+
+
+def _draw_bound(axes, row: dict, place: float) -> None:
+    """A rate with the ends of what the data leave room for, or with none where it is the least."""
+    colour, marker = (
+        style.APPROACH_COLOURS[row["approach"]],
+        style.APPROACH_MARKERS[row["approach"]],
+    )
+    rate = min(row["rate"], HIGHEST)
+    if row["least"]:
+        axes.plot([rate, HIGHEST], [place, place], color=colour, linewidth=1.2,
+                  linestyle=(0, (3, 2)))  # fmt: skip
+        axes.plot(HIGHEST, place, ">", color=colour, ms=5, clip_on=False)
+        axes.plot(rate, place, marker, color=colour, mfc=style.WHITE, ms=5)
+        return
+    one_sided, two_sided = (min(end, HIGHEST) for end in row["ends"])
+    axes.plot([LOWEST, two_sided], [place, place], color=colour, linewidth=1.6)
+    axes.plot(two_sided, place, "|", color=colour, ms=9, mew=1.6)
+    axes.plot(one_sided, place, "o", mfc=style.WHITE, mec=colour, ms=4.5)
+    if rate > 0:
+        axes.plot(rate, place, marker, color=colour, ms=5)
 
 
 @base.drawn_from("evidence_needed")
@@ -707,16 +750,13 @@ def evidence(results) -> Figure:
     figure, axes = base.new(1.0 + 0.5 * len(table))
     for place, row in enumerate(table.itertuples()):
         colour = style.APPROACH_COLOURS[row.approach]
-        axes.barh(place, row.needed_in_all, height=0.55, color=style.PALE)
+        known = _known_besides(results, row._asdict())
+        axes.barh(place, row.needed_in_all, height=0.55, color=style.PALE,
+                  hatch="////" if known else None, edgecolor=style.WHITE, lw=0)  # fmt: skip
         axes.barh(place, row.patient_years, height=0.55, color=colour)
-        axes.text(
-            row.needed_in_all,
-            place,
-            f" {row.needed_more:.0f} more",
-            va="center",
-            fontsize=style.SMALL,
-            color=style.INK,
-        )
+        axes.annotate(f"{'at least ' if known else ''}{row.needed_more:.0f} more",
+                      (row.needed_in_all, place), xytext=(5, 0), textcoords="offset points",
+                      va="center", fontsize=style.SMALL, color=style.INK)  # fmt: skip
     base.label_rows(
         axes,
         [
@@ -726,7 +766,7 @@ def evidence(results) -> Figure:
             for known in [_known_besides(results, row)]
         ],
     )
-    axes.set_xlim(0, 1.3 * table["needed_in_all"].max())
+    axes.set_xlim(0, 1.55 * table["needed_in_all"].max())
     axes.set_xlabel("patient-years", loc="right")
     axes.xaxis.set_major_locator(MaxNLocator(4))
     return base.title(figure, needed_finding(results))
@@ -753,14 +793,19 @@ def controls(results) -> Table:
             + ("" if row.relation == "any" else ", judged related"),
             "Treated": f"{row.k:.0f} of {row.n:.0f}",
             "Controls": f"{row.k_control:.0f} of {row.n_control:.0f}",
-            "Difference, of 100": words.number(100 * row.risk_difference, 1),
-            "95 % interval": words.interval(100 * row.rd_low, 100 * row.rd_high, 0),
+            "Difference, of 100": "none can be read" if nobody else
+            words.number(100 * row.risk_difference, 1),
+            "95 % interval": "–" if nobody else
+            words.interval(100 * row.rd_low, 100 * row.rd_high, 0),
         }
         for row in table.itertuples()
-    ]
-    return grid(
-        pd.DataFrame(rows), right=["Treated", "Controls", "Difference, of 100", "95 % interval"]
-    )
+        for nobody in [row.k == row.k_control == 0]
+    ]  # fmt: skip
+    right = ["Treated", "Controls", "Difference, of 100", "95 % interval"]
+    if (table["k"].eq(0) & table["k_control"].eq(0)).all():
+        right = right[:2]
+    frame = pd.DataFrame(rows)
+    return grid(frame[["Study", "Harm", *right]], right)
 
 
 @said

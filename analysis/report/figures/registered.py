@@ -110,7 +110,8 @@ def told(results: Results) -> Figure:
             left += width
         labels.append(f"{vocabulary.APPROACHES[approach]},\n{PEOPLE[population]}")
         without = f"{count(report['n_searched_silent'])} of {count(whole)} without a report"
-        axes.text(left, y, f"  {without}", va="center", fontsize=style.SMALL, color=style.INK)
+        axes.annotate(without, (left, y), xytext=(6, 0), textcoords="offset points", va="center",
+                      fontsize=style.SMALL, color=style.INK)  # fmt: skip
     base.label_rows(axes, labels)
     for fill, hatch, text in ((style.GREY, None, "with a report"),
                               (style.GREY, "////", "posted or in the press only"),
