@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from test_newstudy import OUTCOMES, STUDY, written
 
 from analysis import vocabulary as v
 
@@ -67,14 +68,19 @@ def test_other_names_are_no_arms(arm):
     assert not re.fullmatch(v.ARM_PATTERN, arm)
 
 
-def test_what_checks_and_adds_a_study_needs_no_statistics_and_no_other_program(tracked_raw):
-    """So that `check` and `add` answer at once; the tracked tables print exact p-values, too."""
+def test_what_checks_and_adds_a_study_needs_no_models_and_no_other_program(tracked_raw, tmp_path):
+    """So that both answer at once. A quantile of t is scipy's, loaded by the rows that need one:
+    a study whose means print their spreads does not, the tracked tables do."""  # fmt: skip
+    new = tmp_path / "new.txt"
+    new.write_text(written({"studies": [STUDY], "outcomes": OUTCOMES}), encoding="utf-8")
     code = (
         "import sys, typer.testing, analysis.newstudy; from analysis.cli import app;"
-        f"done = typer.testing.CliRunner().invoke(app, ['check', '--raw', {str(tracked_raw)!r}]);"
-        "heavy = {'pymc', 'jax', 'arviz', 'nutpie', 'scipy', 'statsmodels', 'matplotlib'};"
-        "print(done.exit_code, sorted(heavy & set(sys.modules)))"
+        "heavy = {'pymc', 'jax', 'arviz', 'nutpie', 'statsmodels', 'matplotlib', 'scipy.stats'};"
+        "call = lambda *words: typer.testing.CliRunner().invoke(app, [*words, '--raw', "
+        f"{str(tracked_raw)!r}]).exit_code;"
+        f"print(call('add', {str(new)!r}, '--dry-run'), 'scipy' in sys.modules);"
+        "print(call('check'), sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PATH": ""},
                           capture_output=True, text=True, check=True)  # fmt: skip
-    assert done.stdout.strip() == "0 []"
+    assert done.stdout.split("\n") == ["0 False", "0 []", ""]
