@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 from analysis import effects, evidence
 from analysis.evidence import Evidence, Fault
-from analysis.records import records
 
 
 def oddities(loaded: Evidence) -> list[Fault]:
@@ -40,7 +39,7 @@ def without_estimate(loaded: Evidence, result: effects.EffectsResult) -> Iterato
         reached |= set(table["study_id"])
     left_out = result.exclusions.groupby("study_id")["reason"]
     reasons = {study: Counter(list(found)) for study, found in left_out}
-    for row in records(loaded.studies):
+    for row in loaded.rows("studies.csv"):
         study = row["study_id"]
         if row["include"] != "yes" or study in reached:
             continue

@@ -37,7 +37,7 @@ def oddities(evidence: Evidence, result: EffectsResult | None = None) -> list[Fa
     rows = {
         reference(name, row): (name, row)
         for name in ("outcomes", "directions")
-        for row in records(getattr(evidence, name))
+        for row in evidence.rows(f"{name}.csv")
     }
     found = [
         *_no_contrast(evidence, result.effects, rows),
@@ -159,7 +159,7 @@ def _against_sign(evidence: Evidence, effects: pd.DataFrame) -> Iterator[Fault]:
     by_study: dict[str, list[dict]] = defaultdict(list)
     for effect in records(numbers):
         by_study[effect["study_id"]].append(effect)
-    for row in records(evidence.directions):
+    for row in evidence.rows("directions.csv"):
         sign = {"increase": 1, "decrease": -1, "no_difference": 0}[row["direction"]]
         if not sign or row["subgroup"] or never_enters(row) or not is_tested(row):
             continue

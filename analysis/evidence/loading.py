@@ -5,6 +5,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +15,7 @@ from analysis.evidence.contradictions import contradictions
 from analysis.evidence.faults import EvidenceError, Fault
 from analysis.evidence.reading import Table, read_table
 from analysis.evidence.schema import KEYS, TABLES, Row, blank, number_of
+from analysis.records import records
 
 RAW = Path("data/raw")
 NO_AUTHOR = ("", "not shown")
@@ -50,6 +52,16 @@ class Evidence:
     def table(self, name: str) -> pd.DataFrame:
         """The table of a file, `outcomes.csv`."""
         return getattr(self, _ATTRIBUTES.get(name, name.removesuffix(".csv")))
+
+    def rows(self, name: str) -> list[Row]:
+        """The rows of the table of a file, made once for all who read them: nobody changes them."""
+        if name not in self._rows:
+            self._rows[name] = records(self.table(name))
+        return self._rows[name]
+
+    @cached_property
+    def _rows(self) -> dict[str, list[Row]]:
+        return {}
 
 
 _ATTRIBUTES = {"published_meta_analyses.csv": "published", "CHANGES.csv": "changes"}

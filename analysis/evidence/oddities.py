@@ -12,7 +12,6 @@ from analysis.evidence.plausibility import implausible, spread_between_patients
 from analysis.evidence.reading import Table
 from analysis.evidence.schema import FACT_FILES, TABLES, blank, words_of
 from analysis.evidence.twins import twins
-from analysis.records import records
 
 
 def warnings(evidence: Evidence) -> list[Fault]:
@@ -33,7 +32,7 @@ def warnings(evidence: Evidence) -> list[Fault]:
         *_warn_follow_up(evidence),
         *_warn_never_needed(evidence),
         *_warn_tables(evidence),
-        *implausible(evidence.outcomes),
+        *implausible(evidence.rows("outcomes.csv")),
         *twins(evidence),
     ]
     return sorted(dict.fromkeys(found), key=lambda f: (f.file, f.line, f.column))
@@ -41,7 +40,7 @@ def warnings(evidence: Evidence) -> list[Fault]:
 
 def _warn_studies(evidence: Evidence) -> Iterator[Fault]:
     table = Table("studies.csv")
-    for row in records(evidence.studies):
+    for row in evidence.rows("studies.csv"):
         if row["include"] != "yes":
             continue
         if not any(row[c] for c in ("doi", "pmid", "pmcid", "registry_id")):
@@ -57,7 +56,7 @@ def _warn_studies(evidence: Evidence) -> Iterator[Fault]:
 def _warn_dates(evidence: Evidence) -> Iterator[Fault]:
     """Years and days that do not go together, or have not come yet; retracted, yet eligible."""
     table, today = Table("studies.csv"), dt.date.today()
-    for row in records(evidence.studies):
+    for row in evidence.rows("studies.csv"):
         years = [float(year) for year in re.findall(r"(?:19|20)\d\d", row["enrolment_years"])]
         printed = [float(year) for year in re.findall(r" ((?:19|20)\d\d);", row["journal"])]
         if row["year"] > today.year:
@@ -84,7 +83,7 @@ def _warn_texts(evidence: Evidence) -> Iterator[Fault]:
     """Texts that a program spoilt: a range made a date, letters read in another encoding."""
     for name in ("studies.csv", *FACT_FILES):
         columns = [column for column, spec in TABLES[name].items() if spec.kind == "text"]
-        for row in records(evidence.table(name)):
+        for row in evidence.rows(name):
             for column in columns:
                 if _MADE_A_DATE.fullmatch(row[column]):
                     text = "did a spreadsheet make a date of it? 3-4 becomes 3-Apr"
@@ -108,7 +107,7 @@ def _warn_words(evidence: Evidence) -> Iterator[Fault]:
     said: dict[tuple, dict] = {}
     named = ("study_id", "contrast", "arm", "subgroup", "outcome", "months", "months_from",
              "months_to")  # fmt: skip
-    for row in records(evidence.directions):
+    for row in evidence.rows("directions.csv"):
         study = studies[row["study_id"]]
         against = row["contrast"] in ("treated_vs_control", "control_vs_baseline")
         if against and study["design"] not in v.CONTROLLED_DESIGNS:
@@ -123,7 +122,7 @@ def _warn_words(evidence: Evidence) -> Iterator[Fault]:
 
 def _warn_changes(evidence: Evidence) -> Iterator[Fault]:
     """Printed changes that the printed levels do not give."""
-    table, rows = Table("outcomes.csv"), records(evidence.outcomes)
+    table, rows = Table("outcomes.csv"), evidence.rows("outcomes.csv")
     level = {
         (r["study_id"], r["arm"], r["outcome"], r["months"]): r["value"]
         for r in rows
@@ -143,7 +142,7 @@ def _warn_changes(evidence: Evidence) -> Iterator[Fault]:
 
 def _warn_values(evidence: Evidence) -> Iterator[Fault]:
     table = Table("outcomes.csv")
-    for row in records(evidence.outcomes):
+    for row in evidence.rows("outcomes.csv"):
         if row["spread_low"] < row["value"] == row["spread_high"]:
             yield table.fault(row, "value", "at the upper end of its own bracket")
         if row["statistic"] == "median" and row["spread_kind"] in ("sd", "se"):
@@ -154,17 +153,17 @@ def _warn_values(evidence: Evidence) -> Iterator[Fault]:
         if printed and not blank(row["p_value"]) and row["p_value"] not in printed:
             yield table.fault(row, "p_value", f"p_text has {row['p_text']}")
     table = Table("directions.csv")
-    for row in records(evidence.directions):
+    for row in evidence.rows("directions.csv"):
         if "contradicts_levels" in words_of(row["caveats"]):
             yield table.fault(row, "caveats", "arithmetically impossible with the printed levels")
     table = Table("published_meta_analyses.csv")
-    for row in records(evidence.published):
+    for row in evidence.rows("published_meta_analyses.csv"):
         if row["ci_low"] > row["estimate"] or row["estimate"] > row["ci_high"]:
             yield table.fault(row, "estimate", "outside its printed interval")
 
 
 def _studies(evidence: Evidence) -> dict[str, dict]:
-    return {row["study_id"]: row for row in records(evidence.studies)}
+    return {row["study_id"]: row for row in evidence.rows("studies.csv")}
 
 
 def _warn_sizes(evidence: Evidence) -> Iterator[Fault]:
@@ -172,7 +171,7 @@ def _warn_sizes(evidence: Evidence) -> Iterator[Fault]:
     table, studies = Table("studies.csv"), _studies(evidence)
     first_control = {
         row["study_id"]: row
-        for row in reversed(records(evidence.outcomes))
+        for row in reversed(evidence.rows("outcomes.csv"))
         if str(row["arm"]).startswith("control")
     }
     for row in studies.values():
@@ -193,7 +192,7 @@ def _warn_sizes(evidence: Evidence) -> Iterator[Fault]:
             text = f"{row['design']}, but outcomes.csv:{control['line']} is of a control arm"
             yield table.fault(row, "design", text)
     table = Table("outcomes.csv")
-    for row in records(evidence.outcomes):
+    for row in evidence.rows("outcomes.csv"):
         study, kind = studies[row["study_id"]], str(row["arm"]).partition("_")[0]
         sizes = {"treated": study["n_treated"], "control": study["n_control"]}
         if sizes["treated"] == sizes["control"] or kind not in sizes:
@@ -217,7 +216,7 @@ def _warn_arms_together(evidence: Evidence) -> Iterator[Fault]:
     studies = _studies(evidence)
     for name, column in _SIZES.items():
         arms: dict[tuple[str, str], dict[str, dict]] = {}
-        for row in records(getattr(evidence, name)):
+        for row in evidence.rows(f"{name}.csv"):
             kind, _, own = str(row["arm"]).partition("_")
             if kind in ("treated", "control") and own and not any(s in own for s in studies):
                 members = arms.setdefault((row["study_id"], kind), {})
@@ -241,11 +240,11 @@ def _warn_deaths(evidence: Evidence) -> Iterator[Fault]:
     """Patients measured at a visit by which so many of their arm had died."""
     studies = _studies(evidence)
     died: dict[tuple[str, str], list[dict]] = {}
-    for row in records(evidence.safety):
+    for row in evidence.rows("safety.csv"):
         deaths = row["event_category"] == "death" and row["n_patients"] > 0
         if deaths and row["arm"] in ("treated", "control"):
             died.setdefault((row["study_id"], row["arm"]), []).append(row)
-    for row in records(evidence.outcomes):
+    for row in evidence.rows("outcomes.csv"):
         for death in died.get((row["study_id"], row["arm"]), ()):
             treated = studies[row["study_id"]][f"n_{row['arm']}"]
             left = treated - death["n_patients"]
@@ -265,7 +264,7 @@ def _warn_baselines(evidence: Evidence) -> Iterator[Fault]:
     """Randomised arms that were far apart before treatment."""
     studies = _studies(evidence)
     before: dict[tuple, dict] = {}
-    rows = [row for row in records(evidence.outcomes)
+    rows = [row for row in evidence.rows("outcomes.csv")
             if row["months"] == 0 and row["scale"] == "level"
             and studies[row["study_id"]]["design"] == "rct"]  # fmt: skip
     for row in rows:
@@ -297,7 +296,7 @@ def _warn_times(evidence: Evidence) -> Iterator[Fault]:
     }
     for name, times in columns.items():
         table = Table(f"{name}.csv")
-        for row in records(getattr(evidence, name)):
+        for row in evidence.rows(f"{name}.csv"):
             study = studies[row["study_id"]]
             followed, kind = study["followup_months"], study["followup_kind"]
             most = followed * _BEYOND.get(kind, 1.0) + 1.0
@@ -333,10 +332,10 @@ def _warn_follow_up(evidence: Evidence) -> Iterator[Fault]:
     """A follow-up of the study that is the last visit of its facts, in another unit."""
     table, last = Table("studies.csv"), dict[str, float]()
     for name in ("outcomes", "directions", "responders"):
-        for row in records(getattr(evidence, name)):
+        for row in evidence.rows(f"{name}.csv"):
             if not blank(row["months"]):
                 last[row["study_id"]] = max(last.get(row["study_id"], 0.0), row["months"])
-    for row in records(evidence.studies):
+    for row in evidence.rows("studies.csv"):
         months, visit = row["followup_months"], last.get(row["study_id"], 0.0)
         for unit, a_month in (("weeks", v.WEEKS_PER_MONTH), ("days", v.DAYS_PER_MONTH)):
             if visit and abs(months / a_month - visit) < 0.03 * visit:
@@ -353,7 +352,7 @@ def _warn_follow_up(evidence: Evidence) -> Iterator[Fault]:
 def _warn_never_needed(evidence: Evidence) -> Iterator[Fault]:
     """Freedom from insulin of a study whose patients needed none at entry."""
     studies, table = _studies(evidence), Table("independence.csv")
-    for row in records(evidence.independence):
+    for row in evidence.rows("independence.csv"):
         study = studies[row["study_id"]]
         if study["insulin_at_entry"] == "no":
             place = f"insulin_at_entry no (studies.csv:{study['line']})"
@@ -373,12 +372,12 @@ def _warn_tables(evidence: Evidence) -> Iterator[Fault]:
 
 def _warn_trials(evidence: Evidence) -> Iterator[Fault]:
     """Registrations that lead nowhere, from either side."""
-    table, trials = Table("studies.csv"), records(evidence.registered_trials)
+    table, trials = Table("studies.csv"), evidence.rows("registered_trials.csv")
     listed: dict[str, set[str]] = {}
     for row in trials:
         for number in (row["registry_id"], *words_of(row["other_ids"])):
             listed.setdefault(number, set()).update(words_of(row["study_ids"]))
-    for row in records(evidence.studies):
+    for row in evidence.rows("studies.csv"):
         number = row["registry_id"]
         if number and number not in listed:
             yield table.fault(row, "registry_id", "not among the trials of registered_trials.csv")

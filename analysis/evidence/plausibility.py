@@ -10,14 +10,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from statistics import NormalDist, median
 
-import pandas as pd
-
 from analysis import units
 from analysis import vocabulary as v
 from analysis.evidence.faults import Fault
 from analysis.evidence.reading import Table
 from analysis.evidence.schema import Row, blank, number_of, word_of
-from analysis.records import records
 
 _TABLE = Table("outcomes.csv")
 
@@ -67,14 +64,13 @@ SMALLEST_IN_PMOL = 0.02
 USUAL_CHANGE = {"hba1c": {"%": (0.0, 5.0), "mmol/mol": (0.0, 55.0)}}
 
 
-def implausible(outcomes: pd.DataFrame) -> Iterator[Fault]:
+def implausible(rows: Sequence[Row]) -> Iterator[Fault]:
     """Oddities of the numbers of outcomes.csv.
 
     Parameters
     ----------
-    outcomes : the table of an `Evidence`.
+    rows : those of the table of an `Evidence`.
     """
-    rows = records(outcomes)
     for row in rows:
         yield from _size(row)
         yield from _asymmetric(row)

@@ -327,11 +327,13 @@ def _no_fact(cells: list[str], header: list[str], columns: Mapping[str, Column])
     Such a row has a single cell, or few of which the first is no study while others that are needed
     are blank.
     """
+    if len(cells) - cells.count("") > _FEW:
+        return ""
     given = [cell.strip() for cell in cells if cell.strip()]
     if len(given) == 1:
         return given[0]
     first = columns.get(header[0])
-    if len(given) > _FEW or first is None or not cells[0].strip() or not first.fault(cells[0]):
+    if first is None or not cells[0].strip() or not first.fault(cells[0]):
         return ""
     blank = [spec for name, cell in zip(header, cells, strict=False)
              if not cell.strip() and (spec := columns.get(name)) and spec.needed]  # fmt: skip

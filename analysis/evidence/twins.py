@@ -4,7 +4,7 @@ import difflib
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from string import ascii_lowercase, digits
 
@@ -15,7 +15,6 @@ from analysis.evidence.faults import Fault
 from analysis.evidence.loading import Evidence
 from analysis.evidence.reading import Table
 from analysis.evidence.schema import Row, blank, number_of, word_of, words_of
-from analysis.records import records
 
 EQUAL_NUMBERS = 2
 """So many equal means with equal spreads make two studies one."""
@@ -42,13 +41,13 @@ class _Look:
 
 def twins(evidence: Evidence) -> Iterator[Fault]:
     """Studies of different cohorts that look like one study, and arms that look like one arm."""
-    studies = records(evidence.studies)
+    studies = evidence.rows("studies.csv")
     declared = {
         frozenset((row["cohort"], other))
         for row in studies
         for other in words_of(row["overlaps_with"])
     }
-    numbers = _numbers(evidence.outcomes)
+    numbers = _numbers(evidence.rows("outcomes.csv"))
     addresses = _addresses(studies)
     looks = [_look(row, numbers, addresses) for row in studies]
     table = Table("studies.csv")
@@ -109,10 +108,10 @@ def _surname(author: str) -> str:
     return _plain(re.sub(r"( [A-Z]{1,3}\.?| [A-Z]-[A-Z])+$", "", name))
 
 
-def _numbers(outcomes: pd.DataFrame) -> Mapping[str, set]:
+def _numbers(outcomes: Sequence[Row]) -> Mapping[str, set]:
     """Study -> its means with spreads, as what they are and how large: equal only by copying."""
     found = defaultdict(set)
-    for row in records(outcomes):
+    for row in outcomes:
         spread = (row["spread"], row["spread_low"], row["spread_high"])
         if not blank(row["value"]) and not all(map(blank, spread)) and row["value"] != 0:
             key = (row["outcome"], row["scale"], row["months"], row["value"])
@@ -158,7 +157,7 @@ def _arms(evidence: Evidence) -> Iterator[Fault]:
     arms: dict[str, dict[str, tuple[str, Row]]] = defaultdict(dict)
     counts: dict[tuple[str, str], int] = defaultdict(int)
     for name in ("outcomes", "directions", "responders", "independence", "safety"):
-        for row in records(getattr(evidence, name)):
+        for row in evidence.rows(f"{name}.csv"):
             arms[row["study_id"]].setdefault(row["arm"], (f"{name}.csv", row))
             counts[(row["study_id"], row["arm"])] += 1
     for study, named in arms.items():
@@ -175,7 +174,7 @@ def _arms(evidence: Evidence) -> Iterator[Fault]:
 def _copied(evidence: Evidence) -> Iterator[Fault]:
     """Arms of one study with the same means and spreads before treatment and after it."""
     found: dict[tuple[str, str], dict[tuple, Row]] = defaultdict(dict)
-    for row in records(evidence.outcomes):
+    for row in evidence.rows("outcomes.csv"):
         spread = (row["spread"], row["spread_low"], row["spread_high"])
         if not blank(row["value"]) and not all(map(blank, spread)):
             key = (row["outcome"], row["scale"], row["months"], row["value"])
