@@ -17,13 +17,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.interpolate import make_interp_spline
-from scipy.special import log_ndtr
+from scipy.special import log_ndtr, ndtr
 
 from analysis.exact.contrast_data import Contrasts
 
 LOG_2PI = np.log(2.0 * np.pi)
 EFFECT_DF = 4.0  # degrees of freedom of heavy-tailed effects
 FLOOR = -200.0  # log of the smallest likelihood of a study, relative to its largest
+TINY = 1e-280  # probabilities below it are taken from logarithms
 REACH = 5.5  # SDs of log SD around its mean that are tabulated
 
 
@@ -38,11 +39,15 @@ def log_interval_probability(low: np.ndarray, high: np.ndarray) -> np.ndarray:
         return log_ndtr(high)
     if np.all(np.isposinf(high)):
         return log_ndtr(-low)
-    flip = low + high > 0
-    upper = log_ndtr(np.where(flip, -low, high))
-    lower = log_ndtr(np.where(flip, -high, low))
+    upper, lower = np.minimum(high, -low), np.minimum(low, -high)  # in the lower tail
+    inside = ndtr(upper) - ndtr(lower)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return upper + np.log(-np.expm1(np.minimum(lower - upper, -1e-300)))
+        found = np.log(inside)
+        far = inside < TINY
+        if far.any():
+            a, b = log_ndtr(upper[far]), log_ndtr(lower[far])
+            found[far] = a + np.log(-np.expm1(np.minimum(b - a, -1e-300)))
+    return found
 
 
 def log_density(kind: str, y: float, z_low: float, z_high: float, log_se, eta, tau2) -> np.ndarray:
