@@ -8,7 +8,7 @@ from scipy import special, stats
 from analysis import exact
 from analysis.exact import contrasts
 from analysis.exact.contrast_classes import fit_classes
-from analysis.exact.contrast_likelihood import log_sd_kernel
+from analysis.exact.contrast_likelihood import log_interval_probability, log_sd_kernel
 from analysis.exact.contrasts import ContrastPriors, Contrasts
 
 PRIOR = ContrastPriors(
@@ -491,3 +491,15 @@ def test_a_class_level_needs_two_classes_with_two_studies():
         fit_classes(one, PRIOR.with_(tau_class=exact.HalfNormal(0.5)))
     with pytest.raises(ValueError, match="half-normal priors"):
         fit_classes(CLASSES, PRIOR)
+
+
+def test_the_probability_of_an_interval_is_right_in_the_middle_and_far_in_the_tails():
+    at, width = np.array([-50.0, -9.0, -0.3, 0.0, 2.0, 40.0]), 1e-5
+    found = log_interval_probability(at - width / 2, at + width / 2)
+    assert found == pytest.approx(stats.norm.logpdf(at) + np.log(width), abs=1e-6)
+    low, high = np.array([-60.0, -1.0, 0.5, 37.0, -np.inf]), np.array([-45.0, 2.0, 9.0, 39.0, 1.0])
+    found = log_interval_probability(low, high)
+    assert found == pytest.approx(log_interval_probability(-high, -low), rel=1e-12)
+    log_low, log_high = special.log_ndtr(low), special.log_ndtr(high)
+    tails = log_high + np.log1p(-np.exp(log_low - log_high))
+    assert found[[0, 1, 4]] == pytest.approx(tails[[0, 1, 4]], rel=1e-12)
