@@ -107,9 +107,16 @@ def single_read(evidence: Evidence, result: EffectsResult) -> pd.DataFrame:
     return found.reset_index(drop=True)
 
 
-def retractions(evidence: Evidence) -> tuple[int, int, str, str]:
-    """Studies whose retraction was looked for on a stated day: how many of how many, from, to."""
-    days = evidence.studies["retraction_checked"]
+def retractions(
+    evidence: Evidence, column: str = "retraction_checked"
+) -> tuple[int, int, str, str]:
+    """Studies whose retraction was looked for on a stated day: how many of how many, from, to.
+
+    Parameters
+    ----------
+    column : `retraction_checked`, or `concern_as_of` for expressions of concern.
+    """
+    days = evidence.studies[column]
     days = days[days.ne("")]
     ends = (days.min(), days.max()) if len(days) else ("", "")
     return len(days), len(evidence.studies), *ends

@@ -191,7 +191,11 @@ PUBLICATION_KINDS = {
 
 INCLUDE = {"yes": "eligible", "context": "shown, never pooled", "no": "kept for the record"}
 
-RETRACTED = {"none_found": "no retraction found", "yes": "retracted"}
+RETRACTED = {
+    "none_found": "neither retraction nor expression of concern found",
+    "concern": "an expression of concern, no retraction",
+    "yes": "retracted",
+}
 
 RISK_TOOLS = {"rob2": "RoB 2", "robins_i": "ROBINS-I"}
 

@@ -62,3 +62,22 @@ def test_retractions_are_told_for_those_looked_for_and_the_others_are_counted(ev
     assert f"the other {(~checked).sum()} were not looked for" in told
     bare = SimpleNamespace(evidence=SimpleNamespace(studies=studies.assign(retraction_checked="")))
     assert chapters.retractions(bare) == "Retractions were not looked for."
+
+
+def test_expressions_of_concern_are_told_as_of_the_day_of_the_copy_that_was_searched(evidence):
+    from types import SimpleNamespace
+
+    from analysis.report import chapters
+
+    def told(**changed) -> str:
+        studies = evidence.studies.assign(**changed)
+        return str(chapters.retractions(SimpleNamespace(evidence=SimpleNamespace(studies=studies))))
+
+    assert evidence.studies["concern_as_of"].ne("").equals(evidence.studies["doi"].ne(""))
+    assert "there is none" in told() and "as it stood on" in told()
+    assert told(concern_as_of="").endswith("Expressions of concern were not looked for.")
+    words = evidence.studies["retracted"].where(
+        evidence.studies["study_id"] != "cai2016", "concern"
+    )
+    assert told(retracted=words).endswith("reports: Cai 2016.")
+    assert "none is retracted" in told(retracted=words)

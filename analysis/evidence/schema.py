@@ -237,6 +237,7 @@ TABLES: dict[str, dict[str, Column]] = {
         "exclusion_reason": _TEXT,
         "retracted": _word(v.RETRACTED, optional=True, default="none_found"),
         "retraction_checked": replace(_DATE, optional=True),
+        "concern_as_of": replace(_DATE, optional=True),
         **_SOURCE,
         "notes": _TEXT,
     },

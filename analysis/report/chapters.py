@@ -11,6 +11,7 @@ import math
 import pandas as pd
 
 from analysis import __version__, coverage, exchange, outcomes, risk_of_bias, vocabulary
+from analysis.evidence import label_of
 from analysis.report import directions, harms, readings, style, visits
 from analysis.report.figures.evidence import map_counts, rows_out
 from analysis.report.figures.robustness import headlines, name
@@ -329,7 +330,21 @@ def retractions(results: Results) -> str:
     return (
         f"Retractions were looked for last on {date(last)}, by DOI in the Retraction Watch "
         f"database, for {of(checked, every, 'report')}: {none_or(found)} "
-        f"{verb(max(found, 1), 'are', 'is')} retracted{left}."
+        f"{verb(max(found, 1), 'are', 'is')} retracted{left}. {_concerns(results)}"
+    )
+
+
+def _concerns(results: Results) -> str:
+    """For how many reports an expression of concern was looked for, as of when, and who has one."""
+    checked, every, first, _ = coverage.retractions(results.evidence, "concern_as_of")
+    if not checked:
+        return "Expressions of concern were not looked for."
+    studies = results.evidence.studies
+    found = [label_of(row) for row in
+             studies[studies["retracted"] == "concern"].to_dict("records")]  # fmt: skip
+    return (
+        f"Expressions of concern were looked for in that database as it stood on {date(first)}, "
+        f"for {of(checked, every, 'report')}: {listed(found) or 'there is none'}."
     )
 
 
