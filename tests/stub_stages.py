@@ -73,10 +73,12 @@ def fills_the_disk(evidence, *, progress) -> StageResult:
 
 
 def waits(evidence, *, progress) -> StageResult:
-    """Says which process it is, and then works for a very long time."""
+    """Says which process it is, waits for the other, and then works for a very long time."""
     folder = os.environ.get("STUB_PIDS")
     if folder:
         (Path(folder) / str(os.getpid())).write_text("", encoding="utf-8")
+        while len(list(Path(folder).iterdir())) < 2:
+            time.sleep(0.02)
     progress("waiting")
     end = time.monotonic() + 600
     while time.monotonic() < end:

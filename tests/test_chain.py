@@ -92,7 +92,7 @@ def test_a_table_opens_the_chain_of_a_row_on_the_page_and_not_in_print():
 # --- the same steps, down to the rows -------------------------------------------------------------
 
 
-@pytest.mark.parametrize("stride", every(60, 7))
+@pytest.mark.parametrize("stride", every(150, 7))
 def test_claims_and_studies_open_what_explain_prints(run, evidence, run_folder, built_once, stride):
     for table in (claims_page.table(run), tables.study_table(run)):
         for name, steps in list(zip(table.ids, table.steps, strict=True))[::stride]:
@@ -158,7 +158,7 @@ def test_a_question_without_an_estimate_is_walked_to_what_is_told_in_words(run):
     assert seen
 
 
-@pytest.mark.parametrize("stride", every(600, 25))
+@pytest.mark.parametrize("stride", every(1500, 25))
 def test_every_id_on_the_page_is_explained(run, evidence, run_folder, built_once, stride):
     """A sample of each table; facts of the evidence by their names."""
     made = [claims_page.table(run), tables.study_table(run), harms.events(run)]

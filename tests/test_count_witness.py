@@ -132,7 +132,8 @@ def test_the_graph_of_durations_is_the_likelihood_of_the_facts(family):
         assert found == pytest.approx(float(known), abs=1e-6)
 
 
-@pytest.mark.parametrize("family", every(*sorted(survival_witness.HOLD_EXPONENTIAL, reverse=True)))
+@pytest.mark.slow  # of each graph the tests above ask more: that it is the likelihood
+@pytest.mark.parametrize("family", sorted(survival_witness.HOLD_EXPONENTIAL))
 def test_an_exponential_posterior_is_sampled_by_the_graph_of_a_family_that_holds_it(family):
     own = {"ever": (0.2, 1.7), "reading": READING}
     posterior = survival.fit(FACTS, "exponential", **own)

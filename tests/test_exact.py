@@ -1,8 +1,5 @@
 """The exact posterior against brute force, closed forms, symmetries, and itself in batches."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -696,16 +693,6 @@ def test_bad_batches_are_refused_by_row_and_column():
 def test_impossible_priors_are_refused(make):
     with pytest.raises(ValueError, match="must be"):
         make()
-
-
-def test_imports_of_the_engine_and_of_effects_are_light():
-    heavy = "('pymc', 'arviz', 'jax')"
-    code = (
-        "import sys, analysis.exact, analysis.effects;"
-        f"print([m for m in {heavy} if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("distance", [1e3, 1e5, 1e7])

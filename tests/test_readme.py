@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-HEAVY = ("arviz", "jinja2", "joblib", "matplotlib", "nbclient", "nutpie", "pymc", "pytensor",
+HEAVY = ("arviz", "jax", "jinja2", "joblib", "matplotlib", "nbclient", "nutpie", "pymc", "pytensor",
          "rich", "statsmodels", "typer", "typst", "yaml")  # fmt: skip
 
 
@@ -22,10 +22,11 @@ def blocks(language: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def printed() -> list[str]:
-    """What the block prints where nothing else can be imported."""
+    """What the block prints where nothing else can be imported; nor do effects import it."""
     (block,) = blocks("python")
     without = f"import sys\nsys.modules.update(dict.fromkeys({HEAVY!r}))\n"
-    done = subprocess.run([sys.executable, "-c", without + block], cwd=ROOT, capture_output=True,
+    program = f"{without}{block}\nimport analysis.effects\n"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True,
                           text=True, check=False)  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()

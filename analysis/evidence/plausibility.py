@@ -12,6 +12,7 @@ from statistics import NormalDist, median
 
 from analysis import units
 from analysis import vocabulary as v
+from analysis.central import HIGH
 from analysis.evidence.faults import Fault
 from analysis.evidence.reading import Table
 from analysis.evidence.schema import Row, blank, number_of, word_of
@@ -42,7 +43,7 @@ SKEWED = 1.5
 FEWEST_IN_A_PAIR = 5
 """Patients; quartiles and ranges of fewer say nothing of the spread."""
 
-_SCORE = NormalDist().inv_cdf(0.975)
+_SCORE = NormalDist().inv_cdf(HIGH)
 
 ENOUGH_OTHERS = 5
 """Fewest other studies with a spread before one is held against them."""
