@@ -213,14 +213,17 @@ def variants(
 def direction(rows: pd.DataFrame) -> np.ndarray:
     """1 clearly more, -1 clearly less, 0 neither, NaN untested: by each result's own test.
 
-    A number by its interval at the centre of r, else by the bound on its p-value, else by nothing
-    (NaN); an exact p-value by its size; words by whether their bounds on z lie beyond the 5 %
-    point.
+    A number by the exact p-value that its source prints, else by its interval at the centre of r,
+    else by the bound on its p-value, else by nothing (NaN); an exact p-value by its size; words by
+    whether their bounds on z lie beyond the 5 % point.
     """
     y = rows["y"].to_numpy(dtype=float)
     numbers = rows["kind"].eq("numeric").to_numpy()
     with np.errstate(invalid="ignore", divide="ignore"):
         z = np.where(numbers, y / effects_room.se(rows), np.nan)
+    printed = numbers & rows["p_exact"].notna().to_numpy()
+    p = rows["p_exact"].to_numpy(dtype=float)[printed]
+    z[printed] = -np.sign(y[printed]) * special.ndtri(p / 2)
     low = np.where(np.isfinite(z), z, rows["z_low"].to_numpy(dtype=float))
     high = np.where(np.isfinite(z), z, rows["z_high"].to_numpy(dtype=float))
     edge = SIGNIFICANT - 1e-9

@@ -331,6 +331,7 @@ def test_levels_at_one_visit_take_their_spreads_before_a_p_value():
     rows = [*arm_rows(2, "treated", None, 7.5, **between(0.03)),
             *arm_rows(4, "control", None, 8.2, **between(0.03))]  # fmt: skip
     assert contrast(rows).var_a == pytest.approx(2 / 20)
+    assert contrast(rows).p_exact == 0.03
     bare = [{**r, "spread_kind": "none", "spread": NAN} for r in rows]
     assert math.sqrt(contrast(bare).var_a) == pytest.approx(se_from_p(0.7, 0.03, 38))
 

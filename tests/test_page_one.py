@@ -466,8 +466,8 @@ def lower_bound(evidence, *, bound: str, k: int, n: int, seen: int):
 @pytest.mark.parametrize(
     ("bound", "k", "n", "seen", "said"),
     [
-        ("exact", 10, 14, 12, "2 of 14 were not counted, so at most 12"),
-        ("exact", 12, 13, 12, "1 of 13 was not counted"),
+        ("exact", 10, 14, 12, "2 of 14 are not in the source's count, so at most 12"),
+        ("exact", 12, 13, 12, "1 of 13 is not in the source's count"),
         ("at_least", 10, 14, 12, ""),  # also of the twelve it may be more
     ],
 )

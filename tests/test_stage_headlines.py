@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from analysis import outcomes
-from analysis.questions import Question
+from analysis.questions import Question, direction
 from analysis.stages import headlines
 
 QUESTION = Question("hba1c", "cell_infusion", "t2d", "controlled")
@@ -31,6 +31,7 @@ def results_of(y, cell_class, kind="numeric"):
         "y": np.where(numbers, y, np.nan), "var_a": np.where(numbers, 0.04, np.nan), "var_b": 0.0,
         "n_factor": 0.1, "z_low": np.where(numbers, np.nan, -np.inf),
         "z_high": np.where(numbers, np.nan, -1.96), "n_patients": 40.0, "derived": "",
+        "p_exact": np.nan,
     })  # fmt: skip
 
 
@@ -58,3 +59,15 @@ def test_a_class_told_mostly_in_words_has_no_mean_of_its_own():
     kind = np.array(["numeric"] * 3 + ["numeric", "interval", "interval"])
     found = classes_of(results_of([-1.2, -1.1, -1.0, -0.5, 0, 0], TWO_CLASSES, kind))
     assert set(found["cell_class"].dropna()) == {"msc_umbilical"}
+
+
+@pytest.mark.parametrize(("p", "side"), [(0.16, 0), (0.06, 0), (0.04, -1), (np.nan, -1)])
+def test_a_number_counts_by_the_p_value_that_its_source_prints_and_else_by_its_interval(p, side):
+    """A difference of levels keeps the error of its spreads, its verdict is the source's own."""
+    row = results_of([-0.5], "bm_mnc").assign(p_exact=p)
+    assert direction(row).tolist() == [side]
+
+
+def test_a_printed_p_value_shows_a_difference_that_the_spreads_do_not():
+    row = results_of([0.3], "bm_mnc").assign(p_exact=0.01)
+    assert direction(row).tolist() == [1]

@@ -41,13 +41,14 @@ EFFECT_COLUMNS = [
     "diabetes_type", "onset_group", "population", "approach", "cell_class", "immune_strategy",
     "donor", "seen_in", "outcome", "measure", "months", "contrast", "controlled", "randomised",
     "kind", "y", "var_a", "var_b", "n_factor", "z_low", "z_high", "spread_var_a", "spread_var_b",
-    "se_ratio", "teaches_sd", "n_treated", "n_control", "n_patients", "at_diagnosis", "tested",
-    "visit_open", "known_null", "pool", "apart", "headline", "headline_controlled",
+    "se_ratio", "p_exact", "teaches_sd", "n_treated", "n_control", "n_patients", "at_diagnosis",
+    "tested", "visit_open", "known_null", "pool", "apart", "headline", "headline_controlled",
     "headline_uncontrolled", "trajectory", "arm", "derived", "source_rows", "formula", "note",
 ]  # fmt: skip
 EXCLUSION_COLUMNS = ["table", "row", "study_id", "outcome", "arm", "months", "stage", "reason"]
 NUMBERS = ("year", "months", "y", "var_a", "var_b", "n_factor", "z_low", "z_high", "spread_var_a",
-           "spread_var_b", "se_ratio", "n_treated", "n_control", "n_patients")  # fmt: skip
+           "spread_var_b", "se_ratio", "p_exact", "n_treated", "n_control",
+           "n_patients")  # fmt: skip
 MARKS = ("controlled", "randomised", "teaches_sd", "at_diagnosis", "tested", "visit_open",
          "known_null", "pool", "apart", *select.MARKS)  # fmt: skip
 
@@ -349,6 +350,7 @@ def _numeric_row(study: dict, effect: Numeric, behind: list[dict]) -> dict:
         "spread_var_a": effect.spread_a,
         "spread_var_b": effect.spread_b,
         "se_ratio": effect.se_ratio,
+        "p_exact": effect.p_exact,
         "teaches_sd": math.isfinite(effect.var_a) and "se_from_p" not in effect.flags,
         "n_treated": effect.n_treated,
         "n_control": n_control,

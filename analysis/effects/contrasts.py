@@ -389,7 +389,7 @@ def _single(whole: ArmResult, target: Target) -> Numeric:
         target.outcome, target.word, target.visit, "uncontrolled_change", whole.y, whole.var_a,
         whole.var_b, whole.n, NAN, tuple(dict.fromkeys(lines)), whole.flags, whole.formula,
         whole.note, "+".join(whole.arms), whole.at_diagnosis, few, whole.spread_a,
-        whole.spread_b, whole.se_ratio, low, high,
+        whole.spread_b, whole.se_ratio, whole.p_within.exact, low, high,
     )  # fmt: skip
 
 
@@ -445,5 +445,6 @@ def _contrast(
         "controlled_change" if from_baseline else "follow_up_contrast",
         y, a, b, treated.n, control.n, lines, flags, formula,
         " ".join(note for note in (treated.note, control.note) if note),
-        "+".join(treated.arms), treated.at_diagnosis, few, spread_a, spread_b, se_ratio, low, high,
+        "+".join(treated.arms), treated.at_diagnosis, few, spread_a, spread_b, se_ratio, p.exact,
+        low, high,
     )  # fmt: skip

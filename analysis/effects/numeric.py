@@ -23,9 +23,10 @@ class Numeric:
 
     `spread_a` and `spread_b` are the variance by printed spreads alone, `se_ratio` the standard
     error by an exact p-value over that by the spreads at the central correlation (NaN where not
-    both are printed), `z_low` and `z_high` what a bound on p says of y / se where nothing else
-    does. `printed` marks a difference between arms that the source itself prints; `displaced` is
-    why another contrast of the same arms is used. `said` are the lines of directions.csv behind it.
+    both are printed), `p_exact` the exact p-value printed with it (NaN: none), `z_low` and `z_high`
+    what a bound on p says of y / se where nothing else does. `printed` marks a difference between
+    arms that the source itself prints; `displaced` is why another contrast of the same arms is
+    used. `said` are the lines of directions.csv behind it.
     """
 
     outcome: str
@@ -47,6 +48,7 @@ class Numeric:
     spread_a: float = NAN
     spread_b: float = NAN
     se_ratio: float = NAN
+    p_exact: float = NAN
     z_low: float = NAN
     z_high: float = NAN
     printed: bool = False
@@ -131,12 +133,13 @@ def with_p(effect: Numeric, p: PValue, line: int, rules: Rules) -> Numeric | Non
         if rules.se_source == "larger" and by_spread > 0:
             first = var_p > by_spread
         if not first:
-            return None if math.isnan(ratio) else replace(effect, se_ratio=ratio)
+            return None if math.isnan(ratio) else replace(effect, se_ratio=ratio, p_exact=p.exact)
         return replace(
             effect,
             var_a=var_p,
             var_b=0.0,
             se_ratio=ratio,
+            p_exact=p.exact,
             z_low=NAN,
             z_high=NAN,
             said=(*effect.said, line),

@@ -95,7 +95,7 @@ def _printed_difference(row: Row, target: Target, rules: Rules, size: Size) -> N
         target.outcome, target.word, target.visit, "controlled_change", number.mean, variance,
         0.0 if math.isfinite(variance) else NAN, n, n_control, (int(row["line"]),),
         tuple(dict.fromkeys(flags)), formula, note, row["arm"], False, few, found,
-        0.0 if known else NAN, se_ratio, low, high, printed=True,
+        0.0 if known else NAN, se_ratio, p.exact, low, high, printed=True,
     )  # fmt: skip
 
 
@@ -127,6 +127,7 @@ def _merge_differences(parts: list[Numeric], size: Size) -> Numeric:
         spread_a=spread,
         spread_b=0.0 if math.isfinite(spread) else NAN,
         se_ratio=NAN,
+        p_exact=NAN,
         z_low=NAN,
         z_high=NAN,
         n_treated=treated,

@@ -21,6 +21,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from analysis import fitcache
 from analysis.closure import code_digest
@@ -157,7 +158,8 @@ class Sampler:
     def _compiled(self):
         import nutpie
 
-        with warnings.catch_warnings():
+        # The names of coordinates are handed on to code that takes words as Arrow's alone.
+        with warnings.catch_warnings(), pd.option_context("mode.string_storage", "pyarrow"):
             warnings.simplefilter("ignore")
             return nutpie.compile_pymc_model(self.model)
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from analysis import __version__, coverage, exchange, outcomes, risk_of_bias, vocabulary
 from analysis.evidence import label_of
+from analysis.records import records
 from analysis.report import directions, harms, readings, style, visits
 from analysis.report.figures.evidence import map_counts, rows_out
 from analysis.report.figures.robustness import headlines, name
@@ -221,9 +222,26 @@ def beside(results: Results, outcome: str, approach: str, population: str) -> st
         no_headline = "; no headline" if SENSITIVITY in row["note"] else ""
         told.append(f"{what} {number(row['mean'], about.digits)} ({ends}{moved}{no_headline})")
     text = f"Beside it: {'; '.join(told)}." if told else ""
+    text = " ".join(part for part in (text, _own_tests(results, outcome, approach, population))
+                    if part)  # fmt: skip
     uncontrolled = _told_beside(*parts, "uncontrolled")
     return f"{text} {uncontrolled[:1].upper()}{uncontrolled[1:]}".strip() + (
         "." if uncontrolled else ""
+    )
+
+
+def _own_tests(results: Results, outcome: str, approach: str, population: str) -> str:
+    """The numbers whose own p-value and whose interval, drawn from spreads, do not agree."""
+    rows = results.rows("study_estimates", outcome=outcome, approach=approach,
+                        population=population, design="controlled")  # fmt: skip
+    neutral = outcomes.get(outcome).modelled(outcomes.get(outcome).neutral)
+    clear = (rows["ci_low"] > neutral) | (rows["ci_high"] < neutral)
+    differ = rows[rows["p_exact"].notna() & (clear != (rows["direction"] != 0))]
+    return " ".join(
+        f"{verbatim(study(row['label']))} counts by the test that its source prints "
+        f"(P = {number(row['p_exact'])}: {'a clear' if row['direction'] else 'no clear'} "
+        f"difference), not by the interval drawn here from its printed spreads."
+        for row in records(differ)
     )
 
 

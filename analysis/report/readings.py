@@ -470,13 +470,13 @@ def not_counted(results, facts: pd.DataFrame) -> int | None:
 
 
 def at_most(results, facts: pd.DataFrame) -> str:
-    """`2 of 14 were not counted, so at most 12`; "" where nothing of the kind is known."""
+    """`2 of 14 are not in the source's count, so at most 12`; "" where nothing of the kind is known."""
     missed = not_counted(results, facts)
     if missed is None:
         return ""
     k, n = facts["k"].sum(), facts["n"].sum()
     most = f", so at most {k + missed:.0f}" if k + missed < n else ""
-    return f"{missed} of {n:.0f} {words.verb(missed, 'were', 'was')} not counted{most}"
+    return f"{missed} of {n:.0f} {words.verb(missed, 'are', 'is')} not in the source's count{most}"
 
 
 def counted(

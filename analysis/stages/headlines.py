@@ -301,7 +301,7 @@ def _studies(
     sides = direction(rows)
     made = []
     told = ["effect_id", "study_id", "cohort", "label", "year", "cell_class", "kind", "months",
-            "n_patients", "y"]  # fmt: skip
+            "n_patients", "y", "p_exact"]  # fmt: skip
     both = (rows["randomised"].astype(bool) & rows["controlled"].astype(bool)).to_numpy()
     for i, (part, randomised) in enumerate(zip(rows[told].to_dict("records"), both, strict=True)):
         part |= {**question.parts, "randomised": "yes" if randomised else "no",

@@ -64,6 +64,7 @@ EFFECTS = declare(
                "standard error", f"{SCALE}, squared"),
         column("spread_var_b", NUMBER, "var_b by printed spreads", f"{SCALE}, squared"),
         column("se_ratio", NUMBER, "standard error by an exact p-value over that by the spreads"),
+        column("p_exact", NUMBER, "of a number: the exact p-value that is printed with it"),
         column("teaches_sd", FLAG, "whether var_a and var_b are of printed spreads"),
         column("n_treated", NUMBER, "treated patients behind it", "patients"),
         column("n_control", NUMBER, "controls behind it", "patients"),

@@ -58,6 +58,7 @@ STUDY_ESTIMATES = declare(
                "by the result's own test or interval"),
         column("y", NUMBER, "the printed number on the model's scale; blank for words",
                "model scale"),
+        column("p_exact", NUMBER, "the exact p-value that is printed with a number"),
         column("ci_low", NUMBER, "its own 95 % interval, at the centre of r", "model scale"),
         column("ci_high", NUMBER, "its own 95 % interval, at the centre of r", "model scale"),
         column("shrunk_mean", NUMBER, "given all the others", "model scale"),
