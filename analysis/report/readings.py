@@ -470,7 +470,7 @@ def not_counted(results, facts: pd.DataFrame) -> int | None:
 
 
 def at_most(results, facts: pd.DataFrame) -> str:
-    """`2 of 14 are not in the source's count, so at most 12`; "" where nothing of the kind is known."""
+    """`2 of 14 are not in the source's count, so at most 12`; "" where that is not known."""
     missed = not_counted(results, facts)
     if missed is None:
         return ""
