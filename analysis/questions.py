@@ -223,7 +223,7 @@ def direction(rows: pd.DataFrame) -> np.ndarray:
         z = np.where(numbers, y / effects_room.se(rows), np.nan)
     printed = numbers & rows["p_exact"].notna().to_numpy()
     p = rows["p_exact"].to_numpy(dtype=float)[printed]
-    z[printed] = np.where(p <= 2 * (1 - HIGH) + 1e-12, np.sign(y[printed]) * np.inf, 0.0)
+    z[printed] = np.where(p <= 2 * (1 - HIGH) + 1e-12, np.copysign(np.inf, y[printed]), 0.0)
     low = np.where(np.isnan(z), rows["z_low"].to_numpy(dtype=float), z)
     high = np.where(np.isnan(z), rows["z_high"].to_numpy(dtype=float), z)
     edge = SIGNIFICANT - 1e-9

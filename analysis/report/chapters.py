@@ -419,8 +419,11 @@ def standing(results: Results) -> str:
         return "No headline has a mean."
     clear_ = [row["share_good_clear"] for row in table]
     k = [row["n_usable"] for row in table]
+    counts = some(max(k), "analysis")
+    if min(k) < max(k):
+        counts = f"{count(min(k))} to {counts}"
     return (f"A clear benefit is found in {percent(min(clear_))} to {percent(max(clear_))} of the "
-            f"{count(min(k))} to {count(max(k))} analyses of a headline.")  # fmt: skip
+            f"{counts} of a headline.")  # fmt: skip
 
 
 @said
