@@ -282,7 +282,7 @@ def test_every_figure_is_drawn_small_and_large(told, draw, trials):
 def test_the_timeline_names_every_ongoing_trial_with_its_size_and_the_day(many):
     style.apply()
     svg = style.as_svg(figures.timeline(many))
-    for name in ("NCT00000001", "NCT00000005", "28 November 2026", "300", "no date"):
+    for name in ("NCT00000001", "NCT00000005", "28 November 2026", "300", "undated"):
         assert name in svg
     assert "NCT00000006" not in svg
 

@@ -679,7 +679,7 @@ def _drawn_bounds(results) -> list[dict]:
     return sorted(found, key=lambda row: row["place"])
 
 
-LOWEST, HIGHEST = 0.1, 200.0
+LOWEST, HIGHEST = 0.1, 500.0
 """Ends of the axis of rates, events per 100 patient-years."""
 
 

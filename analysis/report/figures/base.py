@@ -105,12 +105,18 @@ def rows(count: float, between: tuple[float, float], finding: str, *, foot: floa
 
 
 def stack(
-    heights: Sequence[float], left: float, finding: str, *, gap: float = 33.0, foot: float = FOOT
+    heights: Sequence[float],
+    left: float,
+    finding: str,
+    *,
+    gap: float = 33.0,
+    foot: float = FOOT,
+    above: float = 16.5,
 ) -> tuple[Figure, list[Axes]]:
     """Panels of these heights under each other, `left` of them room for labels (all in points).
 
-    `gap` holds a panel's own title and the tick labels of the one above. Paper takes such panels
-    in two columns (`style.side_by_side`).
+    `gap` holds a panel's own title (`above` it) and the tick labels of the one before. Paper
+    takes tall ones in two columns (`style.lay_out_for_paper`).
     """
     figure = Figure(figsize=(style.WIDTH, 1), layout="none")
     panels = [figure.add_axes((0.1, 0.1 + 0.01 * i, 0.8, 0.01)) for i in range(len(heights))]
@@ -126,7 +132,7 @@ def stack(
         words.set(text=lines, y=1 - 2 / high)
         for i, (axes, height) in enumerate(zip(panels, heights, strict=True)):
             row, column = divmod(i, columns)
-            top = head + gap / 2 + sum(tallest[:row]) + gap * row
+            top = head + above + sum(tallest[:row]) + gap * row
             axes.set_position((
                 (column * wide + left) / (columns * wide), (high - top - height) / high,
                 (wide - left - 8) / (columns * wide), height / high,

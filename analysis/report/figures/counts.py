@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis import outcomes
+from analysis import cohorts, outcomes
 from analysis.records import records
 from analysis.report import readings, style, visits
 from analysis.report.figures import base
@@ -141,7 +141,11 @@ def duration(results: Results, approach: str, denominator: str = "ever_free") ->
                          clock=CLOCKS[denominator])  # fmt: skip
     for row in records(marks):
         axes.plot(row["month"], 100 * row["share"], "o", ms=2 + np.sqrt(row["n"]) / 1.6,
-                  mfc="none", color=style.INK)  # fmt: skip
+                  mfc="none", color=style.INK, ls="none")  # fmt: skip
+    if len(marks):
+        axes.plot([], [], "o", mfc="none", color=style.INK, ls="none",
+                  label="published counts, larger with more patients")  # fmt: skip
+        base.legend_below(figure, axes, 1)
     axes.set_ylim(0, 100)
     axes.set_yticks(TICKS)
     axes.set_ylabel("still insulin-free, of 100")
@@ -166,8 +170,8 @@ def _lasting(results: Results, approach: str) -> str:
             f"not known beyond month {count(row['last_month'])}")  # fmt: skip
 
 
-ENDS = {"resumed": ("|", "insulin resumed"), "ongoing": (">", "still free"),
-        "censored": (">", "at least"), "died": ("x", "died")}  # fmt: skip
+ENDS = {"resumed": ("X", "insulin resumed"), "ongoing": ("o", "still free when last seen"),
+        "censored": (">", "at least so long"), "died": ("P", "died")}  # fmt: skip
 
 
 def duration_left_out(results: Results, approach: str) -> Figure:
@@ -204,24 +208,29 @@ def duration_left_out(results: Results, approach: str) -> Figure:
 
 
 @base.drawn_from("swimmer")
-def swimmer(results: Results) -> Figure:
-    """Single patients' months free of insulin; hollow: not in the curve."""
-    table = results.table("swimmer").sort_values(
-        ["approach", "label", "months"], ignore_index=True, kind="stable"
+def swimmer(results: Results, approach: str) -> Figure:
+    """Single patients' months free of insulin after an approach; hollow: not in the curve."""
+    table = results.rows("swimmer", approach=approach).sort_values(
+        ["label", "months"], ignore_index=True, kind="stable"
     )
+    if table.empty:
+        return base.in_words("Nobody was told one by one.")
     figure, axes = base.new(0.135 * len(table) + 0.9)
     first = table["label"] != table["label"].shift()
     base.label_rows(axes, [study(label) if new else "" for label, new in
                            zip(table["label"], first, strict=True)])  # fmt: skip
-    colours = [style.APPROACH_COLOURS.get(name, style.GREY) for name in table["approach"]]
-    fills = [colour if used else style.WHITE for colour, used in
-             zip(colours, table["in_model"], strict=True)]  # fmt: skip
-    axes.barh(table.index, table["months"], height=0.55, color=fills, edgecolor=colours, lw=0.7)
-    for status, rows in table.groupby("status", sort=False):
-        marker, words = ENDS.get(status, ("o", status))
-        axes.plot(rows["months"], rows.index, marker, ms=4, color=style.INK, label=words, ls="none")
+    colour = style.APPROACH_COLOURS.get(approach, style.GREY)
+    fills = [colour if used else style.WHITE for used in table["in_model"]]
+    axes.barh(table.index, table["months"], height=0.55, color=fills, edgecolor=colour, lw=0.7)
+    for status, (marker, words) in ENDS.items():
+        rows = table[table["status"] == status]
+        if len(rows):
+            axes.plot(rows["months"], rows.index, marker, ms=5, color=style.INK,
+                      mec=style.WHITE, mew=0.6, label=words, ls="none")  # fmt: skip
     axes.set_xlabel("months free of insulin", loc="right")
-    base.legend_below(figure, axes, 3)
+    base.legend_below(figure, axes, 2)
+    groups = table["study_id"].map(cohorts.patient_groups(results.evidence.studies))
+    twice = table.groupby(groups)["study_id"].nunique().gt(1).any()
+    told = f"{len(table)} rows, one a person" + (", some in two reports" if twice else "")
     ended = int((table["status"] == "resumed").sum())
-    return base.title(figure, f"Of {len(table)} people told one by one, {ended} are known to "
-                              "need insulin again")  # fmt: skip
+    return base.title(figure, f"{told}: {ended} are known to need insulin again")

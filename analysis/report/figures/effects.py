@@ -133,6 +133,8 @@ def _draw(lines: list[tuple[str, object]], about: Outcome, title: str) -> Figure
     for at, text, side in ((0, "Study, cells", "left"), (RANDOMISED, "R", "center"),
                            (BIAS, "Bias", "center"), (SIZE, "n", "right"),
                            (RESULT, "Result", "left"), (END, "Weight", "right")):  # fmt: skip
+        if at == END and not any(kind == "mean" for kind, _ in lines):
+            continue
         grid.put(-0.2, at, text, ha=side, color=style.GREY)
     ends = [row[name] for kind, row in lines if kind == "study"
             for name in ("y", "ci_low", "ci_high", "shrunk_low", "shrunk_high")

@@ -31,7 +31,7 @@ def timeline(results: Results) -> Figure:
     """Ongoing trials by expected completion: area by patients, colour and shape by approach.
 
     Filled: with a control group. The line is the day the registry was read; trials left of it are
-    past their date, those without a date stand at the right edge.
+    past their date, those without a date stand apart, at the right.
     """
     table = results.table("registered_ongoing")
     order = table["expected"].where(table["expected"] != "", "9999")
@@ -39,8 +39,8 @@ def timeline(results: Results) -> Figure:
     trials = records(table)
     now = year_of(trials[0]["read_on"])
     years = [year_of(trial["expected"]) for trial in trials if trial["expected"]]
-    low, high = min([now, *years]) - 0.4, max([now, *years]) + 1.2
-    undated = max([now, *years]) + 0.5
+    low, last = min([now, *years]) - 0.4, max([now, *years])
+    edge, undated = last + 0.7, last + 1.3
     figure, axes = base.new(0.31 * len(trials) + 1.1)
     axes.axvline(now, color=style.GREY, lw=0.8, ls="--", zorder=0)
     seen: set[str] = set()
@@ -54,10 +54,9 @@ def timeline(results: Results) -> Figure:
                      color=colour if filled else style.WHITE, edgecolor=colour, linewidth=1.2,
                      zorder=3, clip_on=False)  # fmt: skip
         gap = 5 + 0.5 * np.sqrt(area)
-        text = count(trial["n_patients"]) + ("" if trial["expected"] else ", no date")
-        axes.annotate(text, (x, y), xytext=(gap, 0), textcoords="offset points", va="center",
-                      fontsize=style.SMALL, color=style.INK,
-                      bbox={"facecolor": style.WHITE, "edgecolor": "none", "pad": 0.6})  # fmt: skip
+        axes.annotate(count(trial["n_patients"]), (x, y), xytext=(gap, 0),
+                      textcoords="offset points", va="center", fontsize=style.SMALL,
+                      color=style.INK, bbox={**base.PAPER, "pad": 1.2})  # fmt: skip
         seen.add(trial["approach"])
     for name in vocabulary.APPROACHES:
         if name in seen:
@@ -69,11 +68,16 @@ def timeline(results: Results) -> Figure:
                  label="none, or none stated")  # fmt: skip
     base.label_rows(axes, [f"{trial['registry_id']}\n{short(trial['cell_class'])}, "
                            f"{PEOPLE[trial['population']]}" for trial in trials])  # fmt: skip
-    axes.set_xlim(low, high)
-    ticks = np.arange(np.ceil(low), np.floor(high) + 1)
-    ticks = ticks[:: 2 if len(ticks) > 7 else 1]
-    axes.set_xticks(ticks, [f"{tick:.0f}" for tick in ticks])
-    axes.grid(axis="x", color=style.PALE, lw=0.6)
+    ticks = np.arange(np.ceil(low), np.floor(last) + 1)
+    ticks = ticks[:: 2 if len(ticks) > 5 else 1]
+    names = [f"{tick:.0f}" for tick in ticks]
+    for tick in ticks:
+        axes.axvline(tick, color=style.PALE, lw=0.6, zorder=0)
+    if len(years) < len(trials):
+        axes.axvline(edge, color=style.GREY, lw=0.8, zorder=0)
+        ticks, names = [*ticks, undated], [*names, "undated"]
+    axes.set_xticks(ticks, names)
+    axes.set_xlim(low, undated + 0.6 if len(years) < len(trials) else edge)
     axes.set_xlabel(f"due by; line: registry read on {date(trials[0]['read_on'])}", loc="right")
     base.legend_below(figure, axes, 2)
     against = sum(trial["controlled"] == "yes" for trial in trials)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.transforms import Affine2D
 
 from analysis import outcomes
 from analysis.records import records
@@ -30,6 +31,16 @@ def name(parts: dict) -> str:
     return f"{outcomes.get(parts['outcome']).title}, {PEOPLE.get(parts['population'], '')}"
 
 
+def unit(one: dict, better: tuple[str, str]) -> str:
+    """`percentage points; better: ←`: the unit of a headline's axis, and the side that is good.
+
+    `better` are the signs of less and of more.
+    """
+    about = outcomes.get(one["outcome"])
+    what = "times that of controls" if about.is_ratio else about.unit
+    return f"{what}; better: {better[about.good > 0]}"
+
+
 @base.drawn_from("multiverse")
 def multiverse(results: Results) -> Figure:
     """Means of all analyses in order, one panel a headline; diamond: the headline."""
@@ -39,7 +50,8 @@ def multiverse(results: Results) -> Figure:
         [60.0] * len(parts),
         36,
         f"A clear benefit in most analyses: {most or 'none'} of {len(parts)} headlines",
-        gap=20,
+        gap=34,
+        above=30,
         foot=14,
     )
     for axes, one in zip(panels, parts, strict=True):
@@ -66,10 +78,21 @@ def multiverse(results: Results) -> Figure:
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter(lambda v, _: f"{v:g}")
             axes.yaxis.set_minor_formatter(lambda v, _: "")
-        axes.set_title(name(one), fontsize=style.TEXT)
+        _entitle(axes, one)
         axes.set_xticks([])
     panels[-1].set_xlabel("analyses, in order of their result", loc="right")
     return figure
+
+
+def _entitle(axes, one: dict) -> None:
+    """Name a panel whose values go upwards, with its unit and the good side under the name."""
+    axes.set_title(name(one), fontsize=style.TEXT, pad=14)
+    axes.text(0, 1, unit(one, ("↓", "↑")), transform=axes.transAxes + UNDER, fontsize=style.SMALL,
+              color=style.GREY, va="bottom")  # fmt: skip
+
+
+UNDER = Affine2D().translate(0, 3)
+"""From the head of a panel to the line between it and the name."""
 
 
 def clear(low: float, high: float) -> bool:
@@ -103,14 +126,16 @@ def _panels(results: Results, table: str, label, order: list[str], finding: str)
     shown = [(one, rows) for one, rows in shown if len(rows)]
     if not shown:
         return base.in_words("Nothing to draw in this run.")
-    figure, panels = base.stack([14.5 * len(rows) for _, rows in shown], 130, finding, foot=4)
+    heights = [14.5 * len(rows) for _, rows in shown]
+    figure, panels = base.stack(heights, 130, finding, gap=46, foot=8)
     for axes, (one, rows) in zip(panels, shown, strict=True):
         about = outcomes.get(one["outcome"])
         base.label_rows(axes, [label(one, row) for row in records(rows)])
         whole = results.one(**one, design="controlled", scale=about.scale)
         ends = [*rows["ci_low"], *rows["ci_high"], whole["ci_low"], whole["ci_high"]]
         base.value_axis(axes, about, base.limits_of(ends, about))
-        axes.set_xlabel("")
+        axes.set_xlabel(unit(one, ("←", "→")), loc="right", fontsize=style.SMALL, color=style.GREY,
+                        labelpad=1)  # fmt: skip
         axes.axvspan(about.shown(whole["ci_low"]), about.shown(whole["ci_high"]),
                      color=style.PALE, alpha=0.7, lw=0, zorder=0)  # fmt: skip
         low, mean, high = (
@@ -153,6 +178,8 @@ def prior_grid(results: Results) -> Figure:
         [46.0] * len(parts),
         36,
         f"Other priors change the conclusion of {other_conclusions(results, 'prior_grid')}",
+        gap=46,
+        above=30,
         foot=50,
     )
     for axes, one in zip(panels, parts, strict=True):
@@ -171,7 +198,7 @@ def prior_grid(results: Results) -> Figure:
                       label=words if axes is panels[0] else None)  # fmt: skip
         axes.axhline(about.neutral, color=style.GREY, lw=0.8, zorder=0)
         axes.set_xticks(range(len(widths)), [f"{w:.2g}" for w in widths])
-        axes.set_title(name(one), fontsize=style.TEXT)
+        _entitle(axes, one)
     panels[-1].set_xlabel("SD of the prior of the mean; colours: prior of tau", loc="right",
                           fontsize=style.SMALL)  # fmt: skip
     base.legend_below(figure, panels[0], 2)
@@ -229,7 +256,7 @@ def earlier(results: Results) -> Figure:
     limits = base.limits_of(ends, about)
     grid.axes.set_xlim(limits)
     base.value_axis(grid.axes, about, limits)
-    grid.axes.set_xlabel("percentage points", loc="right")
+    grid.axes.set_xlabel("percentage points; better: ←", loc="right")
     for (kind, row), top, height in zip(lines, tops, heights, strict=False):
         y = top + 0.5 * height
         if isinstance(row, str):
@@ -242,8 +269,14 @@ def earlier(results: Results) -> Figure:
         grid.put(y - 0.22, 214, number(mean))
         grid.put(y + 0.2, 214, f"({interval(low, high)})", color=style.GREY)
         base.span(grid.axes, low, high, y, color=colour, lw=1.3)
-        grid.axes.plot(mean, y, "o", ms=4, color=colour)
+        grid.axes.plot(mean, y, "s" if kind == OURS else "o", ms=4, color=colour)
     return grid.figure
+
+
+def _who(row: dict) -> str:
+    """A review's author and year, or the site where the pages that were read name none."""
+    who, _, where = review(row).partition(" (")
+    return who if row["first_author"] else where.rstrip(")")
 
 
 AGAINST, BEFORE, OURS = "Earlier: against controls", "Earlier: after against before", "This report"
@@ -262,7 +295,7 @@ def review_rows(results: Results) -> list[tuple[str, list[tuple[str, str, float,
     against &= ~table["comparison"].str.contains("self-control", case=False)
     before = table["comparison"].str.contains("before|baseline", case=False)
     groups = [
-        (title, [(review(row).partition(" (")[0], reviewed(row["population"]),
+        (title, [(_who(row), reviewed(row["population"]),
                   row["estimate_signed"], row["ci_low_signed"], row["ci_high_signed"])
                  for row in records(table[chosen])])
         for title, chosen in ((AGAINST, against), (BEFORE, before & ~against))
