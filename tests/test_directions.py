@@ -247,8 +247,8 @@ SIGNED = {
     r"move the mean (?P<word>up|down|not at all) by": lambda m: 1,
     r"results in words (?P<word>move it towards|move it away from|hardly move)(?: benefit)?":
         lambda m: 1,
-    rf"it was {NUMBER} points (?P<word>higher|lower) than without": lambda m: 1,
-    rf"lie from (?:(?P<low>{NUMBER}) )?(?P<word>{SIDES}) to (?:(?P<high>{NUMBER}) )?"
+    rf"{NUMBER} points (?P<word>higher|lower) than without": lambda m: 1,
+    rf"from (?:(?P<low>{NUMBER}) )?(?P<word>{SIDES}) to (?:(?P<high>{NUMBER}) )?"
     rf"(?P<other>{SIDES})": ends,
     r"(?P<word>higher|lower|not clearly different)(?:, told in words|; the study prints no number)":
         lambda m: 1,

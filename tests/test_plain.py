@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_results import small
 
-from analysis import results
-from analysis.report import plain, style
+from analysis import results, vocabulary
+from analysis.report import plain, readings, style
 
 HARDEST = 8.0
 
@@ -33,6 +33,13 @@ def grade(sentence: str) -> float:
 @pytest.fixture(scope="module")
 def run():
     return small()
+
+
+def page(run) -> str:
+    """The whole page before its guidance, as read."""
+    tables = plain.harm_table(run).text, plain.infusion_table(run).text
+    parts = plain.harmed(run), tables[0], plain.seen(run), tables[1], plain.lasting(run)
+    return "\n".join(parts)
 
 
 def test_the_measure_of_reading_grade_knows_easy_from_hard():
@@ -104,34 +111,64 @@ def test_every_fixed_sentence_does_too_whatever_the_results():
 
 
 def test_the_page_has_no_short_form_but_those_it_explains(run):
-    page = f"{plain.page(run)} {plain.guidance(run)}"
-    assert set(re.findall(r"\b[A-Z]{2,}\b|\bHbA1c\b", page)) == {"HbA1c"}
-    assert page.index("HbA1c shows the blood sugar") <= page.index("HbA1c")
+    told = f"{page(run)} {plain.guidance(run)}"
+    assert set(re.findall(r"\b[A-Z]{2,}\b|\bHbA1c\b", told)) == {"HbA1c"}
+    assert told.index("HbA1c shows the blood sugar") <= told.index("HbA1c")
 
 
 def test_numbers_are_absolute_and_no_percent_sign_is_there(run):
-    page = plain.page(run)
-    assert "9 of 9 people given grown islets" in page and "%" not in page
+    told = page(run)
+    assert "9 of 9 people given grown islets" in told and "%" not in told
     assert (
-        "At least 6 of 9 people given grown islets needed no insulin shots 12 months later" in page
+        "At least 6 of 9 people given grown islets needed no insulin shots 12 months later" in told
     )
 
 
 def test_deaths_are_named_with_their_denominators_and_how_they_were_judged(run):
-    page = plain.page(run)
-    assert "3 people in these studies are known to have died" in page
+    told = page(run)
+    assert "3 people in these studies are known to have died" in told
     assert (
-        "**New islets.** In one study, 2 of 9 people died. 1 of them died of an infection." in page
+        "**New islets.** In one study, 2 of 9 people died. 1 of them died of an infection." in told
     )
-    assert "cells were not the cause" in page and "does not say if the treatment" in page
-    assert "5 of 7 groups do not say if anyone died" in page
+    assert "cells were not the cause" in told and "does not say if the treatment" in told
+    assert "5 of 7 groups do not say if anyone died" in told
 
 
-def test_the_only_one_who_died_is_that_person(run):
+def test_of_the_only_one_who_died_the_cause_stands_in_the_same_sentence(run):
     table = run.table("harm_events")
     own = table["event"].eq("death") & table["approach"].eq("islet_replacement")
-    page = plain.page(run.but(harm_events=table.assign(k=table["k"].where(~own, 1))))
-    assert "1 of 9 people died. That person died of an infection." in page
+    told = page(run.but(harm_events=table.assign(k=table["k"].where(~own, 1))))
+    assert "1 of 9 people died, of an infection." in told
+
+
+def test_other_harms_stand_in_a_table_and_silence_is_told_as_such(tracked_run):
+    rows = {row[0]: row[1:] for row in plain.harm_table(tracked_run).rows}
+    facts = tracked_run.rows("harm_facts", relation="any", arm="treated")
+    for word, label in plain.text()["harm"]["rows"].items():
+        own = facts[facts["event"] == word]
+        if not own["k"].sum():
+            assert label not in rows
+            continue
+        for approach, cell in zip(vocabulary.APPROACHES, rows[label], strict=True):
+            of = own[own["approach"] == approach]
+            assert (cell == "not told") == of.empty
+            assert of.empty or cell.endswith(f"{of['k'].sum():.0f} of {of['n'].sum():.0f}")
+            assert ("at least" in cell) == of["bound"].eq("at_least").any()
+
+
+def test_infused_cells_are_told_in_a_table_with_range_and_trust(tracked_run):
+    rows = plain.infusion_table(tracked_run).rows
+    assert {row[0].split(",")[0] for row in rows} == {"HbA1c", "C-peptide", "Insulin dose"}
+    assert all(" to " in row[2] and row[3] in plain.text()["infusion"]["trust"].values()
+               for row in rows)  # fmt: skip
+
+
+def test_a_person_told_alone_who_was_free_longer_is_named_as_that(tracked_run):
+    alone = readings.longest_alone(tracked_run, "islet_replacement")
+    told = " ".join(plain.lasts(tracked_run, plain.text()))
+    assert f"One person with type {alone.kind}, told alone" in told
+    assert f"for {alone.months:.0f} months" in told
+    assert readings.longest_alone(tracked_run, "immune_reset") is None
 
 
 def test_freedom_from_insulin_after_infused_cells_has_its_caveat(run):
@@ -146,18 +183,18 @@ def test_freedom_from_insulin_after_infused_cells_has_its_caveat(run):
             estimates=pd.concat([run.estimates, made], ignore_index=True),
             share_facts=pd.concat([facts, fact.assign(population=population)], ignore_index=True),
         )
-        assert said in " ".join(plain.infusion(there, plain.text()))
+        assert said in " ".join(plain.beside(there, plain.text()))
 
 
 def test_without_results_the_page_says_what_no_one_knows(run):
     bare = run.but(estimates=run.estimates.iloc[:0]).without(*run.tables)
-    page = plain.page(bare)
-    assert "No one knows how long it lasts" in page and "No study names a death" in page
-    assert "Do not stop your insulin" in page
+    told = page(bare)
+    assert "No one knows how long it lasts" in told and "No study names a death" in told
+    assert "Do not stop your insulin" in told
 
 
 def test_follow_up_is_told_where_there_is_some(run):
-    assert "watched long enough for 24 months" in plain.page(run)
+    assert "watched long enough for 24 months" in page(run)
 
 
 @examples(6, 300)
@@ -166,14 +203,14 @@ def test_lower_is_said_only_of_what_is_lower(run, mean):
     table = run.estimates.copy()
     own = (table["outcome"] == "hba1c") & (table["variant"] == "headline")
     table.loc[own, ["mean", "ci_low", "ci_high"]] = [mean, mean - 1, mean + 1]
-    told = " ".join(plain.infusion(run.but(estimates=table), plain.text()))
+    told = plain.infusion_table(run.but(estimates=table)).text
     assert f"points {'lower' if mean < 0 else 'higher'} than without" in told
 
 
 def test_warnings_questions_and_lists_of_trials_are_on_the_page(run):
-    page = plain.guidance(run)
-    assert "asks you to pay" in page and page.count("?\n") + page.count("?") >= 10
-    assert "[ClinicalTrials.gov](https://clinicaltrials.gov)" in page and "7 trials" in page
+    told = plain.guidance(run)
+    assert "asks you to pay" in told and told.count("?\n") + told.count("?") >= 10
+    assert "[ClinicalTrials.gov](https://clinicaltrials.gov)" in told and "7 trials" in told
 
 
 def test_icons_are_as_many_as_the_people_counted(run):

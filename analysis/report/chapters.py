@@ -467,6 +467,10 @@ def duration(results: Results, approach: str) -> str:
     if known(row["longest"]):
         text += (f". The longest time of a single person is {count(row['longest'])} months "
                  f"({verbatim(study(row['longest_study']))})")  # fmt: skip
+    alone = readings.longest_alone(results, approach)
+    if alone is not None and not alone.months <= row["longest"]:
+        text += (f"; one person with type {alone.kind} diabetes, told alone and in no count, "
+                 f"{count(alone.months)} months ({verbatim(study(alone.label))})")  # fmt: skip
     parts = []
     for month in (12, 60):
         found = results.get(outcome="insulin_free_duration", approach=approach,

@@ -251,6 +251,29 @@ def benign(results) -> pd.DataFrame:
     return facts[facts["k"] > 0]
 
 
+def side_effects(results) -> pd.DataFrame:
+    """Side effects of any kind, of treated patients: k and n by cohort, with approach and bound.
+
+    They stand in no rate, because what counts as one differs from report to report.
+    """
+    studies = results.evidence.studies.drop_duplicates("study_id").set_index("study_id")
+    rows = results.evidence.safety
+    rows = rows[
+        rows["event_category"].eq("any_adverse_event")
+        & rows["arm"].str.startswith("treated")
+        & rows["n_patients"].notna()
+        & rows["n_at_risk"].notna()
+        & rows["study_id"].map(studies["include"]).eq("yes")
+    ]
+    rows = rows.assign(
+        k=rows["n_patients"],
+        n=rows["n_at_risk"],
+        approach=rows["study_id"].map(studies["cell_class"]).map(vocabulary.APPROACH_OF_CLASS.get),
+        cohort=rows["study_id"].map(studies["cohort"]),
+    )
+    return rows.sort_values("n").drop_duplicates(["cohort", "relation"], keep="last")
+
+
 def _benign(results) -> list[str]:
     """Benign and pre-existing tumours, counted apart: who, how many, what the source says."""
     head = "**Benign or pre-existing tumours**, counted apart from cancers:"

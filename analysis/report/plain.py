@@ -13,12 +13,14 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis import outcomes, vocabulary
 from analysis.report import directions, harms, readings, style, visits, words
 from analysis.report.figures import base
 from analysis.report.page_one import TYPES
+from analysis.report.tables.base import Table, grid, in_words
 from analysis.report.text import said
 from analysis.vocabulary import INFUSION, ISLETS, RESET
 
@@ -37,28 +39,46 @@ def text(language: str = "en") -> dict:
 
 
 @said
-def page(results, language: str = "en") -> str:
-    """The whole page as Markdown, without its heading."""
+def harmed(results, language: str = "en") -> str:
+    """What comes first, and who died; `harm_table` follows."""
     fixed = text(language)
-    harm = [
+    blocks = [
+        f"**{fixed['headings']['first']}**",
+        _listed(fixed["first"]["lines"]),
         f"## {fixed['headings']['harm']}",
         " ".join(died(results, fixed)),
         "\n".join(
             f"- **{_capital(fixed['approach'][approach])}.** {' '.join(told)}"
             for approach, told in harmed_by(results, fixed).items()
         ),
-        " ".join(not_known(results, fixed)),
+        fixed["harm"]["table"],
     ]
+    return "\n\n".join(block for block in blocks if block)
+
+
+@said
+def seen(results, language: str = "en") -> str:
+    """What is not known of harms, and what was seen; `infusion_table` follows."""
+    fixed = text(language)
     blocks = [
-        f"**{fixed['headings']['first']}**",
-        _listed(fixed["first"]["lines"]),
-        *harm,
+        " ".join(not_known(results, fixed)),
         f"## {fixed['headings']['works']}",
         fixed["works"]["small"],
     ]
     for name, sentences in (("islets", islets), ("reset", reset), ("infusion", infusion)):
         blocks += [f"**{fixed['headings'][name]}.** {' '.join(sentences(results, fixed))}"]
-    blocks += [f"## {fixed['headings']['lasts']}", " ".join(lasts(results, fixed))]
+    return "\n\n".join(block for block in blocks if block)
+
+
+@said
+def lasting(results, language: str = "en") -> str:
+    """What else is said of infused cells, and how long it lasts."""
+    fixed = text(language)
+    blocks = [
+        " ".join(beside(results, fixed)),
+        f"## {fixed['headings']['lasts']}",
+        " ".join(lasts(results, fixed)),
+    ]
     return "\n\n".join(block for block in blocks if block)
 
 
@@ -84,8 +104,8 @@ def guidance(results, language: str = "en") -> str:
 def sentences(results, language: str = "en") -> list[str]:
     """Every sentence of the page, as filled: for the test of its reading grade."""
     fixed = text(language)
-    found = [*fixed["first"]["lines"], fixed["works"]["small"]]
-    for part in (islets, reset, infusion, lasts, died, not_known, trials):
+    found = [*fixed["first"]["lines"], fixed["works"]["small"], fixed["harm"]["table"]]
+    for part in (islets, reset, infusion, beside, lasts, died, not_known, trials):
         found += part(results, fixed)
     for told in harmed_by(results, fixed).values():
         found += told
@@ -115,16 +135,18 @@ def islets(results, fixed: dict) -> list[str]:
     own = fixed["islets"]
     found = [own["what"], own["grown"], own["who"]]
     made = _by_cells(results, fixed, "c_peptide_detectable")
-    told = False
+    if "psc_progenitor" in _classes(results):
+        found.append(own["young"])
+    levels = []
     for word, (cells, reading, _) in zip(_classes(results), made, strict=True):
         found.append(_capital(own["made"].format(cells=cells, **_number(reading))))
+        levels += [
+            own["level"].format(n=words.count(level.n), cells=cells, level=level.ends)
+            for level in readings.levels(results, word)
+        ]
+    if levels:
         matters = words.number(outcomes.get("c_peptide_gain").important[0], 1)
-        for level in readings.levels(results, word):
-            n = words.count(level.n)
-            found.append(own["level"].format(n=n, level=level.ends, matters=matters))
-            told = True
-    if told:
-        found.append(own["test"])
+        found += [own["test"], own["matters"].format(matters=matters), *levels]
     if not made:
         found.append(own["none"])
     for cells, reading, months in _by_cells(results, fixed, "insulin_free_12"):
@@ -139,7 +161,16 @@ def islets(results, fixed: dict) -> list[str]:
     for cells, reading, _ in _by_cells(results, fixed, "ever_insulin_free"):
         if not (reading.figures["k"] or reading.figures["least"]):
             found.append(own["never"].format(cells=cells, **_number(reading)))
-    return [*found, own["drugs"]]
+    return [*found, *_sugar(results, fixed), own["drugs"]]
+
+
+def _sugar(results, fixed: dict) -> list[str]:
+    """Who reached an HbA1c under 7 % after new islets, with what HbA1c is."""
+    found = [
+        _capital(fixed["islets"]["sugar"].format(cells=cells, **_number(reading)))
+        for cells, reading, _ in _by_cells(results, fixed, "hba1c_below_7")
+    ]
+    return [fixed["infusion"]["sugar"], *found] if found else []
 
 
 def _classes(results) -> list[str]:
@@ -166,74 +197,103 @@ def reset(results, fixed: dict) -> list[str]:
     """What is said of an immune reset."""
     own = fixed["reset"]
     ever = readings.share(results, "ever_insulin_free", RESET, "t1d")
-    told = own["none"]
+    told = [own["none"]]
     if ever.told == readings.SHARE:
-        told = _capital(own["free"].format(**_number(ever)))
-    return [own["what"], told, own["early"]]
+        told = [_capital(own["free"].format(**_number(ever))), *_trust(ever, fixed)]
+    return [own["what"], *told, own["early"]]
+
+
+def _trust(reading: readings.Reading, fixed: dict) -> list[str]:
+    """How far a number can be trusted, where its certainty was judged."""
+    level = reading.certainty.replace(" ", "_")
+    return [fixed["certainty"][level]] if level else []
 
 
 def infusion(results, fixed: dict) -> list[str]:
-    """What is said of infused cells: HbA1c against controls, and who was free of insulin."""
+    """What infused cells are; what a table of them needs, and what stands in none."""
     own = fixed["infusion"]
-    found = [own["what"], own["sugar"]]
-    for population in TYPES:
-        kind = PLAIN_TYPES[population]
-        reading = readings.effect(results, "hba1c", INFUSION, population)
-        if reading.told == readings.MEAN:
+    found = [own["what"]]
+    if not _sugar(results, fixed):
+        found.append(own["sugar"])
+    found.append(own["peptide"])
+    told = {row[0] for row in _compared(results, fixed)}
+    for population, kind in PLAIN_TYPES.items():
+        if own["rows"]["hba1c"].format(type=kind) not in told:
+            reading = readings.effect(results, "hba1c", INFUSION, population)
+            key = "none" if reading.told == readings.NONE else "words"
+            found.append(own[key].format(type=kind))
+    return found
+
+
+def infusion_table(results, language: str = "en") -> Table:
+    """Infused cells against controls: what it was, where it may lie, how far to trust it."""
+    fixed = text(language)
+    rows = _compared(results, fixed)
+    if not rows:
+        return in_words(fixed["infusion"]["no_table"])
+    return grid(pd.DataFrame(rows, columns=fixed["infusion"]["columns"]))
+
+
+def _compared(results, fixed: dict) -> list[tuple[str, str, str, str]]:
+    """The rows of `infusion_table`: outcomes that have a mean, type by type."""
+    own, found = fixed["infusion"], []
+    for outcome in ("hba1c", "c_peptide_ratio", "insulin_dose"):
+        for population, kind in PLAIN_TYPES.items():
+            reading = readings.effect(results, outcome, INFUSION, population)
+            if reading.told != readings.MEAN:
+                continue
             mean, low, high = (reading.figures[name] for name in ("mean", "ci_low", "ci_high"))
-            word = own["direction"][directions.compared(directions.side("hba1c", mean))]
-            found.append(
-                own["mean"].format(type=kind, size=words.number(abs(mean), 1), direction=word)
-            )
-            found.append(own["range"].format(low=_points(low, own), high=_points(high, own)))
-            found += _other_ways(results, population, own)
-            if reading.certainty:
-                found.append(fixed["certainty"][reading.certainty.replace(" ", "_")])
-        else:
-            found.append(
-                own["none" if reading.told == readings.NONE else "words"].format(type=kind)
-            )
+            if outcome == "hba1c":
+                word = own["direction"][directions.compared(directions.side("hba1c", mean))]
+                told = own["mean"].format(size=words.number(abs(mean), 1), direction=word)
+                ends = own["range"].format(low=_points(low, own), high=_points(high, own))
+            else:
+                told = own["ratio"].format(size=words.number(mean, 1))
+                ends = own["ends"].format(low=words.number(low, 1), high=words.number(high, 1))
+            label = own["rows"][outcome].format(type=kind)
+            found.append((label, told, ends, own["trust"].get(reading.certainty, "–")))
+    return found
+
+
+def beside(results, fixed: dict) -> list[str]:
+    """What other analyses find of HbA1c, the gain of C-peptide, and who was free of insulin."""
+    own, found = fixed["infusion"], []
     for population in TYPES:
-        found += _c_peptide(results, population, own)
+        found += _other_ways(results, population, own)
+    for population in TYPES:
+        found += _gain(results, population, own)
     for population, kind in PLAIN_TYPES.items():
         ever = readings.share(results, "ever_insulin_free", INFUSION, population)
         if ever.told == readings.SHARE:
             found.append(_capital(own["free"].format(type=kind, **_number(ever))))
+            found += _trust(ever, fixed)
             found.append(own["free_anyway"][population])
     return found
 
 
 def _other_ways(results, population: str, own: dict) -> list[str]:
     """What most other analyses find, where the headline of HbA1c lies outside nine of ten."""
+    reading = readings.effect(results, "hba1c", INFUSION, population)
     place = readings.standing(results, "hba1c", INFUSION, population)
-    if place is None:
+    if place is None or reading.told != readings.MEAN:
         return []
     word = directions.others_find("hba1c", place.headline, place.low, place.high)
     if not word:
         return []
-    return [own["others"].format(word=word, middle=_points(place.median, own))]
+    kind = PLAIN_TYPES[population]
+    return [own["others"].format(type=kind, word=word, middle=_points(place.median, own))]
 
 
-def _c_peptide(results, population: str, own: dict) -> list[str]:
-    """C-peptide as a ratio and as a gain, and whether a gain that matters is nearly ruled out."""
-    ratio, gain = (
-        readings.effect(results, outcome, INFUSION, population)
-        for outcome in ("c_peptide_ratio", "c_peptide_gain")
-    )
-    if ratio.told != readings.MEAN:
+def _gain(results, population: str, own: dict) -> list[str]:
+    """The gain of C-peptide, and whether one that matters is nearly ruled out."""
+    gain = readings.effect(results, "c_peptide_gain", INFUSION, population)
+    if gain.told != readings.MEAN:
         return []
-    found = [
-        own["peptide"],
-        own["ratio"].format(
-            type=PLAIN_TYPES[population], size=words.number(ratio.figures["mean"], 1)
-        ),
-    ]
-    if gain.told == readings.MEAN:
-        matters = words.number(outcomes.get("c_peptide_gain").important[0], 1)
-        size = words.number(gain.figures["mean"], 2)
-        found.append(own["gain"].format(size=size, matters=matters))
-        if readings.ruled_out(results, "c_peptide_gain", INFUSION, population):
-            found.append(own["ruled_out"])
+    matters = words.number(outcomes.get("c_peptide_gain").important[0], 1)
+    size = words.number(gain.figures["mean"], 2)
+    found = [own["gain"].format(type=PLAIN_TYPES[population], size=size, matters=matters)]
+    if readings.ruled_out(results, "c_peptide_gain", INFUSION, population):
+        found.append(own["ruled_out"])
     return found
 
 
@@ -258,13 +318,20 @@ def lasts(results, fixed: dict) -> list[str]:
         months, longest = rows["last_month"].max(), rows["longest"].max()
         if words.known(months):
             found.append(own["known"].format(approach=named, months=f"{months:.0f}"))
-            half = readings.half_resumed(results, approach, rows["population"].iloc[0])
+            population = rows["population"].iloc[0]
+            year = readings.still_free(results, approach, population)
+            if words.known(year):
+                found.append(own["year"].format(k=readings.of_100(year)))
+            half = readings.half_resumed(results, approach, population)
             if words.known(half):
                 found.append(own["half"].format(months=f"{half:.0f}"))
         else:
             found.append(own["few"].format(approach=named))
         if words.known(longest):
             found.append(own["longest"].format(months=f"{longest:.0f}"))
+        alone = readings.longest_alone(results, approach)
+        if alone is not None and not alone.months <= longest:
+            found.append(own["alone"].format(type=alone.kind, months=f"{alone.months:.0f}"))
     return [*found, own["beyond"]] if found else [own["none"]]
 
 
@@ -276,16 +343,15 @@ def died(results, fixed: dict) -> list[str]:
 
 
 def harmed_by(results, fixed: dict) -> dict[str, list[str]]:
-    """Harms by treatment: deaths, benign tumours, grave infections and others, of how many."""
+    """Harms by treatment that take a sentence: deaths, side effects of all, benign tumours."""
     found = {approach: _deaths_of(results, fixed, approach) for approach in vocabulary.APPROACHES}
     own = fixed["harm"]
-    for row in harms.benign(results).itertuples():
-        told = own["benign_least" if row.bound == "at_least" else "benign"]
-        found[row.approach] += [
-            told.format(k=f"{row.k:.0f}", n=f"{row.n:.0f}"), own["benign_means"],
-        ]  # fmt: skip
-    for approach in found:
-        found[approach] += also_harmed(results, fixed, approach)
+    for row in harms.side_effects(results).itertuples():
+        if row.k:
+            found[row.approach].append(own["any"].format(k=f"{row.k:.0f}", n=f"{row.n:.0f}"))
+    for approach, told in found.items():
+        if harms.of_men(results, "impaired_fertility", approach):
+            told.append(own["men"])
     return {approach: told for approach, told in found.items() if told}
 
 
@@ -295,14 +361,15 @@ def _deaths_of(results, fixed: dict, approach: str) -> list[str]:
     table = harms.died(results)
     for _, row in table[table["approach"] == approach].iterrows():
         least = own["least"] if row["least"] else ""
-        found.append(own["where"].format(k=f"{least}{row['k']:.0f}", n=f"{row['n']:.0f}"))
         infected = fatal.loc[fatal["cohort"] == row["cohort"], "k"].sum()
-        if infected:
-            alone = infected == row["k"] == 1 and not row["least"]
-            found.append(own["infection_one" if alone else "infection"].format(k=f"{infected:.0f}"))
+        alone = infected == row["k"] == 1
+        told = own["where_infection" if alone else "where"]
+        found.append(told.format(k=f"{least}{row['k']:.0f}", n=f"{row['n']:.0f}"))
+        if infected and not alone:
+            found.append(own["infection"].format(k=f"{infected:.0f}"))
         word = {"unrelated": "unrelated", "treatment_related": "related"}
         by_firm = row["relation"] == "unrelated" and row["judged_by"].startswith("the sponsor")
-        found.append(own["firm" if by_firm else word.get(row["relation"], "unsaid")])
+        found += own["firm"] if by_firm else [own[word.get(row["relation"], "unsaid")]]
     return found
 
 
@@ -323,26 +390,40 @@ def not_known(results, fixed: dict) -> list[str]:
         own["tumour"].format(k=f"{row.k:.0f}", n=f"{row.n:.0f}")
         for row in harms.in_no_count(results, "malignancy_or_tumour").itertuples()
     ]
+    if len(harms.benign(results)):
+        found.append(own["benign_means"])
     return [*found, own["cancer_known" if len(cleared) else "cancer"], own["unknown"]]
 
 
-ALSO = ("severe_infection", "impaired_fertility", "neutropenia", "severe_hypoglycaemia",
+ALSO = ("severe_infection", "impaired_fertility", "neutropenia", "organ_toxicity",
+        "severe_hypoglycaemia", "procedure_related", "benign_or_preexisting_tumour",
         "serious_adverse_event")  # fmt: skip
-"""Harms besides deaths that the page tells, approach by approach, where somebody had them."""
+"""Harms besides deaths that the page tells, where somebody had them."""
 
 
-def also_harmed(results, fixed: dict, approach: str) -> list[str]:
-    """Grave infections, impaired fertility and other harms counted after a treatment."""
-    own, found = fixed["harm"], []
-    facts = results.rows("harm_facts", relation="any", arm="treated", approach=approach)
+def harm_table(results, language: str = "en") -> Table:
+    """Harms besides deaths, a column for each treatment: `3 of 14`, or that nobody tells."""
+    fixed = text(language)
+    own = fixed["harm"]
+    facts = results.rows("harm_facts", relation="any", arm="treated")
+    rows = []
     for word in ALSO:
-        rows = facts[facts["event"] == word]
-        k, n = rows["k"].sum(), rows["n"].sum()
-        if k:
-            least = own["least"] if rows["bound"].eq("at_least").any() else ""
-            told = own["low_sperm" if harms.of_men(results, word, approach) else word]
-            found.append(_capital(told.format(k=f"{least}{k:.0f}", n=f"{n:.0f}")))
-    return found
+        told = facts[facts["event"] == word]
+        if told["k"].sum():
+            cells = [_how_many(told[told["approach"] == a], own) for a in vocabulary.APPROACHES]
+            rows.append([own["rows"][word], *cells])
+    if not rows:
+        return in_words(own["no_table"])
+    heads = [_capital(fixed["approach"][approach]) for approach in vocabulary.APPROACHES]
+    return grid(pd.DataFrame(rows, columns=[own["had"], *heads]))
+
+
+def _how_many(rows: pd.DataFrame, own: dict) -> str:
+    """`at least 4 of 31`, of all who count a harm; that it is not told where nobody does."""
+    if rows.empty:
+        return own["not_told"]
+    least = own["least"] if rows["bound"].eq("at_least").any() else ""
+    return f"{least}{rows['k'].sum():.0f} of {rows['n'].sum():.0f}"
 
 
 def trials(results, fixed: dict) -> list[str]:
@@ -350,11 +431,12 @@ def trials(results, fixed: dict) -> list[str]:
     claims = results.table("claims")
     known = claims.loc[claims["claim_id"] == "trials_to_follow", "value"]
     own = fixed["trials"]
-    here = (
-        [own["here"].format(k=f"{known.iloc[0]:.0f}")]
-        if len(known) and words.known(known.iloc[0])
-        else []
-    )
+    here = []
+    if len(known) and words.known(known.iloc[0]):
+        here.append(own["here"].format(k=f"{known.iloc[0]:.0f}"))
+        late = int(results.table("registered_ongoing")["overdue"].sum())
+        here += [own["late"].format(k=late)] if late else []
+        here.append(own["closed"])
     return [own["intro"], own["advice"], *here]
 
 

@@ -643,22 +643,51 @@ def how_long(results, approach: str, population: str) -> tuple[str, str]:
         longest = f"longest in one patient {words.some(round(row['longest']), 'month')}"
     if not words.known(row["last_month"]):
         return "not known", "; ".join(filter(None, ["too few were followed", longest]))
-    share = results.get(
-        outcome="insulin_free_duration",
-        **where(approach, population),
-        quantity="survival",
-        variant="stacked",
-        month=12,
-        scale="share",
-    )
-    year = ""
-    if share is not None and row["last_month"] >= 12:
-        year = f"of 100 ever free, {of_100(share['median'])} still were after 12 months"
+    share, year = still_free(results, approach, population), ""
+    if words.known(share):
+        year = f"of 100 ever free, {of_100(share)} still were after 12 months"
         half = half_resumed(results, approach, population)
         if words.known(half):
             year += f", and half were on insulin again by about {half:.0f}"
     told = f"not known beyond {words.some(round(row['last_month']), 'month')}"
     return told, "; ".join(filter(None, [year, longest]))
+
+
+def still_free(results, approach: str, population: str, month: int = 12) -> float:
+    """Share of the ever free who were still free at a month; NaN beyond the follow-up."""
+    reach = results.rows("duration_follow_up", **where(approach, population))["last_month"]
+    found = results.get(outcome="insulin_free_duration", **where(approach, population),
+                        quantity="survival", variant="stacked", month=month,
+                        scale="share")  # fmt: skip
+    known = found is not None and len(reach) and reach.iloc[0] >= month
+    return found["median"] if known else np.nan
+
+
+@dataclass(frozen=True)
+class Alone:
+    """A single person whose report enters no count: months free of insulin, type, label."""
+
+    months: float
+    kind: str
+    label: str
+
+
+def longest_alone(results, approach: str) -> Alone | None:
+    """The longest time free of insulin that a report shown beside the counts tells of one person.
+
+    None where no such report of the approach prints one.
+    """
+    studies = results.evidence.studies.drop_duplicates("study_id").set_index("study_id")
+    rows = results.evidence.independence
+    own = studies["cell_class"].map(vocabulary.APPROACH_OF_CLASS.get).eq(approach)
+    single = studies.index[own & studies["design"].eq("case_report")]
+    rows = rows[rows["study_id"].isin(single) & rows["fact"].eq("patient") & rows["value"].notna()]
+    if rows.empty:
+        return None
+    row = rows.loc[rows["value"].idxmax()]
+    kind = studies.loc[row["study_id"], "diabetes_type"].removeprefix("T").removesuffix("D")
+    label = glossary.labels(results.evidence)[row["study_id"]]
+    return Alone(row["value"], kind, label)
 
 
 def half_resumed(results, approach: str, population: str) -> float:
