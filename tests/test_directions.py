@@ -195,7 +195,6 @@ BOUND = {
         lambda m: (m["way"] == "up") == bool(m["why"]),
     r"at least as favourable": None,
     r"\d+ more in words or without a spread": None,
-    r"[Ll]ower bounds?": None,
     r"where the first number is the larger the second is incomplete": None,
     r"\d+ or more of 100": None, rf"{SHARE} or more": None, r"\d+ years or more before": None,
     r"fewer than two results are (?:left|numbers)": None,

@@ -10,9 +10,9 @@ import pytest
 from small_results import small
 
 from analysis import claims as room
-from analysis import results, verdicts
+from analysis import outcomes, results, verdicts
 from analysis.evidence.references import reference
-from analysis.report import cards, claims_page, directions, page_one, readings
+from analysis.report import cards, chapters, claims_page, directions, page_one, readings
 from analysis.report.cards import Line
 
 
@@ -38,11 +38,11 @@ def face(run) -> dict[str, Line]:
 # --- the sentence ------------------------------------------------------------------------------
 
 
-def test_the_title_is_answered_in_one_sentence_with_counts(run):
+def test_the_title_is_answered_in_three_sentences_with_counts(run):
     answer = page_one.answer(run)
-    assert answer.startswith("**Yes, in some people:**") and answer.count(". ") == 0
+    assert answer.startswith("**Yes, in some people:**") and answer.count(". ") == 2
     assert "9 of 9 given stem-cell islets and 2 of 10 given stem-cell progenitors" in answer
-    assert "at least 6 of 9 given stem-cell islets needed no insulin at 12 months" in answer
+    assert "At least 6 of 9 given stem-cell islets needed no insulin at 12 months." in answer
     assert answer.endswith("infused cells is more than suggested.")
 
 
@@ -69,7 +69,7 @@ def test_an_unshown_claim_is_not_answered_with_yes(run):
 
 def test_follow_up_ends_what_is_known_of_durations(run, face):
     told = page_one.answer(run)
-    assert "how long that lasts is not known beyond 24 months" in told
+    assert "How long that lasts is not known beyond 24 months" in told
     assert face["Immune reset, type 1: How long"].value.startswith("not known")
 
 
@@ -224,15 +224,21 @@ def test_claims_are_grouped_and_an_empty_group_says_so(run):
     page = claims_page.grouped(run)._repr_html_()
     assert page.index("Shown") < page.index("Suggested") < page.index("Not known")
     assert "None of the claims looked at." in page
-    shown = set(claims_page.grouped(run).table["Group"])
-    assert shown == set(claims_page.GROUPS.values())
+    made = claims_page.grouped(run)
+    shown = set(made.table["Group"])
+    assert set(claims_page.GROUPS.values()) <= shown
+    assert shown == set(claims_page.GROUPS.values()) | {claims_page.HEADS[h] for h in made.heads}
+    for word, head in claims_page.APART.items():
+        under = made.table[made.table["Group"] == claims_page.HEADS[head]]
+        assert set(under["Word"]) <= {word}
 
 
 def test_benefits_harms_and_remarks_stand_apart_within_a_group(run):
     table = run.table("claims")
     kinds = {name: claims_page.KINDS[name] for name in set(table["kind"])}
     page = claims_page.grouped(run)._repr_html_()
-    for group, rows in table.groupby("group"):
+    heads = table["verdict"].map(claims_page.APART).fillna(table["group"])
+    for group, rows in table.groupby(heads):
         own = page.split(f'class="claims {group}"')[1].split("</section>")[0]
         wanted = {kinds[kind] for kind in rows["kind"]}
         assert set(re.findall(r'<p class="kind">([^<]+)</p>', own)) == (
@@ -262,7 +268,7 @@ def test_the_order_of_groups_is_that_of_the_claims_room():
 @pytest.mark.parametrize("stratum", page_one.CARDS)
 def test_a_summary_of_findings_has_at_most_seven_outcomes_and_harms_among_them(run, stratum):
     table = claims_page.summary_of_findings(run, *stratum)
-    assert 1 < len(table.rows) <= 7
+    assert 1 < len({row[0].split(":")[0] for row in table.rows}) <= 7
     assert table.rows[-1][0] == "Deaths and severe infections named"
 
 
@@ -477,3 +483,27 @@ def test_a_lower_bound_is_never_more_than_those_not_counted_allow(
     run, facts = lower_bound(evidence, bound=bound, k=k, n=n, seen=seen)
     assert readings.at_most(run, facts) == said
     assert readings.not_counted(run, facts.assign(bound="exact")) is None
+
+
+def test_where_a_headline_stands_at_an_edge_the_choices_that_put_it_there_are_named(tracked_run):
+    found = 0
+    for outcome in ("hba1c", "insulin_dose", "c_peptide_ratio", "c_peptide_gain"):
+        for population in ("t1d", "t2d"):
+            stratum = (outcome, "cell_infusion", population)
+            place = readings.standing(tracked_run, *stratum)
+            told = chapters.result(tracked_run, *stratum)
+            at_edge = place is not None and bool(place.apart)
+            assert ("stands at an edge" in told) == at_edge
+            found += at_edge
+            if at_edge:
+                named = told.split("these count most: ")[1]
+                means = [float(x.replace("−", "-")) for x in re.findall(r"\((−?[\d.]+)\)", named)]
+                about = outcomes.get(outcome)
+                assert all(about.good * (mean - place.headline) < 0 for mean in means)
+    assert found
+
+
+def test_the_first_population_of_an_approach_tells_its_counted_harms_once(face):
+    told = face["Cell infusion, type 2: Harms counted"].value
+    assert told == "as for type 1: both are counted together"
+    assert "Cell infusion, type 1: Harms counted (both types)" in face

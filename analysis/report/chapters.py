@@ -15,7 +15,7 @@ from analysis.evidence import label_of
 from analysis.records import records
 from analysis.report import directions, harms, readings, style, visits
 from analysis.report.figures.evidence import map_counts, rows_out
-from analysis.report.figures.robustness import headlines, name
+from analysis.report.figures.robustness import headlines
 from analysis.report.registered_text import date
 from analysis.report.results import Results
 from analysis.report.text import said, verbatim
@@ -115,7 +115,44 @@ def result(results: Results, outcome: str, approach: str, population: str) -> st
     if out is not None:
         size = readings.figure(outcome, out[0])
         text += f". So an effect of the important size, {size}, is nearly ruled out"
-    return f"{text}. {_certainty(results, outcome, approach, population)}".strip()
+    sure = _certainty(results, outcome, approach, population)
+    return " ".join(filter(None, [f"{text}.", sure, _edge(results, outcome, approach, population)]))
+
+
+MOST_CHOICES = 3
+"""Choices of the analyst that are named where a headline stands at the edge of its analyses."""
+
+
+def _edge(results: Results, outcome: str, approach: str, population: str) -> str:
+    """Which choices put a headline outside nine of ten of its analyses; "" where it is within."""
+    place = readings.standing(results, outcome, approach, population)
+    if place is None or not place.apart:
+        return ""
+    about = outcomes.get(outcome)
+    stratum = {"outcome": outcome, "approach": approach, "population": population}
+    levels = results.rows("multiverse_levels", **stratum)
+    levels = levels[levels["offered"] & levels["choice"].ne("silent_trials")]
+    names = list(levels["choice"].unique())
+    specs = results.rows("multiverse", **stratum)
+    differ = specs[names].ne(specs.loc[specs["spec"] == 0, names].iloc[0], axis=1)
+    alone = specs[differ.sum(axis=1).eq(1) & specs["mean"].notna()]
+    meaning = levels.set_index(["choice", "level"])["meaning"]
+    told = []
+    for index in (about.good * alone["mean"]).sort_values(kind="stable").index[:MOST_CHOICES]:
+        choice = differ.columns[differ.loc[index]][0]
+        mean = number(about.shown(alone.loc[index, "mean"]), about.digits)
+        told.append(f"{meaning[(choice, alone.loc[index, choice])]} ({mean})")
+    asked = levels.groupby("choice").filter(lambda own: len(own) > 1)
+    best = asked.loc[(about.good * asked["median_mean"]).groupby(asked["choice"]).idxmax()]
+    one = f"{percent(place.as_favourable)} of its {some(place.n, 'analysis')}"
+    text = f"This headline stands at an edge: {one} are at least as favourable; {place.apart}."
+    if told:
+        text += (
+            f" Of the choices changed alone these count most: {listed(told)}; in "
+            f"{of(best['default'].sum(), len(best), 'choice')} the headline's own option has the "
+            "best middle."
+        )
+    return text
 
 
 def _without_mean(results: Results, row: pd.Series, about: outcomes.Outcome) -> str:
@@ -418,33 +455,10 @@ def standing(results: Results) -> str:
     if not table:
         return "No headline has a mean."
     clear_ = [row["share_good_clear"] for row in table]
-    k = [row["n_usable"] for row in table]
-    counts = some(max(k), "analysis")
-    if min(k) < max(k):
-        counts = f"{count(min(k))} to {counts}"
+    k = sorted({row["n_usable"] for row in table})
+    analyses = f"{count(k[0])} to {some(k[-1], 'analysis')}" if k[1:] else some(k[0], "analysis")
     return (f"A clear benefit is found in {percent(min(clear_))} to {percent(max(clear_))} of the "
-            f"{counts} of a headline.")  # fmt: skip
-
-
-@said
-def left_out(results: Results) -> str:
-    """Which single study moves each headline most."""
-    told = [text for one in headlines(results) if (text := _left_out(results, one))]
-    return f"The study whose omission moves each mean most: {'; '.join(told)}." if told else ""
-
-
-def _left_out(results: Results, one: dict) -> str:
-    table = results.rows("influence", **one)
-    if table.empty:
-        return ""
-    about = outcomes.get(one["outcome"])
-    most = table.loc[table["shift_in_sd"].abs().idxmax()]
-    row = results.rows("leave_one_out", **one, left_out=most["study_id"]).iloc[0]
-    ends = interval(about.shown(row["ci_low"]), about.shown(row["ci_high"]), about.digits)
-    few = readings.few_numbers(results, one, most["study_id"])
-    return (f"{name(one)}: {verbatim(study(most['label']))}, then "
-            f"{number(about.shown(row['mean']), about.digits)} ({ends})"
-            f"{f', a sensitivity ({few})' if few else ''}")  # fmt: skip
+            f"{analyses} of a headline.")  # fmt: skip
 
 
 @said

@@ -8,7 +8,7 @@ at most seven outcomes an approach, with absolute numbers and the reasons of eac
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -22,6 +22,21 @@ from analysis.report.text import said
 from analysis.vocabulary import INFUSION, ISLETS
 
 GROUPS = {"shown": "Shown", "suggested": "Suggested", "not_known": "Not known", "not_so": "Not so"}
+HEADS = {
+    "shown": "Shown",
+    "elsewhere": "Known from other fields",
+    "suggested": "Suggested",
+    "uncertain": "Uncertain",
+    "not_known": "Not known",
+    "outside": "Outside these data",
+    "not_so": "Not so",
+}
+"""The groups with the words that are neither shown nor not known under heads of their own."""
+APART = {
+    verdicts.KNOWN_ELSEWHERE: "elsewhere",
+    verdicts.UNCERTAIN: "uncertain",
+    verdicts.OUTSIDE: "outside",
+}
 KINDS = {
     verdicts.EFFECT: "Benefits",
     verdicts.OCCURRENCE: "Benefits",
@@ -44,8 +59,10 @@ class Grouped:
 
     def _repr_html_(self) -> str:
         parts = []
-        for group, title in GROUPS.items():
-            rows = self.frame[self.frame["group"] == group]
+        for group, title in HEADS.items():
+            rows = self.frame[self.heads == group]
+            if rows.empty and group not in GROUPS:
+                continue
             body = _by_kind(rows) or "<ul><li>None of the claims looked at.</li></ul>"
             parts.append(
                 f'<section class="claims {group}"><h3>{title} <small>({len(rows)})</small></h3>'
@@ -57,16 +74,21 @@ class Grouped:
         return under_heads(self.table, "Group")._repr_markdown_()
 
     @property
+    def heads(self) -> pd.Series:
+        """The head under which each claim stands: its group, or its word if that stands apart."""
+        return self.frame["verdict"].map(APART).fillna(self.frame["group"])
+
+    @property
     def table(self) -> pd.DataFrame:
         """Group, claim and basis, one row a claim."""
         rows = [
             {
-                "Group": GROUPS[row.group],
+                "Group": HEADS[head],
                 "Claim": sentence(row),
                 "Word": row.verdict,
                 "Behind it": basis(row),
             }
-            for row in self.frame.itertuples()
+            for row, head in zip(self.frame.itertuples(), self.heads, strict=True)
         ]
         empty = [
             {
@@ -76,9 +98,9 @@ class Grouped:
                 "Behind it": "–",
             }
             for group, title in GROUPS.items()
-            if group not in set(self.frame["group"])
+            if group not in set(self.heads)
         ]
-        order = list(GROUPS.values())
+        order = list(HEADS.values())
         return pd.DataFrame(sorted(rows + empty, key=lambda row: order.index(row["Group"])))
 
 
@@ -96,7 +118,7 @@ def _by_kind(rows: pd.DataFrame) -> str:
 
 def _item(row) -> str:
     small = basis(row)
-    same = row.verdict == GROUPS[row.group].lower()  # the group has said it
+    same = row.verdict in (GROUPS[row.group].lower(), *APART)  # the head has said it
     return (
         f"<li>{escape.html(sentence(row))}"
         + ("" if same else f": <b>{escape.html(row.verdict)}</b>")
@@ -109,11 +131,24 @@ def basis(row) -> str:
     """Certainty, studies and patients behind a claim, or why it is not known."""
     sure = f"{row.certainty} certainty" if row.certainty else ""
     parts = [f"{sure}, {row.raised}" if sure and row.raised else sure]
+    if row.kind == verdicts.EFFECT and row.verdict != verdicts.NOT_KNOWN and not row.counted:
+        parts.insert(0, with_interval(row) if words.known(row.value) else "")
+    if row.kind in (verdicts.DESCRIPTION, verdicts.BEYOND):
+        parts.append(_described(row))
     if row.verdict in ("not known", "outside these data"):
         parts.append(row.capped_by)
     if row.k_studies and row.kind != "description":
         parts.append(behind(row))
     return "; ".join(filter(None, [*parts, _no_stronger(row), among_analyses(row)]))
+
+
+def _described(row) -> str:
+    """What a remark on the evidence rests on: its figure, what that is of, and of how many."""
+    if not words.known(row.value):
+        return row.estimand
+    of = f", {behind(row)}" if row.k_studies and row.unit == "share" else ""
+    told = f"{value_of(row)}, {row.estimand}" if row.unit == "share" else value_of(row)
+    return f"{told}{of}"
 
 
 def behind(row) -> str:
@@ -279,7 +314,7 @@ def interval_of(row) -> str:
 
 
 def findings_of(results, approach: str, population: str) -> list[tuple[str, readings.Reading]]:
-    """At most seven outcomes of a stratum, harms among them."""
+    """At most seven outcomes of a stratum, harms among them; classes of islets apart."""
     if approach == ISLETS:
         found = []
         facts = readings.counted(results, "c_peptide_detectable", approach, population)
@@ -306,24 +341,25 @@ def findings_of(results, approach: str, population: str) -> list[tuple[str, read
             for o in told
         ]
         shares = ("insulin_free_12", "ever_insulin_free")
-    found += [
-        (
-            _counted_name(results, o, approach, population),
-            _class_by_class(results, readings.share(results, o, approach, population),
-                            approach, population),
-        )
-        for o in shares
-    ]  # fmt: skip
-    return [*found[: MOST_OUTCOMES - 1], _harms_row(results, approach, population)]
+    for name in shares:
+        classes = _classes_of(results, name, approach, population)
+        title = _counted_name(results, name, approach, population)
+        found += [
+            (
+                f"{title}: {readings.CLASS_WORDS.get(word, words.short(word))}" if word else title,
+                readings.share(results, name, approach, population, word or "all"),
+            )
+            for word in classes or [""]
+        ]
+    kept = list(dict.fromkeys(reading.outcome for _, reading in found))[: MOST_OUTCOMES - 1]
+    rows = [(title, reading) for title, reading in found if reading.outcome in kept]
+    return [*rows, _harms_row(results, approach, population)]
 
 
-def _class_by_class(
-    results, reading: readings.Reading, approach: str, population: str
-) -> readings.Reading:
-    """A count of islet replacement by classes of cells, where it has several: no joined share."""
-    facts = readings.counted(results, reading.outcome, approach, population)
-    told = readings.classes_told(facts, reading.outcome) if approach == ISLETS else ""
-    return replace(reading, value=told, interval="", new_study="") if told else reading
+def _classes_of(results, outcome: str, approach: str, population: str) -> list[str]:
+    """Classes of cells that are counted apart: of islet replacement, where it has several."""
+    found = sorted(set(readings.counted(results, outcome, approach, population)["cell_class"]))
+    return found if approach == ISLETS and len(found) > 1 else []
 
 
 def _counted_name(results, outcome: str, approach: str, population: str) -> str:

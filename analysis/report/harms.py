@@ -7,6 +7,7 @@ are; groups that said nothing of a harm are named, because silence is not a zero
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 
@@ -79,6 +80,20 @@ def _bounded_below(results, table: pd.DataFrame) -> pd.Series:
     known = set(zip(facts["cohort"], facts["event"], strict=True))
     pairs = zip(table["cohort"], table["event"], strict=True)
     return pd.Series([pair in known for pair in pairs], index=table.index, dtype=bool)
+
+
+OF_CELLS = ("serious_adverse_event", "death", "severe_infection")
+"""Harms whose relation the sources of islet replacement judge as far as the cells go."""
+SIDE_EFFECT = "any_adverse_event"
+
+
+def cause(relation: str, approach: str, event_word: str) -> str:
+    """Of which cause a harm was counted: sources of islets judge the cells, not the drugs."""
+    if relation == "any":
+        return "any cause"
+    of_cells = approach == vocabulary.ISLETS and event_word in OF_CELLS
+    what = "cells" if of_cells else "treatment"
+    return f"judged related to the {what}"
 
 
 def how_many(row) -> str:
@@ -259,7 +274,7 @@ def side_effects(results) -> pd.DataFrame:
     studies = results.evidence.studies.drop_duplicates("study_id").set_index("study_id")
     rows = results.evidence.safety
     rows = rows[
-        rows["event_category"].eq("any_adverse_event")
+        rows["event_category"].eq(SIDE_EFFECT)
         & rows["arm"].str.startswith("treated")
         & rows["n_patients"].notna()
         & rows["n_at_risk"].notna()
@@ -363,7 +378,7 @@ def counts(results) -> Table:
     rows = [
         {
             "Harm": f"{event(row.event, 2).capitalize()}, "
-            + ("any cause" if row.relation == "any" else "judged related"),
+            + cause(row.relation, row.approach, row.event),
             "Approach": vocabulary.APPROACHES[row.approach],
             "Exact": f"{row.events:.0f} of {row.n_patients:.0f}" if row.k_cohorts else "–",
             "At least": f"{row.events_at_least:.0f} of {row.n_at_least:.0f}"
@@ -379,6 +394,7 @@ def counts(results) -> Table:
         }
         for row in told.itertuples()
     ]
+    rows += _side_effect_rows(results)
     numbers = [
         "Exact",
         "At least",
@@ -387,6 +403,36 @@ def counts(results) -> Table:
         "Upper end, two-sided 95 %",
     ]
     return grid(pd.DataFrame(rows), right=numbers)
+
+
+def _side_effect_rows(results) -> list[dict[str, str]]:
+    """Side effects of any kind by approach: no rate, as what counts as one differs by report."""
+    every = side_effects(results)
+    found = []
+    for approach, relation in itertools.product(ORDER, ("any", "treatment_related")):
+        own = every[every["approach"].eq(approach) & every["relation"].eq(relation)]
+        if len(own):
+            least = own["bound"].eq("at_least").any()
+            told = f"{own['k'].sum():.0f} of {own['n'].sum():.0f}"
+            found.append(
+                {
+                    "Harm": f"Any side effect, {cause(relation, approach, SIDE_EFFECT)}",
+                    "Approach": vocabulary.APPROACHES[approach],
+                    "Exact": "–" if least else told,
+                    "At least": told if least else "–",
+                    **dict.fromkeys(
+                        (
+                            "Patient-years",
+                            "One-sided 95 % bound",
+                            "Upper end, two-sided 95 %",
+                            "Silent groups",
+                            "Other cause only",
+                        ),
+                        "–",
+                    ),
+                }
+            )
+    return found
 
 
 def _place(word: str) -> int:
@@ -411,7 +457,11 @@ def known_elsewhere(approach: str, event_word: str) -> str:
     """That a harm nobody counts after an approach is known from other fields, with the source."""
     key = UNCOUNTED.get((approach, event_word))
     sources = {source.key: source for source in OTHER_FIELDS}
-    return f" (known from other fields: {sources[key].citation.split(',')[0]})" if key else ""
+    if not key:
+        return ""
+    own = sources[key]
+    named = ", doi ".join(filter(None, [own.citation.split(",")[0], own.doi]))
+    return f" (known from other fields: {named})"
 
 
 SPERM = re.compile(r"\bsperm", re.IGNORECASE)
@@ -521,43 +571,21 @@ def exposure(results) -> str:
 
 @said
 def reconciled(results) -> str:
-    """Why more events may be related to the treatment than there are of any cause.
-
-    Counts of related events and of events of any cause come from different groups: some sources
-    print only the one, some only the other.
-    """
-    table = results.table("harm_summary").set_index(["event", "relation", "approach"])
-    lines = []
-    for word, relation, approach in table.index:
-        if relation != "treatment_related" or (word, "any", approach) not in table.index:
-            continue
-        related, whole = table.loc[(word, relation, approach)], table.loc[(word, "any", approach)]
-        if not related["events"] > whole["events"]:
-            continue
-        judge, exact, bound = (related["k_cohorts"], whole["k_cohorts"], whole["k_at_least"])
-        counted = []
-        if exact:
-            counted.append(
-                f"{words.none_or(whole['events'])} in {words.some(exact, 'group')} that "
-                f"{words.verb(exact, 'count', 'counts')} exactly"
-            )
-        if bound:
-            counted.append(
-                f"at least {whole['events_at_least']:.0f} in {words.some(bound, 'group')} that "
-                f"{words.verb(bound, 'give', 'gives')} a lower bound only"
-            )
-        lines.append(
-            f"{event(word, 2).capitalize()} after {vocabulary.APPROACHES[approach]}: "
-            f"{related['events']:.0f} judged related, in {words.some(judge, 'group')} that "
-            f"{words.verb(judge, 'judge', 'judges')} it; of any cause "
-            f"{words.listed(counted) or 'none counted'}."
-        )
-    if not lines:
+    """Why more events may be related to the treatment than there are of any cause; "" if not."""
+    table = results.table("harm_summary").set_index(["event", "relation", "approach"])["events"]
+    more = [
+        (word, approach)
+        for word, relation, approach in table.index
+        if relation == "treatment_related"
+        and (word, "any", approach) in table.index
+        and table[(word, relation, approach)] > table[(word, "any", approach)]
+    ]
+    if not more:
         return ""
     return (
         "Counts of related events and of events of any cause come from different groups, "
         "since few sources print both; a related event is an event of any cause, so where "
-        "the first number is the larger the second is incomplete. " + " ".join(lines)
+        "the first number is the larger the second is incomplete."
     )
 
 
@@ -688,7 +716,9 @@ def _drawn_bounds(results) -> list[dict]:
             py = row["patient_years"]
             found.append({
                 **known, "place": (*place, 0), "least": False, "k": row["events"],
-                "how": "" if row["relation"] == "any" else ", judged related",
+                "how": ""
+                if row["relation"] == "any"
+                else f", {cause(row['relation'], row['approach'], row['event'])}",
                 "n": row["n_patients"], "rate": 100 * row["events"] / py if py else 0.0,
                 "ends": (row["upper_95"], row["upper_975"]),
             })  # fmt: skip

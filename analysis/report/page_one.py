@@ -44,14 +44,14 @@ def best_verdict(results, *approaches: str) -> str:
 
 @said
 def answer(results) -> str:
-    """One sentence that answers the title; who died stands before it (`known_harms`)."""
+    """What came back, who needed no insulin, what is not known; `known_harms` stands before."""
     best = best_verdict(results, RESET, INFUSION)
     others = (
         f"no benefit of an immune reset or of infused cells is more than {best}"
         if verdicts.rank(best) <= verdicts.rank(verdicts.SUGGESTED)
         else "no benefit of an immune reset or of infused cells is shown"
     )
-    return f"{_islets_answer(results)}; how long that lasts is {_lasting(results)}, and {others}."
+    return f"{_islets_answer(results)} How long that lasts is {_lasting(results)}, and {others}."
 
 
 def _islets_answer(results) -> str:
@@ -60,18 +60,19 @@ def _islets_answer(results) -> str:
     if not counts:
         return (
             "**Not known:** no study counts people in whom C-peptide, the mark of the body's own "
-            "insulin, came back"
+            "insulin, came back."
         )
     shown = _verdict(results, "islets_c_peptide") == verdicts.SHOWN
     text = (
         f"**{'Yes, in some people' if shown else 'Perhaps'}:** of people with type 1 diabetes who "
         f"made no C-peptide, the mark of the body's own insulin, {words.listed(counts)} made "
-        "it again"
+        "it again."
     )
     free = _by_class(results, "insulin_free_12")
     if free:
         when = readings.share(results, "insulin_free_12", ISLETS, "t1d").caveat
-        text += f", and {words.listed(free)} needed no insulin {when}"
+        told = f"{words.listed(free)} needed no insulin {when}."
+        text += f" {told[:1].upper()}{told[1:]}"
     return text
 
 
@@ -190,6 +191,7 @@ def _compared(results, approach: str, population: str) -> tuple[Line, ...]:
         ("c_peptide_ratio", "C-peptide against controls"),
         ("c_peptide_gain", "C-peptide gain over controls"),
         ("hba1c", "HbA1c against controls"),
+        ("insulin_dose", "Insulin dose against controls"),
     ):
         reading = readings.effect(results, outcome, *stratum)
         if outcome == "c_peptide_gain" and reading.told != readings.MEAN:
@@ -260,15 +262,29 @@ def _harm(results, approach: str, population: str) -> Line:
         parts.append(f"{harms.event(word, 2)} in {counts}{also}")
         more += [f"{words.study(row.label)}: {row.what}" for row in rows.itertuples()]
     quiet, every, _ = harms.silent(results, "death", approach)
+    infected, _, _ = harms.silent(results, SEVERE, approach)
     types = " of both types" if len(STRATA[approach]) > 1 else ""
-    told = f"{words.of(quiet, every, 'group')}{types} silent on deaths" if every else ""
+    told = (
+        f"{words.of(quiet, every, 'group')}{types} silent on deaths, {words.none_or(infected)} on "
+        f"{harms.event(SEVERE, 2)}"
+        if every
+        else ""
+    )
     named = f"harms:{approach}:{population}"
     return Line("Harms named", "; ".join(parts), behind=told, more=tuple(more), id=named,
                 several=True)  # fmt: skip
 
 
 def _also(results, approach: str, population: str) -> Line:
-    """What conditioning, drugs or the procedure did besides, in all groups of the approach."""
+    """What conditioning, drugs or the procedure did besides, in all groups of the approach.
+
+    Of an approach in several populations it is told once, with the first of them.
+    """
+    first, types = STRATA[approach][0], len(STRATA[approach]) > 1
+    named = f"counted_harms:{approach}:{population}"
+    if population != first:
+        told = f"as for {TYPES[first]}: both are counted together"
+        return Line("Harms counted", told, id=named)
     counted = harms.also_counted(results, approach)
     if counted[SEVERE] and harms.stated(results, SEVERE, approach, population):
         del counted[SEVERE]  # the line above has it
@@ -280,9 +296,7 @@ def _also(results, approach: str, population: str) -> Line:
     ]
     behind = f"nobody counts {words.listed(never, 'or')}" if never else ""
     more = tuple(harms.also_named(results, approach))
-    types = " (both types)" if len(STRATA[approach]) > 1 else ""
-    label = f"Harms counted{types}"
-    named = f"counted_harms:{approach}:{population}"
+    label = f"Harms counted{' (both types)' if types else ''}"
     return Line(label, "; ".join(told) or "none counted", behind=behind, more=more, id=named,
                 several=True)  # fmt: skip
 
