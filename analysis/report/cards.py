@@ -304,7 +304,7 @@ KEY = {
     "headline among all defensible analyses (thin line: all, thick: nine of ten of them); dashed "
     "stroke: no effect.",
     "paper": "Pictures: ■ ten of 100 people of whom it is true, □ ten of whom it is not; · all "
-    "defensible analyses, – nine of ten of them, ● the headline, | no effect, → or ← the better "
+    "defensible analyses, – nine of ten of them, ● the headline, | no effect, → or ← the good "
     "side; 0 to 100: shares, of 100.",
 }
 """What the words above the cards mean, and what the pictures, in each of their forms."""
