@@ -28,6 +28,7 @@ def warnings(evidence: Evidence) -> list[Fault]:
         *_warn_arms_together(evidence),
         *_warn_deaths(evidence),
         *_warn_baselines(evidence),
+        *_warn_crossed(evidence),
         *_warn_times(evidence),
         *_warn_follow_up(evidence),
         *_warn_never_needed(evidence),
@@ -254,6 +255,26 @@ def _warn_deaths(evidence: Evidence) -> Iterator[Fault]:
                     f"{death['followup_months']:g} (safety.csv:{death['line']})"
                 )
                 yield Table("outcomes.csv").fault(row, "n", text)
+
+
+_CROSSED = re.compile(r"cross|switched|delayed|former_?control")
+
+
+def _warn_crossed(evidence: Evidence) -> Iterator[Fault]:
+    """Treated arms that by their name are controls who were treated later."""
+    controls: dict[tuple[str, str], dict] = {}
+    for row in reversed(evidence.rows("outcomes.csv")):
+        if row["arm"].startswith("control"):
+            controls[row["study_id"], row["outcome"]] = row
+    for row in evidence.rows("outcomes.csv"):
+        control = controls.get((row["study_id"], row["outcome"]))
+        treated = row["arm"].startswith("treated_") and not row["caveats"]
+        if control is not None and treated and _CROSSED.search(row["arm"]):
+            text = (
+                f"controls who were treated later? They are in {control['arm']} already "
+                f"(outcomes.csv:{control['line']}): nobody belongs to both sides of a contrast"
+            )
+            yield Table("outcomes.csv").fault(row, "arm", text)
 
 
 BASELINES_APART = 5.0
