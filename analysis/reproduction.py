@@ -14,6 +14,7 @@ Flegal, Haran & Jones (2008), Stat Sci 23:250, for standard errors of Monte-Carl
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +79,8 @@ def compare_folders(
 
     Returns
     -------
-    How many cells of figures have each verdict, and a finding for each that is not identical.
+    How many cells of figures have each verdict, and a finding for each that is not identical; a
+    table that cannot be read any more is one, with what is wrong with it.
     """
     old, new = store.read_manifest(tracked), store.read_manifest(again)
     counted: dict[str, int] = {}
@@ -93,10 +95,15 @@ def compare_folders(
         ess = least_ess(records)
         tables = sorted({*records[0]["tables"], *records[1]["tables"]})
         for name in (*tables, store.ESTIMATES):
-            frames = [
-                _estimates(folder, record) if name == store.ESTIMATES else _table(folder, name)
-                for folder, record in zip((tracked, again), records, strict=True)
-            ]
+            try:
+                frames = [
+                    _estimates(folder, record) if name == store.ESTIMATES else _table(folder, name)
+                    for folder, record in zip((tracked, again), records, strict=True)
+                ]
+            except (ValueError, IndexError, csv.Error, OSError) as error:
+                counted[DIFFERENT] = counted.get(DIFFERENT, 0) + 1
+                found.append(Finding(name, "", "", str(error), "as declared", np.nan, DIFFERENT))
+                continue
             if name == store.ESTIMATES and all(frame.empty for frame in frames):
                 continue
             for verdict, more in compare(name, *frames, ess=ess, found=found).items():

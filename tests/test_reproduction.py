@@ -172,6 +172,25 @@ def test_a_changed_number_note_or_word_is_found_and_named(two, file, old, new, w
     assert counted[DIFFERENT] == 1 and where in str(found[0])
 
 
+@pytest.mark.parametrize(
+    ("file", "spoil", "said"),
+    [
+        ("estimates.csv", lambda data: data.replace(b"cell_infusion", b"cell_confusion"), "word"),
+        ("estimates.csv", lambda data: data.replace(b"outcome,", b"income,", 1), "outcome"),
+        ("estimates.csv", lambda data: b"\xff" + data, "utf-8"),
+        ("estimates.csv", lambda data: b"", "estimates"),
+        ("stub_weighed.csv", lambda data: data.replace(b",", b";"), "stub_weighed"),
+        ("stub_weighed.csv", lambda data: data + b'"', "stub_weighed"),
+    ],
+)
+def test_a_table_that_can_no_longer_be_read_is_found_and_named(two, file, spoil, said):
+    path = two[0] / file
+    path.write_bytes(spoil(path.read_bytes()))
+    names = [stage.name for stage in stub_stages.STAGES]
+    counted, found = reproduction.compare_folders(*two, names)
+    assert counted[DIFFERENT] and any(said in str(one) for one in found), found
+
+
 def test_a_stage_that_only_one_run_has_is_named(two):
     _, found = reproduction.compare_folders(*two, ["numbers", "nowhere"])
     assert found == []
