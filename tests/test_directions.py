@@ -180,6 +180,7 @@ def fewer(match) -> bool:
 
 
 BOUND = {
+    r"cohorts with fewer than \d+ treated, followed for \d+ months or less": None,
     rf"{SHARE} that it is (?:higher|lower)(?:(?:,| and) {SHARE} that it is [^,;]*? or better)+":
         falling,
     rf"came to \*\*(?:(?P<times>{NUMBER}) times|(?P<gap>{NUMBER}))[^*]*\*\*[^A-Z]*?"
