@@ -66,7 +66,7 @@ class Chains:
     @cached_property
     def built(self) -> effects.EffectsResult:
         """Effects and exclusions of the evidence."""
-        return effects.build(self.body)
+        return self._questions.built()
 
     @property
     def effects(self) -> pd.DataFrame:

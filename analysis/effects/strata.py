@@ -138,18 +138,22 @@ def told_in_words(
     -------
     Rows of `directions.csv`.
     """
+    table = evidence.directions
+    table = table[
+        table["contrast"].eq(contrast) & table["outcome"].isin(outcomes.get(outcome).raw)
+    ]  # fmt: skip
+    if table.empty:
+        return table
     studies = evidence.studies
     strata = cohorts.strata(studies)
     own = studies[
         studies["include"].eq("yes").to_numpy() & strata["approach"].eq(approach).to_numpy()
         & strata["population"].str.startswith(population).to_numpy()
     ]  # fmt: skip
-    table = evidence.directions
     return table[
-        table["contrast"].eq(contrast) & table["outcome"].isin(outcomes.get(outcome).raw)
-        & ~table["caveats"].astype(str).str.contains(NOT_OF_ALL)
+        ~table["caveats"].astype(str).str.contains(NOT_OF_ALL)
         & table["study_id"].isin(own["study_id"])
-    ]  # fmt: skip
+    ]
 
 
 def known_nulls(effects: pd.DataFrame) -> pd.DataFrame:

@@ -187,10 +187,10 @@ def _numbers(spec: Column, values: pd.Series) -> tuple[Any, list[str]]:
     numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     missing = np.isnan(numbers)
     if missing.any():
-        left = values[missing]
-        bad = left[left.notna() & (left.astype(str) != "")]
+        left = values.to_numpy(dtype=object)[missing]
+        bad = left[~pd.isna(left) & (left != "")]
         if len(bad):
-            faults.append(f"{spec.name}: not a number: {bad.iloc[0]!r}")
+            faults.append(f"{spec.name}: not a number: {bad[0]!r}")
     if spec.kind == COUNT:
         parts = numbers[~missing & (numbers % 1 != 0)]
         if len(parts):
@@ -228,7 +228,7 @@ def rows(table: pd.DataFrame, name: str, **parts: object) -> pd.DataFrame:
     TABLES[name].require(parts)
     chosen = np.ones(len(table), dtype=bool)
     for column_name, value in parts.items():
-        chosen &= (table[column_name] == value).to_numpy()
+        chosen &= table[column_name].to_numpy() == value
     return table[chosen].reset_index(drop=True)
 
 

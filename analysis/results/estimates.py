@@ -208,7 +208,7 @@ def find(table: pd.DataFrame, **parts: str | float | None) -> pd.DataFrame:
             wanted = _number(value)
             chosen &= np.isclose(table[name], wanted, rtol=1e-7, atol=1e-9, equal_nan=True)
         else:
-            chosen &= (table[name] == value).to_numpy(dtype=bool)
+            chosen &= table[name].to_numpy() == value
     return table[chosen]
 
 
