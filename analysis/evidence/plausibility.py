@@ -255,7 +255,7 @@ def _spreads(rows: Sequence[Row]) -> Iterator[Fault]:
         shown = f"{spread:.3g}{footing} between patients"
         others = [value for study, value in middles[family].items() if study != row["study_id"]]
         low, high = SPREAD_OF_PATIENTS.get(family, (0.0, math.inf))
-        high *= SKEWED if row["spread_kind"] in _PAIRS else 1.0
+        high *= SKEWED if blank(row["spread"]) else 1.0
         middle = median(others) if len(others) >= ENOUGH_OTHERS else math.nan
         own = _own_spread(row, spread, by_outcome[(row["study_id"], row["outcome"], family)])
         if not low <= spread <= high:
