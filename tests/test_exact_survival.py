@@ -398,6 +398,21 @@ def test_an_average_of_families_lies_between_them_and_keeps_their_disagreement()
     assert row["ci_high"] == pytest.approx(s[1], abs=1e-2)
 
 
+def test_a_share_is_all_at_the_start_and_none_where_all_have_resumed():
+    curve = one_curve("exponential", 2.0)
+    table = curve.survival([0.0, 12.0, 1e4])
+    assert table[["median", "ci_low", "ci_high"]].iloc[0].tolist() == [1.0, 1.0, 1.0]
+    assert table[["median", "ci_low", "ci_high"]].iloc[2].tolist() == [0.0, 0.0, 0.0]
+
+
+def test_quantiles_between_two_curves_apart_lie_on_the_side_of_more_weight():
+    parts = [one_curve("exponential", eta).parts[0] for eta in (0.0, 3.0, 6.0)]
+    for weights, eta in (((0.6, 0.2, 0.2), 0.0), ((0.2, 0.6, 0.2), 3.0), ((0.2, 0.2, 0.6), 6.0)):
+        both = curves.Curves(parts, weights)
+        assert both.median_time_to() == pytest.approx(np.exp(eta), rel=3e-3)
+        assert both.median_survival([12.0])[0] == pytest.approx(2 ** (-12 / np.exp(eta)), abs=3e-3)
+
+
 # --- weights --------------------------------------------------------------------------------------
 
 
