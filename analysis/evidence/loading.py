@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -53,14 +54,14 @@ class Evidence:
         """The table of a file, `outcomes.csv`."""
         return getattr(self, _ATTRIBUTES.get(name, name.removesuffix(".csv")))
 
-    def rows(self, name: str) -> list[Row]:
+    def rows(self, name: str) -> list[dict[str, Any]]:
         """The rows of the table of a file, made once for all who read them: nobody changes them."""
         if name not in self._rows:
             self._rows[name] = records(self.table(name))
         return self._rows[name]
 
     @cached_property
-    def _rows(self) -> dict[str, list[Row]]:
+    def _rows(self) -> dict[str, list[dict[str, Any]]]:
         return {}
 
 

@@ -110,12 +110,12 @@ def _surname(author: str) -> str:
 
 def _numbers(outcomes: Sequence[Row]) -> Mapping[str, set]:
     """Study -> its means with spreads, as what they are and how large: equal only by copying."""
-    found = defaultdict(set)
+    found: defaultdict[str, set] = defaultdict(set)
     for row in outcomes:
         spread = (row["spread"], row["spread_low"], row["spread_high"])
         if not blank(row["value"]) and not all(map(blank, spread)) and row["value"] != 0:
             key = (row["outcome"], row["scale"], row["months"], row["value"])
-            found[row["study_id"]].add(key + tuple(-1.0 if blank(s) else s for s in spread))
+            found[str(row["study_id"])].add(key + tuple(-1.0 if blank(s) else s for s in spread))
     return found
 
 
