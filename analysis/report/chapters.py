@@ -11,6 +11,7 @@ import math
 import pandas as pd
 
 from analysis import __version__, coverage, exchange, outcomes, risk_of_bias, vocabulary
+from analysis.cohorts import patient_groups
 from analysis.evidence import label_of
 from analysis.records import records
 from analysis.report import directions, harms, readings, style, visits
@@ -187,6 +188,17 @@ def by_onset(results: Results, outcome: str, approach: str) -> str:
     for population in ("t1d_new_onset", "t1d_established"):
         text = result(results, outcome, approach, population)
         told.append(f"**{PEOPLE[population].capitalize()}.** {text}")
+    rows = results.rows("study_estimates", outcome=outcome, approach=approach, population="t1d",
+                        design="controlled")  # fmt: skip
+    finer = pd.concat(results.rows("study_estimates", outcome=outcome, approach=approach,
+                                   population=one, design="controlled")["effect_id"]
+                      for one in ("t1d_new_onset", "t1d_established"))  # fmt: skip
+    neither = rows[~rows["effect_id"].isin(finer)]
+    if len(neither):
+        names = listed([verbatim(study(label)) for label in neither["label"]])
+        told.append(f"{names} ({some(neither['n_patients'].sum(), 'patient')}) "
+                    f"{verb(len(neither), 'stand', 'stands')} in neither: people of both kinds, or "
+                    "not told which.")  # fmt: skip
     return "\n\n".join(told)
 
 
@@ -332,11 +344,13 @@ def overview(results: Results) -> str:
     eligible = table[table["include"] == "yes"]
     kinds = eligible["diabetes_type"].value_counts()
     rct = int((eligible["design"] == "rct").sum())
+    groups = eligible["study_id"].map(patient_groups(table)).nunique()
     return (
         f"The extract holds {len(table)} publications and reports, of which {len(eligible)} are "
         f"eligible ({kinds.get('T1D', 0)} on type 1, {kinds.get('T2D', 0)} on type 2 diabetes). "
         f"They describe {some(eligible['cohort'].nunique(), 'cohort')}, because several reports "
-        f"often follow the same people. Of the eligible reports {rct} "
+        f"often follow the same people, and {some(groups, 'group')} of people, because cohorts "
+        f"that may share people count once. Of the eligible reports {rct} "
         f"{verb(rct, 'are of randomised trials', 'is of a randomised trial')}; the "
         f"median number of treated patients is {eligible['n_treated'].median():.0f}."
     )

@@ -115,7 +115,7 @@ def spoken(words: str) -> str:
 
 def reason(text: str) -> str:
     """Why a row was left out, where two clauses of it say opposite things: it cannot be used."""
-    return text.replace("study not eligible: eligible, but ", "study eligible, but ")
+    return text.replace("study not eligible: eligible, but ", "report not usable: ")
 
 
 def parameter(word: str) -> str:

@@ -124,7 +124,7 @@ def flow_counts(results: Results) -> list[tuple[str, int, list[tuple[str, int]]]
 
 
 STAGES = {"words": "results in words left out", "effects": "numbers left out",
-          "study": "rows of studies left out"}  # fmt: skip
+          "study": "results of reports that are not eligible"}  # fmt: skip
 
 
 def rows_out(results: Results) -> list[tuple[str, int, str]]:

@@ -144,6 +144,8 @@ def facts(results: Results, name: str) -> Table:
     rows = records(table)
     if name == "outcomes":
         table = table.assign(spread=[_spread(row) for row in rows])
+    if name == "independence":
+        table = table.assign(value=[_months_free(row) for row in rows])
     labels = glossary.labels(results.evidence)
     cells = {
         column: [glossary.named(glossary.told(column, cell), labels) for cell in table[column]]
@@ -172,6 +174,17 @@ def _spread(row: dict) -> str:
     if np.isfinite(row["spread_low"]) and np.isfinite(row["spread_high"]):
         return f"{kind} {row['spread_low']:g} to {row['spread_high']:g}".strip()
     return ""
+
+
+def _months_free(row: dict) -> str:
+    """Months free of insulin as printed: `median 43 (6 to 100)`, `13`."""
+    told = []
+    if np.isfinite(row["value"]):
+        told.append(f"{row['duration_statistic']} {row['value']:g}".strip())
+    if np.isfinite([row["low"], row["high"]]).all():
+        ends = f"{row['low']:g} to {row['high']:g}"
+        told.append(f"({ends})" if told else ends)
+    return " ".join(told)
 
 
 @made_from("exclusions")
