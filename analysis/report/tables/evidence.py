@@ -144,6 +144,8 @@ def facts(results: Results, name: str) -> Table:
     rows = records(table)
     if name == "outcomes":
         table = table.assign(spread=[_spread(row) for row in rows])
+    if name == "directions":
+        table = table.assign(months=[_visits(row) for row in rows])
     if name == "independence":
         table = table.assign(value=[_months_free(row) for row in rows])
     labels = glossary.labels(results.evidence)
@@ -174,6 +176,15 @@ def _spread(row: dict) -> str:
     if np.isfinite(row["spread_low"]) and np.isfinite(row["spread_high"]):
         return f"{kind} {row['spread_low']:g} to {row['spread_high']:g}".strip()
     return ""
+
+
+def _visits(row: dict) -> str:
+    """The visit of a statement in words, or all visits that it is made for: `12`, `3 to 36`."""
+    if np.isfinite([row["months_from"], row["months_to"]]).all() and (
+        row["months_from"] < row["months_to"]
+    ):
+        return f"{row['months_from']:g} to {row['months_to']:g}"
+    return f"{row['months']:g}" if np.isfinite(row["months"]) else ""
 
 
 def _months_free(row: dict) -> str:
