@@ -37,7 +37,7 @@ ASKING = [*ROOMS, *sorted((ANALYSIS / "difference").glob("*.py")), ANALYSIS / "c
           ANALYSIS / "coverage.py", ANALYSIS / "stages" / "synthesis.py"]  # fmt: skip
 """These and others that read results; the others have tables of their own, too."""
 EVIDENCE = {name for columns in schema.TABLES.values() for name in columns} | {"line"}
-OF_RISK = {"overall"}
+OF_RISK = {"overall", "by_domain"}
 """What `risk_of_bias.overalls` gives."""
 NOT_OF_TABLES = {
     "any_public_result", "probably_published",  # verdicts of a search, of `registered`

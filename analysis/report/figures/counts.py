@@ -144,7 +144,7 @@ def duration(results: Results, approach: str, denominator: str = "ever_free") ->
                   mfc="none", color=style.INK, ls="none")  # fmt: skip
     if len(marks):
         axes.plot([], [], "o", mfc="none", color=style.INK, ls="none",
-                  label="published counts, larger with more patients")  # fmt: skip
+                  label="published counts, sized by patients")  # fmt: skip
         base.legend_below(figure, axes, 1)
     axes.set_ylim(0, 100)
     axes.set_yticks(TICKS)
