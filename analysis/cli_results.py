@@ -166,7 +166,8 @@ def report(
     raw: RawOption = Path("data/raw"),
     out: OutOption = Path("data/processed"),
     to: Annotated[
-        list[str] | None, typer.Option(help="html, pdf or docx; may be repeated [default: html]")
+        list[str] | None,
+        typer.Option(help="html, pdf or docx; may be repeated [default: as --file, else html]"),
     ] = None,
     file: Annotated[
         Path | None, typer.Option(help="write here [default: beside the source, by its name]")
@@ -190,12 +191,15 @@ def report(
     from analysis import render, store
 
     render.ahead()
-    formats = list(dict.fromkeys(to or ["html"]))
+    named = file.suffix.removeprefix(".").lower() if file is not None else ""
+    formats = list(dict.fromkeys(to or [named if named in render.FORMATS else "html"]))
     unknown = [form for form in formats if form not in render.FORMATS]
     if unknown:
         raise fail(f"--to {unknown[0]}: allowed are {', '.join(render.FORMATS)}", 2)
     if file is not None and len(formats) > 1:
         raise fail("--file takes one format; without it each is written beside the source", 2)
+    if named in render.FORMATS and named not in formats:
+        raise fail(f"--file {file}: its name says {named}, --to says {formats[0]}", 2)
     targets = {form: file or source.with_suffix(f".{form}") for form in formats}
     store.settle(out)
     if not (out / "estimates.csv").exists():

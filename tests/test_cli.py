@@ -13,7 +13,7 @@ import stub_stages
 from conftest import every
 from typer.testing import CliRunner
 
-from analysis import pipeline, render
+from analysis import cli_results, pipeline, render
 from analysis.cli import app
 
 RAW = Path(__file__).parent.parent / "data" / "raw"
@@ -81,6 +81,21 @@ def test_report_without_results_says_what_to_do(tmp_path):
 
 def test_report_in_an_unknown_format_is_a_wrong_call(tmp_path):
     assert call("report", "--out", tmp_path, "--to", "papyrus").exit_code == 2
+    result = call("report", "--out", tmp_path, "--to", "html", "--file", tmp_path / "a.pdf")
+    assert result.exit_code == 2 and "its name says pdf, --to says html" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["a.pdf", "a.docx", "a.html", "a.page"])
+def test_the_format_is_that_of_the_name_of_the_file(tmp_path, monkeypatch, name):
+    asked = {}
+    monkeypatch.setattr(cli_results, "_stale", lambda *_: [])
+    monkeypatch.setattr(render, "ahead", lambda: None)
+    monkeypatch.setattr(
+        render, "render_all", lambda source, targets, **_: asked.update(targets) or {}
+    )
+    (tmp_path / "estimates.csv").write_text("", "utf-8")
+    call("report", "--out", tmp_path, "--file", tmp_path / name)
+    assert asked == {name[2:] if name != "a.page" else "html": tmp_path / name}
 
 
 @pytest.fixture
