@@ -132,24 +132,6 @@ def test_what_is_coming_names_every_approach_and_those_without_a_trial(told):
     assert "immune reset: no trial" in said and "islet replacement: no trial" in said
 
 
-def test_a_small_trial_that_moves_certainty_is_told_with_the_step_it_takes_back():
-    """One trial, two headlines: 72 % here and under 1 % there are both told, and why."""
-    own = {"registry_id": "NCT1", "n_patients": 18, "approach": "cell_infusion",
-           "population": "t1d"}  # fmt: skip
-    table = pd.DataFrame([
-        own | {"outcome": "c_peptide_ratio", "p_certainty_changes": 0.72,
-               "moved_by": "risk_of_bias"},
-        own | {"outcome": "hba1c", "p_certainty_changes": 0.002, "moved_by": ""},
-    ])  # fmt: skip
-    said = text._small_but_moving(table).replace(SPACE, " ").replace("\\", "")
-    assert "NCT1 (18 patients) does so with probability 72 % for C-peptide, ratio" in said
-    assert (
-        "(step: risk of bias, since not all of the weight is then at high risk)" in said
-        and "under 1 % for HbA1c" in said
-    )
-    assert text._small_but_moving(table[table["outcome"] == "hba1c"]) == ""
-
-
 def test_a_trial_under_way_whose_first_results_are_published_says_so(evidence):
     study = evidence.studies.set_index("study_id").loc["madani2021"]
     trials = [due("2027-05", results="published", study_ids="madani2021"), due("2028-05")]

@@ -16,7 +16,7 @@ from analysis.evidence import label_of
 from analysis.records import records
 from analysis.report import directions, harms, readings, style, visits
 from analysis.report.figures.evidence import map_counts, rows_out
-from analysis.report.figures.robustness import headlines
+from analysis.report.figures.robustness import headlines, name
 from analysis.report.registered_text import date
 from analysis.report.results import Results
 from analysis.report.text import said, verbatim
@@ -58,7 +58,7 @@ def mean_of(results: Results, outcome: str, approach: str, population: str, desi
 def value_words(results: Results, headline: dict) -> str:
     """How a headline is told, in few words: a mean, a study's own result, or directions."""
     about = outcomes.get(headline["outcome"])
-    stratum = {name: headline[name] for name in ("outcome", "approach", "population", "design")}
+    stratum = {key: headline[key] for key in ("outcome", "approach", "population", "design")}
     if headline["told"] == "mean":
         row = mean_of(results, **stratum)
         ends = interval(row["ci_low"], row["ci_high"], about.digits)
@@ -158,7 +158,7 @@ def _edge(results: Results, outcome: str, approach: str, population: str) -> str
 
 def _without_mean(results: Results, row: pd.Series, about: outcomes.Outcome) -> str:
     """A stratum told as its one study, or by counting directions."""
-    stratum = {name: row[name] for name in ("outcome", "approach", "population", "design")}
+    stratum = {key: row[key] for key in ("outcome", "approach", "population", "design")}
     opening = DESIGNS[row["design"]]
     if row["told"] == "study":
         own = results.rows("study_estimates", **stratum).iloc[0]
@@ -599,9 +599,11 @@ def landmarks(results: Results, approach: str) -> str:
 @said
 def shares(results: Results, approach: str, population: str, *names: str) -> str:
     """Shares of patients in a stratum, counted and modelled, their denominators named."""
-    told = [_classes(results, name, approach, population) for name in names]
+    told = [_classes(results, outcome, approach, population) for outcome in names]
     counted = [text for texts in told for text in texts]
-    missing = [outcomes.get(name).noun for name, text in zip(names, told, strict=True) if not text]
+    missing = [
+        outcomes.get(outcome).noun for outcome, text in zip(names, told, strict=True) if not text
+    ]
     text = "".join(f"\n- {words}" for words in counted)
     if missing:
         text += f"\n\nNobody counts patients {listed(missing, 'or')}."
@@ -609,6 +611,21 @@ def shares(results: Results, approach: str, population: str, *names: str) -> str
     head = "Of all treated, with exact 95 % intervals"
     head += "; a typical and a new study are estimated from all of them:" if modelled else ":"
     return f"{head}\n{text}" if counted else text.strip()
+
+
+@said
+def against_controls(results: Results, outcome: str, approach: str, population: str) -> str:
+    """Counts of a share in treated and controls of the same study; "" where no study has both."""
+    table = results.rows("share_contrasts", outcome=outcome, approach=approach)
+    told = [
+        f"{count(row.k)} of {count(row.n)} treated against {none_or(row.k_control)} of "
+        f"{count(row.n_control)} controls ({verbatim(study(row.label))}, "
+        f"{'' if row.randomised == 'yes' else 'not '}randomised)"
+        for row in table[table["population"].str.startswith(population)].itertuples()
+    ]
+    if not told:
+        return ""
+    return f"Counted in the controls of the same study as well: {'; '.join(told)}."
 
 
 def _classes(results: Results, outcome: str, approach: str, population: str) -> list[str]:
@@ -664,8 +681,8 @@ def levels_reached(results: Results) -> str:
     Beside it the limits of the counts: a source may print several, of which one is counted.
     """
     told = [
-        f"{name} {verbatim('; '.join(one.told for one in found))}"
-        for word, name in readings.CLASS_WORDS.items()
+        f"{cells} {verbatim('; '.join(one.told for one in found))}"
+        for word, cells in readings.CLASS_WORDS.items()
         if (found := readings.levels(results, word))
     ]
     about = outcomes.get("c_peptide_gain")
@@ -687,6 +704,22 @@ def levels_reached(results: Results) -> str:
         text += (" The same people by other limits or at other visits, in no sum: "
                  f"{verbatim('; '.join(others))}.")  # fmt: skip
     return text
+
+
+@said
+def amended(results: Results) -> str:
+    """What the amendment of the window did: each mean without its half month of tolerance."""
+    told = []
+    for one in headlines(results):
+        whole, strict = (mean_of(results, **one, design="controlled", variant=variant)
+                         for variant in ("headline", "strict_window"))  # fmt: skip
+        if whole is None or strict is None or not known(strict["mean"]):
+            continue
+        about = outcomes.get(one["outcome"])
+        ends = interval(strict["ci_low"], strict["ci_high"], about.digits)
+        told.append(f"{name(one)}, {number(whole['mean'], about.digits)} with it and "
+                    f"{number(strict['mean'], about.digits)} ({ends}) without it")  # fmt: skip
+    return f"Means on which it bears: {'; '.join(told)}." if told else "It bears on no mean."
 
 
 @said

@@ -152,67 +152,12 @@ def worth(results: Results) -> str:
         ends = most if least == most else f"between {least} and {most}"
         told.append(
             f"All trials of {vocabulary.APPROACHES[approach]} in "
-            f"{vocabulary.POPULATIONS[population]} together are expected to make it {ends}; the "
-            f"probability that the verdict on the good side then has a "
-            f"better word is {_range(own['p_verdict_better'])}, a worse one "
-            f"{_range(own['p_verdict_worse'])}, and that certainty has another level "
-            f"{_range(own['p_certainty_changes'])}, headline by headline"
+            f"{vocabulary.POPULATIONS[population]} together are expected to make it {ends}"
         )
-    joined = set(zip(together["approach"], together["population"], strict=True))
-    for (approach, population), own in alone.groupby(["approach", "population"], sort=True):
-        if (approach, population) not in joined:
-            least, most = (directions.width(change) for change in
-                           (own["change"].max(), own["change"].min()))  # fmt: skip
-            ends = most if least == most else f"between {least} and {most}"
-            told.append(
-                f"In {vocabulary.POPULATIONS[population]} one trial of "
-                f"{vocabulary.APPROACHES[approach]} speaks for a headline, "
-                f"{verbatim(own['registry_id'].iloc[0])}: it is expected to make the interval "
-                f"{ends}; the probability that a better word is reached is "
-                f"{_range(own['p_verdict_better'])}"
-            )
-    small = _small_but_moving(alone)
-    if small:
-        told.append(small)
-    told.append("Each trial is taken to bring a result that the headline predicts, in numbers and "
-                "at no high risk of bias; nothing is drawn at random")  # fmt: skip
     return ". ".join(told) + "."
 
 
-def _small_but_moving(alone: pd.DataFrame) -> str:
-    """Why a small trial alone may move the certainty of one headline and not of another."""
-    likely = alone[alone["p_certainty_changes"] > certainty.MOST]
-    if likely.empty:
-        return ""
-    least = likely.sort_values(["n_patients", "registry_id"]).iloc[0]
-    own = alone[alone["registry_id"] == least["registry_id"]]
-    other = own.sort_values("p_certainty_changes").iloc[0]
-    beside = ""
-    if other["p_certainty_changes"] < least["p_certainty_changes"]:
-        chance = percent(other["p_certainty_changes"])
-        beside = f", but {chance} for {_headline(other)}, which other steps keep where it is"
-    how = f"step: {moved_by(least['moved_by'])}" if least["moved_by"] else "no step alone"
-    if why := WHY.get(least["moved_by"]):
-        how += f", since {why}"
-    return (
-        f"Certainty goes by fixed steps, so that a small trial may move it by itself: "
-        f"{verbatim(least['registry_id'])} ({some(least['n_patients'], 'patient')}) does so "
-        f"with probability {percent(least['p_certainty_changes'])} for {_headline(least)} "
-        f"({how}){beside}"
-    )
-
-
 STEPS = {"start": "start, randomised results alone"}
-WHY = {
-    "inconsistency": "the prediction interval then no longer reaches an important harm",
-    "imprecision": "there are then enough patients, or the interval excludes no effect",
-    "risk_of_bias": "not all of the weight is then at high risk",
-}
-"""What happens where one step of certainty is no longer taken."""
-
-
-def _headline(row: pd.Series) -> str:
-    return f"{outcomes.get(row['outcome']).title}, {vocabulary.POPULATIONS[row['population']]}"
 
 
 def moved_by(domains: str) -> str:
@@ -223,14 +168,6 @@ def moved_by(domains: str) -> str:
 def _of(row: pd.Series) -> str:
     about = outcomes.get(row["outcome"])
     return f"{about.noun}, {vocabulary.POPULATIONS[row['population']]}"
-
-
-def _range(low: pd.Series | float, high: float | None = None) -> str:
-    """`10 % to 20 %`, or one of them where both read alike."""
-    if high is None:
-        low, high = low.min(), low.max()
-    ends = percent(low), percent(high)
-    return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
 
 
 @said

@@ -119,7 +119,7 @@ def flow_counts(results: Results) -> list[tuple[str, int, list[tuple[str, int]]]
             ("subgroups, single patients, nulls apart", never),
         ]),
         ("effects that speak for their patients", len(pooled), []),
-        ("of them against control groups, in a stratum", controlled["effect_id"].nunique(), []),
+        ("of them against control groups", controlled["effect_id"].nunique(), []),
     ]  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import numpy as np
 import pandas as pd
 
@@ -66,12 +68,19 @@ def study_table(results: Results) -> Table:
             "Months": number(row.followup_months, 0),
             "Country": row.country,
             "Read in": vocabulary.SEEN_IN[row.seen_in],
+            "DOI, else PubMed or registry number, else site": _number_of(row),
         }
         for row in studies.itertuples()
     ]
     ids = list(studies["study_id"])
     return grid(pd.DataFrame(rows), ("Treated", "Control", "Months"), ids=ids,
                 steps=[results.steps(name) for name in ids], tools=True)  # fmt: skip
+
+
+def _number_of(row) -> str:
+    """By what a report is found on paper: DOI, else number of PubMed or registry, else its site."""
+    site = urlsplit(row.source_url).hostname or "–"
+    return next(filter(None, (str(row.doi), str(row.pmid), str(row.registry_id), site)))
 
 
 def case_reports(results: Results) -> Table:
