@@ -211,7 +211,7 @@ FIXED = (
     "A clear benefit is found in", "hold my immune system down", "hold the immune system down",
     "still had to grow up", "make up your mind", "after they fell ill",
     "Soon after they fall ill",
-    "and no more", "a better word is", "a worse one", "Better word", "Worse word", "| Better |",
+    "and no more", "Better word", "Worse word", "| Better |",
     "As good or better", "Clearly better", "Clearly worse",
     "never narrower than the common-effect interval",
     "strategies for improvement", "has fewer than 400 patients", "more than 0.3 points apart",

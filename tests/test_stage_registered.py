@@ -32,7 +32,7 @@ def results_of(y=(-0.5, -0.8, -0.2, -0.6), randomised=(True, True, True, False))
         "approach": "cell_infusion", "population": "t1d", "y": y, "var_a": 0.09, "var_b": 0.0,
         "n_factor": 0.1, "z_low": np.nan, "z_high": np.nan, "n_patients": 40.0, "months": 12.0,
         "randomised": randomised, "controlled": True, "teaches_sd": True, "derived": "",
-        "seen_in": "abstract",
+        "seen_in": "abstract", "p_exact": np.nan,
     })  # fmt: skip
 
 
