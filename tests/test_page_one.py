@@ -411,10 +411,10 @@ def test_the_picture_of_a_place_in_letters_keeps_the_order_of_the_numbers():
     effect = readings.Standing("hba1c", -0.8, -1.0, -0.2, -1.2, 0.1, 50, 0.3, 0.4, "cells")
     drawn = cards.places_in_letters(effect)
     assert drawn.index("●") < drawn.index("|")
-    assert drawn.startswith("←")  # less HbA1c is better
+    assert drawn.startswith("←")  # less HbA1c is good
     gain = replace(effect, outcome="c_peptide_gain")
-    assert cards.places_in_letters(gain).endswith("→") and "better →" in cards.strip(gain)
-    assert "← better" in cards.strip(effect)
+    assert cards.places_in_letters(gain).endswith("→") and "good →" in cards.strip(gain)
+    assert "← good" in cards.strip(effect)
 
 
 @pytest.mark.parametrize("form", ["_repr_html_", "_repr_markdown_"])

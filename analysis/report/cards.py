@@ -224,7 +224,7 @@ def track(share: float, low: float, high: float, where: Standing | None = None) 
 def strip(where: Standing) -> str:
     """A small picture: all analyses as a line, nine of ten as a bar, the headline as a mark.
 
-    The upright stroke is no effect; under it stands which side is better. Ratios are drawn on
+    The upright stroke is no effect; under it stands which side is good. Ratios are drawn on
     their logarithm, shares from none to all.
     """
     scale, low, high = _scale(where)
@@ -243,11 +243,11 @@ def strip(where: Standing) -> str:
     else:
         at = x(outcomes.get(where.outcome).neutral)
         none = f'<line class="none" x1="{at}" x2="{at}" y1="2" y2="{TALL - 2}"/>'
-        ends = _ends(*_better(where, "better"), TALL)
+        ends = _ends(*_good(where, "good"), TALL)
     return f"{_opened(TALL + FOOT, said)}{none}{_marks(where, x, mid, 4)}{ends}</svg>"
 
 
-def _better(where: Standing, word: str = "") -> tuple[str, str]:
+def _good(where: Standing, word: str = "") -> tuple[str, str]:
     """What stands at the left and the right end of a place: an arrow to the side that is good."""
     good = outcomes.get(where.outcome).good
     return (f"← {word}".strip() if good < 0 else "", f"{word} →".strip() if good > 0 else "")
@@ -332,5 +332,5 @@ def places_in_letters(where: Standing) -> str:
     if not where.is_share:
         letters[at(outcomes.get(where.outcome).neutral)] = "|"
     letters[at(where.headline)] = "●"
-    left, right = ("0", "100") if where.is_share else _better(where)
+    left, right = ("0", "100") if where.is_share else _good(where)
     return "\u00a0".join(filter(None, (left, "".join(letters), right)))

@@ -236,10 +236,6 @@ def by_insulin(results: Results, outcome: str, approach: str) -> str:
 
 BESIDE = {
     "numbers_only": "with printed numbers alone",
-    "all_nulls": "with every known null",
-    "low_risk": "without high, serious or critical risk of bias",
-    "strict_window": "without the half month of tolerance",
-    "classes": "with a level of cell classes between the mean and the studies",
     "registered_nulls": "with unreported registered trials as nulls, a bound,",
 }
 
@@ -250,7 +246,7 @@ SENSITIVITY = "a sensitivity, no headline"
 
 @said
 def beside(results: Results, outcome: str, approach: str, population: str) -> str:
-    """What stands beside a headline: randomised alone, numbers alone, nulls, low risk, no controls.
+    """What stands beside a headline: randomised alone, numbers alone, silent trials as nulls.
 
     The direction in which results in words move the mean is computed.
     """
@@ -271,12 +267,8 @@ def beside(results: Results, outcome: str, approach: str, population: str) -> st
         no_headline = "; no headline" if SENSITIVITY in row["note"] else ""
         told.append(f"{what} {number(row['mean'], about.digits)} ({ends}{moved}{no_headline})")
     text = f"Beside it: {'; '.join(told)}." if told else ""
-    text = " ".join(part for part in (text, _own_tests(results, outcome, approach, population))
-                    if part)  # fmt: skip
-    uncontrolled = _told_beside(*parts, "uncontrolled")
-    return f"{text} {uncontrolled[:1].upper()}{uncontrolled[1:]}".strip() + (
-        "." if uncontrolled else ""
-    )
+    own = _own_tests(results, outcome, approach, population)
+    return " ".join(part for part in (text, own) if part)
 
 
 def _own_tests(results: Results, outcome: str, approach: str, population: str) -> str:
@@ -676,34 +668,12 @@ def _share(results: Results, outcome: str, approach: str, population: str,
 
 @said
 def levels_reached(results: Results) -> str:
-    """The level of C-peptide that people reached who made none before, class by class.
-
-    Beside it the limits of the counts: a source may print several, of which one is counted.
-    """
-    told = [
-        f"{cells} {verbatim('; '.join(one.told for one in found))}"
-        for word, cells in readings.CLASS_WORDS.items()
-        if (found := readings.levels(results, word))
-    ]
+    """What the table of C-peptide made again holds, and which gain counts as important."""
     about = outcomes.get("c_peptide_gain")
     matters = f"{number(about.important[0], about.digits)}{about.suffix}"
-    text = "No source prints the level of C-peptide that was reached."
-    if told:
-        text = (
-            "How much C-peptide came back, after a stimulus such as a meal, at the last visit with "
-            f"a number: {'; '.join(told)}. For comparison: a gain of {matters} counts as important "
-            "here. Single patients are told where they are the only numbers."
-        )
-    facts = readings.counted(results, "c_peptide_detectable", ISLETS, "t1d")
-    if facts.empty:
-        return text
-    text += (" Whoever passed the limit of the source counts as making C-peptide: "
-             f"{verbatim(readings.limits(facts))}.")  # fmt: skip
-    others = readings.other_limits(results, facts)
-    if others:
-        text += (" The same people by other limits or at other visits, in no sum: "
-                 f"{verbatim('; '.join(others))}.")  # fmt: skip
-    return text
+    if not any(readings.levels(results, word) for word in readings.CLASS_WORDS):
+        return "No source prints the level of C-peptide that was reached."
+    return f"A gain of {matters} counts as important here."
 
 
 @said

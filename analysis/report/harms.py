@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from dataclasses import dataclass
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -18,7 +19,6 @@ from matplotlib.ticker import MaxNLocator
 from analysis import cohorts, vocabulary
 from analysis.central import HIGH
 from analysis.claims.sources import OTHER_FIELDS, UNCOUNTED
-from analysis.records import records
 from analysis.report import glossary, style, words
 from analysis.report.figures import base
 from analysis.report.tables.base import Table, grid, made_from
@@ -697,39 +697,56 @@ def _bounded(results) -> pd.DataFrame:
     return table.sort_values(["way", "place", "relation"], ignore_index=True, kind="stable")
 
 
-def _drawn_bounds(results) -> list[dict]:
+@dataclass(frozen=True)
+class Bound:
+    """A row of the figure of bounds: so many events of so many patients, and the rate of them.
+
+    `ends` are the one-sided bound and the upper end of the two-sided interval; a lower bound of
+    the events has none.
+    """
+
+    approach: str
+    name: str
+    k: float
+    n: float
+    silent: float
+    rate: float
+    ends: tuple[float, ...] = ()
+
+    @property
+    def label(self) -> str:
+        least = "" if self.ends else "at least "
+        return (f"{self.name}\n{least}{self.k:.0f} of {self.n:.0f}; "
+                f"{words.some(self.silent, 'group')} silent")  # fmt: skip
+
+
+def _drawn_bounds(results) -> list[Bound]:
     """Rows of the figure of bounds: what is counted exactly, and what is known as a lower bound.
 
     Grave harms stand there where they were counted at all, others where somebody had them.
     """
     every = (*SHOWN, *(word for word in vocabulary.COUNTED_HARMS if word not in SHOWN))
     table = results.table("harm_summary")
+    table = table[table["event"].isin(every)]
+    table = table.assign(place=table["event"].map(every.index),
+                         way=table["approach"].map(ORDER.index))  # fmt: skip
+    table = table.sort_values(["way", "place", "relation"], kind="stable")
     facts = results.rows("harm_facts", relation="any", arm="treated", bound="at_least")
     facts = facts[facts["k"] > 0]
     years = facts.groupby(["event", "approach"])["patient_years"].sum()
     found = []
-    for row in records(table[table["event"].isin(every)]):
-        place = (ORDER.index(row["approach"]), every.index(row["event"]), row["relation"])
-        known = {"event": row["event"], "approach": row["approach"], "silent": row["k_silent"]}
-        bounded = row["k_cohorts"] > 0 and words.known(row["upper_975"])
-        if bounded and (row["event"] in SHOWN or row["events"]):
-            py = row["patient_years"]
-            found.append({
-                **known, "place": (*place, 0), "least": False, "k": row["events"],
-                "how": ""
-                if row["relation"] == "any"
-                else f", {cause(row['relation'], row['approach'], row['event'])}",
-                "n": row["n_patients"], "rate": 100 * row["events"] / py if py else 0.0,
-                "ends": (row["upper_95"], row["upper_975"]),
-            })  # fmt: skip
-        py = years.get((row["event"], row["approach"]), 0.0)
-        if row["relation"] == "any" and row["events_at_least"] and py:
-            found.append({
-                **known, "place": (*place, 1), "least": True, "k": row["events_at_least"],
-                "how": "", "n": row["n_at_least"], "rate": 100 * row["events_at_least"] / py,
-                "ends": (),
-            })  # fmt: skip
-    return sorted(found, key=lambda row: row["place"])
+    for row in table.itertuples():
+        name = event(row.event, 2) + ("" if row.relation == "any" else ", judged related")
+        bounded = row.k_cohorts > 0 and words.known(row.upper_975)
+        if bounded and (row.event in SHOWN or row.events):
+            rate = 100 * row.events / row.patient_years if row.patient_years else 0.0
+            found.append(Bound(row.approach, name, row.events, row.n_patients, row.k_silent, rate,
+                               (row.upper_95, row.upper_975)))  # fmt: skip
+        over = years.get((row.event, row.approach), 0.0) if row.relation == "any" else 0.0
+        if row.events_at_least and over:
+            found.append(Bound(row.approach, name, row.events_at_least, row.n_at_least,
+                               row.k_silent, 100 * row.events_at_least / over))  # fmt: skip
+    return found
 
 
 LOWEST, HIGHEST = 0.1, 500.0
@@ -744,16 +761,12 @@ def bounds(results) -> Figure:
         return base.in_words("No group counts a grave harm.")
     labels, places, heads, y = [], [], [], -1.0
     for place, row in enumerate(rows):
-        if not place or row["approach"] != rows[place - 1]["approach"]:
+        if not place or row.approach != rows[place - 1].approach:
             y += 1
-            heads.append((y, vocabulary.APPROACHES[row["approach"]].capitalize()))
+            heads.append((y, vocabulary.APPROACHES[row.approach].capitalize()))
         y += 1
         places.append(y)
-        counted = f"{'at least ' if row['least'] else ''}{row['k']:.0f} of {row['n']:.0f}"
-        labels.append(
-            f"{event(row['event'], 2)}{row['how']}\n{counted}; "
-            f"{words.some(row['silent'], 'group')} silent"
-        )
+        labels.append(row.label)
     figure, axes = base.new(0.9 + 0.31 * (y + 1))
     axes.set_xscale("log")
     axes.set_xlim(LOWEST, HIGHEST)
@@ -774,20 +787,20 @@ def bounds(results) -> Figure:
     return base.title(figure, bounds_finding(results))
 
 
-def _draw_bound(axes, row: dict, place: float) -> None:
+def _draw_bound(axes, row: Bound, place: float) -> None:
     """A rate with the ends of what the data leave room for, or with none where it is the least."""
     colour, marker = (
-        style.APPROACH_COLOURS[row["approach"]],
-        style.APPROACH_MARKERS[row["approach"]],
+        style.APPROACH_COLOURS[row.approach],
+        style.APPROACH_MARKERS[row.approach],
     )
-    rate = min(row["rate"], HIGHEST)
-    if row["least"]:
+    rate = min(row.rate, HIGHEST)
+    if not row.ends:
         axes.plot([rate, HIGHEST], [place, place], color=colour, linewidth=1.2,
                   linestyle=(0, (3, 2)))  # fmt: skip
         axes.plot(HIGHEST, place, ">", color=colour, ms=5, clip_on=False)
         axes.plot(rate, place, marker, color=colour, mfc=style.WHITE, ms=5)
         return
-    one_sided, two_sided = (min(end, HIGHEST) for end in row["ends"])
+    one_sided, two_sided = (min(end, HIGHEST) for end in row.ends)
     axes.plot([LOWEST, two_sided], [place, place], color=colour, linewidth=1.6)
     axes.plot(two_sided, place, "|", color=colour, ms=9, mew=1.6)
     axes.plot(one_sided, place, "o", mfc=style.WHITE, mec=colour, ms=4.5)
@@ -855,10 +868,10 @@ def controls(results) -> Table:
         for nobody in [row.k == row.k_control == 0]
     ]  # fmt: skip
     right = ["Treated", "Controls", "Difference, of 100", "95 % interval"]
+    shown = pd.DataFrame(rows)
     if (table["k"].eq(0) & table["k_control"].eq(0)).all():
-        right = right[:2]
-    frame = pd.DataFrame(rows)
-    return grid(frame[["Study", "Harm", *right]], right)
+        shown, right = shown.drop(columns=right[2:]), right[:2]
+    return grid(shown, right)
 
 
 @said

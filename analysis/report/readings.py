@@ -786,7 +786,7 @@ def levels(results, cell_class: str) -> list[Level]:
     return found
 
 
-def other_limits(results, facts: pd.DataFrame) -> list[str]:
+def other_limits(results, facts: pd.DataFrame) -> list[dict]:
     """Counts of the same patients by another limit or visit than the one counted.
 
     Parameters
@@ -795,10 +795,10 @@ def other_limits(results, facts: pd.DataFrame) -> list[str]:
 
     Returns
     -------
-    `Keymeulen 2024, ≥0.1 nmol/L, month 6: 3 of 10`, one a row of responders.csv.
+    Of each row of responders.csv its study, class of cells, limit, month, and how many of how many.
     """
     rows = results.evidence.responders
-    told = []
+    found = []
     for fact in facts.sort_values("label").itertuples():
         own = rows[
             rows["study_id"].eq(fact.study_id)
@@ -807,11 +807,10 @@ def other_limits(results, facts: pd.DataFrame) -> list[str]:
             & rows["n_responders"].notna()
             & rows["criterion"].ne(fact.criterion)
         ]
-        for row in own.sort_values(["months", "criterion"], kind="stable").itertuples():
-            limit = row.criterion.replace(">=", "≥").replace("<=", "≤")
-            month = f", month {row.months:g}" if words.known(row.months) else ""
-            told.append(
-                f"{words.study(fact.label)}, {limit}{month}: {row.n_responders:.0f} of "
-                f"{row.n_total:.0f}"
-            )
-    return told
+        found += [
+            {"label": fact.label, "cell_class": fact.cell_class, "month": row.months,
+             "criterion": row.criterion.replace(">=", "≥").replace("<=", "≤"),
+             "k": row.n_responders, "n": row.n_total}
+            for row in own.sort_values(["months", "criterion"], kind="stable").itertuples()
+        ]  # fmt: skip
+    return found

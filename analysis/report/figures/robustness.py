@@ -31,14 +31,14 @@ def name(parts: dict) -> str:
     return f"{outcomes.get(parts['outcome']).title}, {PEOPLE.get(parts['population'], '')}"
 
 
-def unit(one: dict, better: tuple[str, str]) -> str:
-    """`percentage points; better: ←`: the unit of a headline's axis, and the side that is good.
+def unit(one: dict, signs: tuple[str, str]) -> str:
+    """`percentage points; good side: ←`: the unit of a headline's axis, and the side that is good.
 
-    `better` are the signs of less and of more.
+    `signs` are those of less and of more.
     """
     about = outcomes.get(one["outcome"])
     what = "times that of controls" if about.is_ratio else about.unit
-    return f"{what}; better: {better[about.good > 0]}"
+    return f"{what}; good side: {signs[about.good > 0]}"
 
 
 @base.drawn_from("multiverse")
@@ -256,7 +256,7 @@ def earlier(results: Results) -> Figure:
     limits = base.limits_of(ends, about)
     grid.axes.set_xlim(limits)
     base.value_axis(grid.axes, about, limits)
-    grid.axes.set_xlabel("percentage points; better: ←", loc="right")
+    grid.axes.set_xlabel(unit({"outcome": "hba1c"}, ("←", "→")), loc="right")
     for (kind, row), top, height in zip(lines, tops, heights, strict=False):
         y = top + 0.5 * height
         if isinstance(row, str):

@@ -19,11 +19,12 @@ from analysis.report.tables.evidence import (
     case_reports,
     exclusions,
     facts,
+    levels,
     published,
     study_table,
 )
 
 __all__ = ["Table", "case_reports", "choices", "corrections", "exclusions", "facts", "grid",
-           "judgements", "nullify", "numbers", "power", "prior_table", "publication", "published",
-           "small_study", "standing", "study_table", "told", "versions",
+           "judgements", "levels", "nullify", "numbers", "power", "prior_table", "publication",
+           "published", "small_study", "standing", "study_table", "told", "versions",
            "witnesses"]  # fmt: skip

@@ -10,7 +10,7 @@ import pandas as pd
 from analysis import vocabulary
 from analysis.evidence.references import reference
 from analysis.records import records
-from analysis.report import glossary
+from analysis.report import glossary, readings
 from analysis.report.results import Results
 from analysis.report.tables.base import Table, grid, link, made_from
 from analysis.report.words import (
@@ -25,6 +25,8 @@ from analysis.report.words import (
     review,
     reviewed,
     short,
+    some,
+    study,
 )
 
 FACT_COLUMNS = {
@@ -162,6 +164,8 @@ def facts(results: Results, name: str) -> Table:
         column: [glossary.named(glossary.told(column, cell), labels) for cell in table[column]]
         for column in chosen
     }
+    if name != "safety":
+        cells["months"] = [_month(value) for value in table["months"]]
     cells["study_id"] = [labels[study] for study in table["study_id"]]
     shown = pd.DataFrame(cells).set_axis([HEADERS[column] for column in chosen], axis=1)
     shown["Source"] = [link(url, f"line {line}") for url, line in
@@ -169,6 +173,19 @@ def facts(results: Results, name: str) -> Table:
     return grid(shown, ids=[reference(name, row) for row in rows],
                 steps=[results.went(name, row) for row in rows], tools=True,
                 under="Study")  # fmt: skip
+
+
+WEEKS = 12 * 7 / 365.25
+"""Months of a week."""
+
+
+def _month(value: float) -> str:
+    """A visit in months; one that was printed in weeks says so: `5.5 (24 weeks)`."""
+    if not known(value) or value == int(value):
+        return count(value)
+    weeks = value / WEEKS
+    whole = round(weeks)
+    return f"{number(value, 1)} ({whole} weeks)" if abs(weeks - whole) < 0.05 else f"{value:g}"
 
 
 SPREADS = {"unstated": "±", "none": "", "sd": "SD", "se": "SE", "iqr": "IQR", "range": "range",
@@ -216,3 +233,28 @@ def exclusions(results: Results) -> Table:
     table["reason"] = table["reason"].map(glossary.reason)
     table.columns = ["Table", "Reason", "Rows"]
     return grid(table, ("Rows",))
+
+
+def levels(results: Results) -> Table:
+    """C-peptide made again after islet replacement: limits, counts and levels, study by study."""
+    facts = readings.counted(results, "c_peptide_detectable", vocabulary.ISLETS, "t1d")
+    counts = [(row, "yes") for row in records(facts.sort_values("label"))]
+    counts += [(row, "no") for row in readings.other_limits(results, facts)]
+    rows = []
+    for word, name in readings.CLASS_WORDS.items():
+        rows += [
+            {"Cells": name, "Study": study(row["label"]), "Counted or measured": row["criterion"],
+             "Month": count(row["month"]), "Result": f"{count(row['k'])} of {count(row['n'])}",
+             "Of this report's count": summed}
+            for row, summed in counts if row["cell_class"] == word
+        ]  # fmt: skip
+        rows += [
+            {"Cells": name, "Study": study(level.label),
+             "Counted or measured": "level after a stimulus, at the last visit with a number"
+             + (", read second-hand" if level.second_hand else ""),
+             "Month": count(level.month), "Of this report's count": "–",
+             "Result": f"{level.ends} nmol/L in "
+             f"{some(level.n, 'single patient' if level.alone else 'patient')}"}
+            for level in readings.levels(results, word)
+        ]  # fmt: skip
+    return grid(pd.DataFrame(rows), ("Month",), under="Cells")
