@@ -750,3 +750,11 @@ def test_every_reference_of_the_source_leads_somewhere(parts):
     known |= {p.options["label"] for p in parts if isinstance(p, render.Cell)
               and "label" in p.options}  # fmt: skip
     assert set(render.REFERENCE.findall(text)) <= known
+
+
+def test_facts_as_printed_may_hold_what_looks_like_markup():
+    """The steps that a table opens show raw rows; the text around them may not."""
+    steps = '<details class="chain"><summary>s</summary><ul><li>@fig-x {python}</li></ul></details>'
+    page = "<html><body><main><p>%s</p></main></body></html>"
+    assert render.audit_html(page % steps) == []
+    assert len(render.audit_html(page % (steps + "@fig-x {python}"))) == 2

@@ -10,6 +10,8 @@ from xml.etree import ElementTree
 
 UNSEEN = ("style", "script", "title", "template")
 MATHS = ("math", "code", "pre")
+PRINTED = "(steps)"
+"""Stands among the open tags where a page opens the steps to facts as they are printed."""
 VOID = ("img", "br", "hr", "link", "meta", "input", "col", "source", "wbr", "area", "base", "embed",
         "param", "track")  # fmt: skip
 NO_NUMBER = re.compile(r"(?<![\w-])(nan|NaN|undefined)(?![\w-])")
@@ -39,6 +41,8 @@ class _Reader(HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         known = dict(attributes)
+        if tag == "details" and "chain" in (known.get("class") or "").split():
+            self._open.append(PRINTED)
         if tag not in VOID:
             self._open.append(tag)
         if "id" in known and not {"svg", "math"} & set(self._open):
@@ -69,11 +73,14 @@ class _Reader(HTMLParser):
         if tag in self._open:
             while self._open.pop() != tag:
                 pass
+            if self._open[-1:] == [PRINTED]:
+                self._open.pop()
 
     def handle_data(self, data):
         if not set(UNSEEN) & set(self._open):
             words = data if not set(MATHS) & set(self._open) else " "
-            (self.cells if "table" in self._open else self.text).append(words)
+            told = {"table", PRINTED} & set(self._open)
+            (self.cells if told else self.text).append(words)
 
 
 def audit_html(page: str) -> list[str]:
