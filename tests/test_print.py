@@ -196,7 +196,7 @@ def test_nothing_stands_outside_the_margins(pages):
 def test_no_heading_is_the_last_line_of_its_page(texts):
     source = (ROOT / "report.qmd").read_text(encoding="utf-8")
     heads = set(re.findall(r"^##? (.*?)(?: \{.*)?$", source, re.M))
-    heads |= set(re.findall(r'collapse="true" title="(.*?)"', source))
+    heads |= set(re.findall(r'collapse="(?:true|false)" title="(.*?)"', source))
     for number, text in enumerate(texts, 1):
         lines = [line.strip() for line in text.splitlines() if line.strip()][:-1]
         last = re.sub(r"^[\d.]+\s+", "", lines[-1])
@@ -276,7 +276,7 @@ def test_the_contents_of_word_are_filled_with_every_heading(body):
 def test_call_outs_of_word_are_bordered_paragraphs(body, package, source):
     prose = "".join(part for part in source if isinstance(part, str))
     open_ones = re.findall(r"\{\.callout-\w+ title=\"(.*?)\"\}", prose)
-    folded = re.findall(r"\{\.callout-\w+ collapse=\"true\" title=\"(.*?)\"\}", prose)
+    folded = re.findall(r"\{\.callout-\w+ collapse=\"(?:true|false)\" title=\"(.*?)\"\}", prose)
     assert open_ones and folded
     assert set(open_ones) <= set(styled(body, "Callout"))
     assert set(folded) <= set(styled(body, "FoldedTitle"))

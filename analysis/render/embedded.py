@@ -6,7 +6,8 @@ It knows the part of Quarto the report keeps to:
   `include`; inline expressions `{python} ...`;
 - cells that show a Markdown or HTML table or a figure;
 - cross-references @fig-..., @tbl-... and @sec-... (sections of the first two levels);
-- callouts, `::: {.callout-note title="..."}`, folded away in HTML with `collapse="true"`;
+- callouts, `::: {.callout-note title="..."}`, folded away in HTML with `collapse="true"`,
+  to be folded with `collapse="false"`;
 - equations between dollar signs.
 
 What each format needs beyond pandoc's own writers stands beside the report's style:

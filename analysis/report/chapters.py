@@ -19,6 +19,7 @@ from analysis.report.figures.evidence import map_counts, rows_out
 from analysis.report.figures.robustness import headlines, name
 from analysis.report.registered_text import date
 from analysis.report.results import Results
+from analysis.report.tables.checks import ENOUGH, asymmetric
 from analysis.report.text import said, verbatim
 from analysis.report.words import (
     base,
@@ -253,7 +254,7 @@ def beside(results: Results, outcome: str, approach: str, population: str) -> st
     about = outcomes.get(outcome)
     parts = (results, outcome, approach, population)
     whole = mean_of(*parts, "controlled")
-    randomised = _told_beside(*parts, "randomised")
+    randomised = _randomised_alone(*parts)
     told = [randomised] if randomised else []
     for variant, what in BESIDE.items() if whole is not None else ():
         row = mean_of(*parts, "controlled", variant)
@@ -296,27 +297,19 @@ def _moved(whole: pd.Series, alone: pd.Series, about: outcomes.Outcome) -> str:
             f"{directions.interval_moved(*ends)}")  # fmt: skip
 
 
-def _told_beside(results: Results, outcome: str, approach: str, population: str,
-                 design: str) -> str:  # fmt: skip
-    """Another design in a few words; empty where it has no result."""
-    stratum = {"outcome": outcome, "approach": approach, "population": population,
-               "design": design}  # fmt: skip
-    found = results.rows("headlines", **stratum)
+def _randomised_alone(results: Results, outcome: str, approach: str, population: str) -> str:
+    """Randomised trials alone in a few words; empty where they have no result."""
+    found = results.rows("headlines", outcome=outcome, approach=approach, population=population,
+                         design="randomised")  # fmt: skip
     if found.empty or found["told"].iloc[0] == "none":
         return ""
     row = found.iloc[0]
-    opening = {
-        "randomised": "in randomised trials alone",
-        "uncontrolled": "without a control group, against before treatment,",
-    }[design]
     if row["told"] == "words":
         word, k = directions.mostly(outcome, row["k_better"], row["k_worse"])
-        return (
-            f"{opening} too few numbers for a mean in {studies(row['k_studies'])} "
-            f"({count(k)} clearly {word})"
-        )
+        return (f"in randomised trials alone too few numbers for a mean in "
+                f"{studies(row['k_studies'])} ({count(k)} clearly {word})")  # fmt: skip
     told = verbatim(value_words(results, row.to_dict()))
-    return f"{opening} {told} in {studies(row['k_studies'])}"
+    return f"in randomised trials alone {told} in {studies(row['k_studies'])}"
 
 
 def _certainty(results: Results, outcome: str, approach: str, population: str) -> str:
@@ -690,6 +683,16 @@ def amended(results: Results) -> str:
         told.append(f"{name(one)}, {number(whole['mean'], about.digits)} with it and "
                     f"{number(strict['mean'], about.digits)} ({ends}) without it")  # fmt: skip
     return f"Means on which it bears: {'; '.join(told)}." if told else "It bears on no mean."
+
+
+@said
+def asymmetry(results: Results) -> str:
+    """Whether a test of publication bias by asymmetry can answer at all."""
+    least, most = asymmetric(results)
+    ends = " to ".join(dict.fromkeys(map(str, (least, most))))
+    can = "can answer for none" if most < ENOUGH else "can answer for some"
+    return (f"The headlines rest on {ends} printed numbers each; funnel plots and their tests need "
+            f"{ENOUGH} and {can}.")  # fmt: skip
 
 
 @said

@@ -52,14 +52,15 @@ end
 
 local function callout(div, class)
   local title = div.attributes.title or ""
-  local folded = div.attributes.collapse == "true"
+  local folded = div.attributes.collapse ~= nil -- "false": it can be folded, and stands open
+  local open = div.attributes.collapse == "false" and " open" or ""
   local blocks = pandoc.List()
   if FORMAT:match("html") then
     local tag = folded and "details" or "div"
     local head = folded and "summary" or 'p class="callout-title"'
     local foot = folded and "summary" or "p"
-    blocks:insert(raw(string.format('<%s class="callout %s"><%s>%s</%s>',
-      tag, class, head, escaped(title), foot)))
+    blocks:insert(raw(string.format('<%s class="callout %s"%s><%s>%s</%s>',
+      tag, class, open, head, escaped(title), foot)))
     blocks:extend(div.content)
     blocks:insert(raw("</" .. tag .. ">"))
   elseif FORMAT:match("typst") and not folded then

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from analysis import outcomes, priors, risk_of_bias, vocabulary
 from analysis.records import records
-from analysis.report import glossary
-from analysis.report.figures.robustness import headlines, name
+from analysis.report import glossary, style
+from analysis.report.figures.robustness import funnel, headlines, name
 from analysis.report.results import Results
 from analysis.report.tables.base import Table, grid, made_from
 from analysis.report.words import choice, count, factor, interval, known, number, percent, some
@@ -100,8 +102,43 @@ def publication(results: Results) -> Table:
     return grid(pd.DataFrame(rows), ("Numbers", "Left out", "Mean, bias averaged"))
 
 
-@made_from("small_study")
-def small_study(results: Results) -> Table:
+ENOUGH = 10
+"""Studies below which a test of asymmetry has hardly any power (Sterne et al 2011)."""
+
+
+def asymmetric(results: Results) -> tuple[int, int]:
+    """The fewest and the most printed numbers that a headline has for a test of asymmetry."""
+    table = results.table("small_study")
+    return (int(table["k_studies"].min()), int(table["k_studies"].max())) if len(table) else (0, 0)
+
+
+@dataclass(frozen=True)
+class Asymmetry:
+    """Funnels (on a screen) and classical tests; nothing where no headline has the studies."""
+
+    tests: Table | None = None
+    funnels: Figure | None = None
+
+    def _repr_html_(self) -> str:
+        if self.tests is None or self.funnels is None:
+            return ""
+        drawn = style.as_svg(self.funnels)
+        label = "Funnel plots of the printed numbers of each headline."
+        return (f'<figure role="img" aria-label="{label}">{drawn[drawn.index("<svg") :]}</figure>'
+                f"\n{self.tests._repr_html_()}")  # fmt: skip
+
+    def _repr_markdown_(self) -> str:
+        return "" if self.tests is None else self.tests._repr_markdown_()
+
+
+def small_study(results: Results) -> Asymmetry:
+    """Funnels and classical tests, where a headline has the studies that they need."""
+    if asymmetric(results)[1] < ENOUGH:
+        return Asymmetry()
+    return Asymmetry(_small_study(results), funnel(results))
+
+
+def _small_study(results: Results) -> Table:
     """Classical tests of asymmetry, each with what it is worth; those that cannot answer at once.
 
     What trim and fill prints as p is of its mean and no test of asymmetry: its studies are told.
@@ -121,7 +158,8 @@ def small_study(results: Results) -> Table:
             {"Headline": name(one), "Test": ", ".join(tests), "Studies": k, "P": p, "Note": note}
             for (k, p, note), tests in alike.items()
         ]
-    return grid(pd.DataFrame(rows), ("Studies", "P"))
+    return grid(pd.DataFrame(rows), ("Studies", "P"),
+                caption="Classical tests of small-study effects.")  # fmt: skip
 
 
 @made_from("bias_to_nullify")
