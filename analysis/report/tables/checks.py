@@ -214,7 +214,7 @@ def witnesses(results: Results) -> Table:
         for row in records(results.table("witness"))
     ]  # fmt: skip
     shown = pd.DataFrame(rows)
-    if shown["Not sampled"].eq("").all():
+    if results.table("witness")["silent"].eq("").all():
         shown = shown.drop(columns="Not sampled")
     return grid(shown, ("Mean, quadrature", "Mean, sampled",
                                      "Worst gap, of what is allowed"), tools=True,
