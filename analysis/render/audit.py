@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 import zipfile
+from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
-UNSEEN = ("style", "script", "title", "template")
-MATHS = ("math", "code", "pre")
+UNSEEN = frozenset({"style", "script", "title", "template"})
+MATHS = frozenset({"math", "code", "pre"})
 PRINTED = "(steps)"
 """Stands among the open tags where a page opens the steps to facts as they are printed."""
+TOLD = frozenset({"table", PRINTED})
+"""Where words stand that a source printed."""
 VOID = ("img", "br", "hr", "link", "meta", "input", "col", "source", "wbr", "area", "base", "embed",
         "param", "track")  # fmt: skip
 NO_NUMBER = re.compile(r"(?<![\w-])(nan|NaN|undefined)(?![\w-])")
@@ -59,7 +62,7 @@ class _Reader(HTMLParser):
         target = known.get("href") or ""
         if tag == "a" and target.startswith("#"):
             self.links.append(target[1:])
-        if re.match(r"\s*(javascript|data|vbscript):", target, re.I) and tag == "a":
+        elif tag == "a" and re.match(r"\s*(javascript|data|vbscript):", target, re.I):
             self.faults.append(f"a link runs {target[:40]}")
         handlers = [
             name
@@ -77,10 +80,9 @@ class _Reader(HTMLParser):
                 self._open.pop()
 
     def handle_data(self, data):
-        if not set(UNSEEN) & set(self._open):
-            words = data if not set(MATHS) & set(self._open) else " "
-            told = {"table", PRINTED} & set(self._open)
-            (self.cells if told else self.text).append(words)
+        if UNSEEN.isdisjoint(self._open):
+            words = data if MATHS.isdisjoint(self._open) else " "
+            (self.text if TOLD.isdisjoint(self._open) else self.cells).append(words)
 
 
 def audit_html(page: str) -> list[str]:
@@ -99,7 +101,7 @@ def audit_html(page: str) -> list[str]:
     faults += audit_text(" ".join(reader.text), " ".join(reader.cells))
     dead = dict.fromkeys(name for name in reader.links if name and name not in known)
     faults += [f"a link leads to #{name}, which is not there" for name in dead]
-    doubled = sorted({name for name in known if reader.ids.count(name) > 1})
+    doubled = sorted(name for name, times in Counter(reader.ids).items() if times > 1)
     return faults + [f"the id {name} stands twice" for name in doubled]
 
 
