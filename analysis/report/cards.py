@@ -294,15 +294,12 @@ def _scale(where: Standing) -> tuple[Callable[[float], float], float, float]:
 TENTHS, LETTERS = 10, 13
 """Squares of a share; letters of a place among the analyses."""
 KEY = {
-    "terms": "C-peptide: a mark of the body's own insulin. "
-    "Controls: people without the cells, at the visit nearest 12 months. Progenitors: "
+    "terms": "Controls: people without the cells, at the visit nearest 12 months. Progenitors: "
     "cells that still had to grow into islets. Shares count all who were treated; 19 to 58 of 100: "
-    "where the true share may lie (95 % interval). Certainty: how far the evidence can be trusted "
-    "(GRADE: Grading of Recommendations Assessment, Development and Evaluation). Neutropenia: too "
-    "few of the cells that fight germs.",
-    "screen": "Bar: the share of 100 people; the line on it: its exact 95 % interval. Dot: the "
-    "headline among all defensible analyses (thin line: all, thick: nine of ten of them); dashed "
-    "stroke: no effect.",
+    "where the true share may lie (95 % interval). Certainty: how far the evidence can be trusted. "
+    "Neutropenia: too few of the cells that fight germs.",
+    "screen": "Bar: the share of 100; the line on it: its exact 95 % interval. Dot: the headline "
+    "among all defensible analyses (thin: all, thick: nine of ten); dashed: no effect.",
     "paper": "Pictures: ■ ten of 100 people of whom it is true, □ ten of whom it is not; · all "
     "defensible analyses, – nine of ten of them, ● the headline, | no effect, → or ← the good "
     "side; 0 to 100: shares, of 100.",

@@ -155,7 +155,19 @@ def _card(results, approach: str, population: str) -> Card:
         _harm(results, approach, population),
         _also(results, approach, population),
     )
+    lines = _reasons_once(lines)
     return Card(title, tuple(replace(one, steps=results.steps(one.id)) for one in lines))
+
+
+def _reasons_once(lines: tuple[Line, ...]) -> tuple[Line, ...]:
+    """The lines of a card; a certainty says why it went up where the card first says so."""
+    found, told = [], set()
+    for one in lines:
+        if one.certainty in told:
+            one = replace(one, certainty=one.certainty.split(",")[0])
+        told.add(one.certainty)
+        found.append(one)
+    return tuple(found)
 
 
 def _islets(results) -> tuple[Line, ...]:

@@ -642,7 +642,7 @@ def how_long(results, approach: str, population: str) -> tuple[str, str]:
     if words.known(row["longest"]):
         longest = f"longest in one patient {words.some(round(row['longest']), 'month')}"
     if not words.known(row["last_month"]):
-        return "not known", "; ".join(filter(None, ["too few were followed", longest]))
+        return "not known", "; ".join(filter(None, ["too few followed", longest]))
     share, year = still_free(results, approach, population), ""
     if words.known(share):
         year = f"of 100 ever free, {of_100(share)} still were after 12 months"
