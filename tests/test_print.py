@@ -121,7 +121,10 @@ def test_no_number_of_a_table_is_split(words, run_folder):
     text = plain("\n".join(lines))
     for label, table in _tables(run_folder).items():
         for cell in {base._joined(str(cell)) for row in table.rows for cell in row}:
-            if re.search(r"\d", cell) and " " not in cell and base._NUMERIC.fullmatch(cell):
+            doi = re.match(r"10\.\d{4,}/", cell)  # may break after its stroke
+            if doi or not re.search(r"\d", cell) or " " in cell:
+                continue
+            if base._NUMERIC.fullmatch(cell):
                 assert plain(cell) in text, f"{label}: {cell}"
 
 
