@@ -12,6 +12,11 @@ def log_sum_exp(x: np.ndarray, axis: int | None = None) -> Any:
 
     As scipy.special.logsumexp, whose care for signs, weights and infinities costs several times as
     much on the large arrays of a posterior.
+
+    Parameters
+    ----------
+    x : finite numbers.
+    axis : the axis to sum over; all of the array where it is None.
     """
     top = x.max(axis=axis, keepdims=True)
     return np.squeeze(top, axis=axis) + np.log(np.exp(x - top).sum(axis=axis))
