@@ -353,3 +353,11 @@ def test_tables_of_word_fit_the_page_repeat_their_heads_and_keep_rows_whole(body
         rows = list(table.iter(f"{W}tr"))
         assert rows[0].find(f"{W}trPr/{W}tblHeader") is not None
         assert all(row.find(f"{W}trPr/{W}cantSplit") is not None for row in rows)
+
+
+def test_the_first_and_the_last_rows_of_a_table_in_word_stay_together(body):
+    for table in body.iter(f"{W}tbl"):
+        rows = list(table.iter(f"{W}tr"))
+        kept = [all(found.find(f"{W}pPr/{W}keepNext") is not None for found in row.iter(f"{W}p"))
+                for row in rows]  # fmt: skip
+        assert all(kept[: min(3, len(rows) - 1)]) and all(kept[-3:-1]) and not kept[-1]

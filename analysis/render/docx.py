@@ -41,6 +41,7 @@ def finish(path: Path, alternatives: Sequence[str] = ()) -> None:
     unframe(body)
     describe(body, alternatives)
     keep_rows_whole(body)
+    keep_ends_together(body)
     fill_lines(body)
     fill_contents(body)
     parts["word/document.xml"] = written(body)
@@ -166,6 +167,39 @@ def keep_rows_whole(body: Element) -> None:
             row.insert(0, properties)
         if properties.find(f"{W}cantSplit") is None:
             properties.insert(0, Element(f"{W}cantSplit"))
+
+
+OPENING, CLOSING = 3, 3
+"""Rows of a table that stay on one page: its head with the first, and the last."""
+
+
+def keep_ends_together(body: Element) -> None:
+    """No page begins or ends with one or two rows of a table, or with the head of others."""
+    for table in body.iter(f"{W}tbl"):
+        rows = table.findall(f"{W}tr")
+        if len(list(table.iter(f"{W}tbl"))) > 1:
+            continue
+        for place, row in enumerate(rows[:-1]):
+            if place < OPENING or place >= len(rows) - CLOSING or _heads(row):
+                for paragraph in row.iter(f"{W}p"):
+                    _keep_with_next(paragraph)
+
+
+def _heads(row: Element) -> bool:
+    """Whether a row heads those under it: words in its first cell alone."""
+    told = ["".join(map(_text, cell.iter(f"{W}p"))).strip("\u200b ")
+            for cell in row.findall(f"{W}tc")]  # fmt: skip
+    return len(told) > 1 and bool(told[0]) and not any(told[1:])
+
+
+def _keep_with_next(paragraph: Element) -> None:
+    properties = paragraph.find(f"{W}pPr")
+    if properties is None:
+        properties = Element(f"{W}pPr")
+        paragraph.insert(0, properties)
+    if properties.find(f"{W}keepNext") is None:
+        styled = properties.find(f"{W}pStyle") is not None
+        properties.insert(1 if styled else 0, Element(f"{W}keepNext"))
 
 
 def fill_lines(body: Element) -> None:
