@@ -406,8 +406,8 @@ def test_the_picture_of_a_share_in_letters_counts_in_tens():
 def test_the_picture_of_a_place_in_letters_keeps_the_order_of_the_numbers():
     drawn = cards.places_in_letters(stood())
     assert drawn.startswith("0\u00a0") and drawn.endswith("\u00a0100") and "|" not in drawn
-    first = {letter: drawn.index(letter) for letter in "·–●"}
-    assert first["·"] < first["–"] < first["●"]
+    first = {letter: drawn.index(letter) for letter in "·=●"}
+    assert first["·"] < first["="] < first["●"]
     effect = readings.Standing("hba1c", -0.8, -1.0, -0.2, -1.2, 0.1, 50, 0.3, 0.4, "cells")
     drawn = cards.places_in_letters(effect)
     assert drawn.index("●") < drawn.index("|")

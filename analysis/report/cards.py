@@ -291,7 +291,7 @@ def _scale(where: Standing) -> tuple[Callable[[float], float], float, float]:
 
 # --- the same pictures in letters, for paper -----------------------------------------------------
 
-TENTHS, LETTERS = 10, 13
+TENTHS, LETTERS = 10, 10
 """Squares of a share; letters of a place among the analyses."""
 KEY = {
     "terms": "Controls: people without the cells, at the visit nearest 12 months. Progenitors: "
@@ -301,14 +301,14 @@ KEY = {
     "screen": "Bar: the share of 100; the line on it: its exact 95 % interval. Dot: the headline "
     "among all defensible analyses (thin: all, thick: nine of ten); dashed: no effect.",
     "paper": "Pictures: ■ ten of 100 people of whom it is true, □ ten of whom it is not; · all "
-    "defensible analyses, – nine of ten of them, ● the headline, | no effect, → or ← the good "
+    "defensible analyses, = nine of ten of them, ● the headline, | no effect, → or ← the good "
     "side; 0 to 100: shares, of 100.",
 }
 """What the words above the cards mean, and what the pictures, in each of their forms."""
 
 
 def in_letters(line: Line) -> str:
-    """The picture of a line in letters: `■■■■□□□□□□`, `··––●––··| →`; `–` where it has none."""
+    """The picture of a line in letters: `■■■■□□□□□□`, `··==●==··| →`; `–` where it has none."""
     if line.share:
         full = int(TENTHS * line.share[0] + 0.5)
         return "■" * full + "□" * (TENTHS - full)
@@ -323,7 +323,7 @@ def places_in_letters(where: Standing) -> str:
         return round((LETTERS - 1) * (scale(value) - low) / (high - low))
 
     letters = ["\u00a0"] * LETTERS
-    for ends, letter in (((where.least, where.most), "·"), ((where.low, where.high), "–")):
+    for ends, letter in (((where.least, where.most), "·"), ((where.low, where.high), "=")):
         first, last = sorted(map(at, ends))
         letters[first : last + 1] = letter * (last + 1 - first)
     if not where.is_share:
