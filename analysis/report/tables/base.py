@@ -44,7 +44,8 @@ _ROOM = {
     **dict.fromkeys("r()-[]", 0.6), **dict.fromkeys("cksvxyzJ", 0.9),
     **dict.fromkeys("FTZ", 1.1), **dict.fromkeys("ABEKPSVXY&", 1.2),
     **dict.fromkeys("CDHNRUw", 1.3), **dict.fromkeys("GOQ", 1.4), "m": 1.5, "M": 1.5, "%": 1.6,
-    "W": 1.7, "@": 1.8, **dict.fromkeys("\u2212+<>=\u2264\u2265~", 1.05), "\u200b": 0.0,
+    "W": 1.7, "@": 1.8, **dict.fromkeys("←→●", 2.2),
+    **dict.fromkeys("\u2212+<>=\u2264\u2265~", 1.05), "\u200b": 0.0,
 }  # fmt: skip
 """Widths of letters in Word's sans serif, in digits (1, as of those not named)."""
 OPENS = "how this came about"
