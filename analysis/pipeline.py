@@ -258,7 +258,10 @@ class Noted(Evidence):
     @classmethod
     def of(cls, evidence: Evidence) -> Noted:
         """Evidence of which no table has been read yet."""
-        made = cls(**{**vars(evidence), **_shown(evidence), "digests": {}})
+        whole = {
+            field.name: getattr(evidence, field.name) for field in dataclasses.fields(evidence)
+        }
+        made = cls(**{**whole, **_shown(evidence), "digests": {}})
         object.__setattr__(made, "noted", set())
         return made
 

@@ -64,10 +64,10 @@ CLAIMS = (
           "patients with detectable C-peptide who had none before", "three patients of one cohort",
           occurs("c_peptide_detectable"),
           ("that it is possible does not say for how many, how long, or at what price",)),
-    Claim("islets_insulin_free", "After islet replacement some people need no insulin for a time",
-          "islets: some insulin-free", OCCURRENCE, ISLETS, "t1d",
+    Claim("islets_insulin_free", "After islets made from stem cells some people need no insulin "
+          "for a time", "stem-cell islets: some insulin-free", OCCURRENCE, ISLETS, "t1d",
           "patients ever free of insulin whose C-peptide was undetectable before",
-          "three patients of one cohort", occurs("ever_insulin_free"),
+          "three patients of one cohort", occurs("ever_insulin_free", classes=GROWN_ISLETS),
           ("people were selected for severe hypoglycaemia and take immunosuppressants",)),
     Claim("islets_dose", "Islets made from stem cells lower the insulin dose",
           "islets lower insulin", EFFECT, ISLETS, "t1d",

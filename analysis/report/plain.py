@@ -237,7 +237,7 @@ def infusion_table(results, language: str = "en") -> Table:
 def _compared(results, fixed: dict) -> list[tuple[str, str, str, str]]:
     """The rows of `infusion_table`: outcomes that have a mean, type by type."""
     own, found = fixed["infusion"], []
-    for outcome in ("hba1c", "c_peptide_ratio", "insulin_dose"):
+    for outcome, name in own["rows"].items():
         for population, kind in PLAIN_TYPES.items():
             reading = readings.effect(results, outcome, INFUSION, population)
             if reading.told != readings.MEAN:
@@ -250,7 +250,7 @@ def _compared(results, fixed: dict) -> list[tuple[str, str, str, str]]:
             else:
                 told = own["ratio"].format(size=words.number(mean, 1))
                 ends = own["ends"].format(low=words.number(low, 1), high=words.number(high, 1))
-            label = own["rows"][outcome].format(type=kind)
+            label = name.format(type=kind)
             found.append((label, told, ends, own["trust"].get(reading.certainty, "–")))
     return found
 
