@@ -845,7 +845,7 @@ def needed_finding(results) -> str:
     if done:
         return f"Enough patient-years for {done} of {len(table)} questions"
     most = (table["patient_years"] / table["needed_in_all"]).max()
-    return f"At best {math.floor(100 * most)} of 100 patient-years needed are there"
+    return f"At most {math.floor(100 * most)} of 100 patient-years that are needed exist"
 
 
 @made_from("harm_controls")
