@@ -158,7 +158,7 @@ def test_the_title_of_the_bounds_is_what_they_show(run):
 
 
 def test_the_title_of_the_evidence_needed_is_what_it_shows(run):
-    assert harms.needed_finding(run) == "At best 13 of 100 patient-years needed are there"
+    assert harms.needed_finding(run) == "At most 13 of 100 patient-years that are needed exist"
     table = run.table("evidence_needed").copy()
     table["needed_more"] = 0.0
     assert "Enough" in harms.needed_finding(run.but(evidence_needed=table))
