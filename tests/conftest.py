@@ -69,14 +69,19 @@ def evidence(tracked_raw: Path) -> evidence_module.Evidence:
 @pytest.fixture(scope="module")
 def built_once(evidence) -> Iterator[effects.EffectsResult]:
     """The effects of the tracked evidence: what asks for them again is given the same."""
-    build, known = effects.build, effects.build(evidence)
+    build, read, facts = effects.build, effects.Facts.of, effects.Facts.of(evidence)
+    known = build(facts)
 
-    def kept(body, *more, **options):
-        same = body is evidence and not more and not options
-        return known if same else build(body, *more, **options)
+    def kept(body, rules=None, **choices):
+        same = (body is evidence or body is facts) and rules in (None, effects.Rules())
+        return known if same and not choices else build(body, rules, **choices)
+
+    def kept_facts(body):
+        return facts if body is evidence else read(body)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(effects, "build", kept)
+        patch.setattr(effects.Facts, "of", staticmethod(kept_facts))
         yield known
 
 
