@@ -158,3 +158,22 @@ def test_an_important_difference_lies_on_the_good_side():
         for value in outcome.important:
             if outcome.kind == outcomes.CONTINUOUS:
                 assert np.sign(outcome.modelled(value)) == outcome.good, outcome.name
+
+
+def test_the_middle_of_the_grid_of_priors_is_the_headline_itself(run_folder):
+    """r and SDs are unknown there as in the headline; refits settle to a hundredth of an SD."""
+    from analysis import outcomes, priors
+
+    grid, estimates = (results.read(run_folder, name) for name in ("prior_grid", "estimates"))
+    own = grid["tau_prior"].eq("half_normal") & grid.apply(
+        lambda row: row["mu_prior_sd"] == priors.get(row["outcome"], "mu").scale, axis=1
+    )
+    assert own.sum() == len(grid.groupby(["outcome", "population"])) >= 3
+    for row in grid[own].to_dict("records"):
+        about = outcomes.get(row["outcome"])
+        parts = {name: row[name] for name in ("outcome", "approach", "population", "design")}
+        scale = "ratio" if about.is_ratio else about.scale
+        found = results.one(estimates, **parts, scale=scale)
+        for end in ("ci_low", "ci_high"):
+            width = row["ci_high"] - row["ci_low"]
+            assert about.modelled(found[end]) == pytest.approx(row[end], abs=0.0025 * width)

@@ -6,6 +6,8 @@ p-values, unknown SDs and the unknown correlation included. All by quadrature.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -148,30 +150,28 @@ def plane_of(question: Question, whole: ContrastPosterior) -> Plane:
     return Plane(whole.mu.mean, whole.mu.sd, widest, 0.5 * tau)
 
 
-def prior_grid(body: Body, question: Question, whole: ContrastPosterior) -> list[dict]:
-    """The mean under every pair of a prior of mu and a prior of tau; r and SDs plugged in.
+def prior_grid(body: Body, question: Question) -> list[dict]:
+    """The mean under every pair of a prior of mu and a prior of tau.
 
     Parameters
     ----------
     body : the effects under any rules.
     question : the headline.
-    whole : its posterior.
     """
     good = outcomes.get(question.outcome).good
-    rows = body.rows(question).to_dict("records")
+    prior = ContrastPriors.of(question.outcome)
     own = priors.get(question.outcome, "mu")
-    fixed = plug_in(whole)
-    plane = plane_of(question, whole)
     made = []
     for factor in GRID_MU:
         for name, tau in tau_priors(question.outcome).items():
             mu = exact.Normal(own.params[0], factor * own.scale)
-            found = plane.posterior(rows, mu, tau, r=fixed["r"], sd=fixed.get("sd", np.nan))
-            below = found.cdf(0.0)
-            low, high = found.interval()
+            found = posterior_of(body, question, prior=replace(prior, mu=mu, tau=tau),
+                                 tolerance=TOLERANCE)  # fmt: skip
+            below = float(found.mu.cdf(0.0))
+            low, high = found.mu.interval()
             made.append({**question.parts, "mu_prior_sd": mu.sd, "tau_prior": name,
-                         "mean": found.mean, "ci_low": low, "ci_high": high, "tau": found.tau,
-                         "p_good": 1 - below if good > 0 else below,
+                         "mean": found.mu.mean, "ci_low": low, "ci_high": high,
+                         "tau": found.tau.median, "p_good": 1 - below if good > 0 else below,
                          "log_marginal_likelihood": found.log_marginal_likelihood})  # fmt: skip
     return made
 

@@ -39,7 +39,7 @@ def run(evidence: Evidence, *, progress: Tell = lambda part: None) -> StageResul
         tables["leave_one_out"] += without
         tables["cumulative"] += refits.cumulative(body, question)
         tables["influence"] += refits.influence(question, body.rows(question), whole, without)
-        tables["prior_grid"] += refits.prior_grid(body, question, whole)
+        tables["prior_grid"] += refits.prior_grid(body, question)
         tables["power_scaling"] += refits.power(question, whole)
         tables["bias_to_nullify"].append(bias_to_nullify(question, whole))
         nulls = silent_nulls(evidence, body, question)

@@ -55,7 +55,7 @@ INFLUENCE = declare(
 
 PRIOR_GRID = declare(
     "prior_grid",
-    "The headline under other priors (r and SDs at their posterior means).",
+    "The headline under other priors; r and SDs unknown, as in the headline.",
     (*STRATUM, DESIGN, column("mu_prior_sd", NUMBER, "SD of the prior of the mean", MODEL),
      column("tau_prior", WORD, "prior of the SD between studies"), *FIGURES[:3], FIGURES[5],
      column("p_good", NUMBER, "probability that the mean is on the good side"),
