@@ -191,3 +191,15 @@ def test_counts_of_a_stratum_and_named_harms_have_names(run):
     assert walked(run.steps("harms:islet_replacement:t1d"))
     assert run.steps("ever_insulin_free:immune_reset:nobody") == ()
     assert run.steps("harms:immune_reset") == () == run.steps("")
+
+
+@pytest.mark.parametrize("name", ["outcomes", "directions", "responders", "independence"])
+def test_no_visit_of_a_fact_is_lost_on_the_page(run, evidence, name):
+    table, facts = tables.facts(run, name), getattr(evidence, name)
+    at = table.columns.index("Month")
+    shown = [row[at] for row in table.rows]
+    assert len(shown) == len(facts)
+    for cell, month in zip(shown, facts["months"], strict=True):
+        assert (cell in ("", "–")) == (month != month), (cell, month)
+    if name == "directions":
+        assert any(" to " in cell for cell in shown)

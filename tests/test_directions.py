@@ -37,7 +37,6 @@ DEFINITIONS = (
     r"lower bounds?", r"or better", r"or more( of 100| so)?", r"no more", r"\{\} more( that)?",
     r"^[Bb]etter$|[Bb]etter word", r"^[Ww]orse$|[Ww]orse (word|one)", r"As good or better",
     r"Clearly (better|worse)", r"fewer than", r"favourable", r"more than", r"up to",
-    r"; better: (\{\}|←)",
     r"where the first number is the larger", r"fewer than two results are left",
     r"years or more", r"no benefit of an immune reset", r"[Cc]lear benefit", r"chance of benefit",
     r"^Benefits$",

@@ -353,7 +353,7 @@ def test_what_is_judged_of_islets_are_the_cells_and_not_the_drugs(tracked):
 
 def test_side_effects_of_any_kind_stand_among_the_counts_without_a_rate(tracked):
     every = harms.side_effects(tracked)
-    assert len(every) == len(every.drop_duplicates(["cohort", "relation"]))
+    assert len(every) == len(every.drop_duplicates(["patients", "relation"]))
     rows = [row for row in harms.counts(tracked).rows if row[0].startswith("Any side effect")]
     own = every[every["approach"].eq("immune_reset") & every["k"].gt(0)]
     told = f"{own['k'].sum():.0f} of {own['n'].sum():.0f}"

@@ -282,7 +282,7 @@ def _own_tests(results: Results, outcome: str, approach: str, population: str) -
     return " ".join(
         f"{verbatim(study(row['label']))} counts by the test that its source prints "
         f"(P = {number(row['p_exact'])}: {'a clear' if row['direction'] else 'no clear'} "
-        f"difference), not by the interval drawn here from its printed spreads."
+        f"difference), not by the interval drawn here."
         for row in records(differ)
     )
 

@@ -267,7 +267,7 @@ def benign(results) -> pd.DataFrame:
 
 
 def side_effects(results) -> pd.DataFrame:
-    """Side effects of any kind, of treated patients: k and n by cohort, with approach and bound.
+    """Side effects of any kind, of treated patients: k and n by group, with approach and bound.
 
     They stand in no rate, because what counts as one differs from report to report.
     """
@@ -284,9 +284,9 @@ def side_effects(results) -> pd.DataFrame:
         k=rows["n_patients"],
         n=rows["n_at_risk"],
         approach=rows["study_id"].map(studies["cell_class"]).map(vocabulary.APPROACH_OF_CLASS.get),
-        cohort=rows["study_id"].map(studies["cohort"]),
+        patients=rows["study_id"].map(cohorts.patient_groups(results.evidence.studies)),
     )
-    return rows.sort_values("n").drop_duplicates(["cohort", "relation"], keep="last")
+    return rows.sort_values("n").drop_duplicates(["patients", "relation"], keep="last")
 
 
 def _benign(results) -> list[str]:

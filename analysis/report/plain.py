@@ -348,7 +348,9 @@ def harmed_by(results, fixed: dict) -> dict[str, list[str]]:
     own = fixed["harm"]
     for row in harms.side_effects(results).itertuples():
         if row.k:
-            found[row.approach].append(own["any"].format(k=f"{row.k:.0f}", n=f"{row.n:.0f}"))
+            least = own["least"] if row.bound == "at_least" else ""
+            told = own["any"].format(k=f"{least}{row.k:.0f}", n=f"{row.n:.0f}")
+            found[row.approach].append(told)
     for approach, told in found.items():
         if harms.of_men(results, "impaired_fertility", approach):
             told.append(own["men"])

@@ -155,8 +155,6 @@ def facts(results: Results, name: str) -> Table:
     rows = records(table)
     if name == "outcomes":
         table = table.assign(spread=[_spread(row) for row in rows])
-    if name == "directions":
-        table = table.assign(months=[_visits(row) for row in rows])
     if name == "independence":
         table = table.assign(value=[_months_free(row) for row in rows])
     labels = glossary.labels(results.evidence)
@@ -164,7 +162,9 @@ def facts(results: Results, name: str) -> Table:
         column: [glossary.named(glossary.told(column, cell), labels) for cell in table[column]]
         for column in chosen
     }
-    if name != "safety":
+    if name == "directions":
+        cells["months"] = [_visits(row) for row in rows]
+    elif name != "safety":
         cells["months"] = [_month(value) for value in table["months"]]
     cells["study_id"] = [labels[study] for study in table["study_id"]]
     shown = pd.DataFrame(cells).set_axis([HEADERS[column] for column in chosen], axis=1)
@@ -210,7 +210,7 @@ def _visits(row: dict) -> str:
         row["months_from"] < row["months_to"]
     ):
         return f"{row['months_from']:g} to {row['months_to']:g}"
-    return f"{row['months']:g}" if np.isfinite(row["months"]) else ""
+    return _month(row["months"])
 
 
 def _months_free(row: dict) -> str:
